@@ -1,0 +1,1 @@
+"""The configuration of gia, read by Hydra as ``pkg://gia.conf``."""

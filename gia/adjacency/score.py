@@ -1,0 +1,65 @@
+"""How well a source answers a target: the scores from which attention's weights are made."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gia.adjacency.rotary import rotate
+from gia.typing import OptTensor
+
+
+@dataclass(frozen=True)
+class DotProduct:
+    r"""Scores :math:`S_h[i, j] = \mathbf{q}_{hi} \cdot \mathbf{k}_{hj} / \sqrt{d}`, not yet computed.
+
+    Shapes:
+        - **q**, **k:** ``[N, H, d]``
+    """
+
+    q: Tensor
+    k: Tensor
+
+    @property
+    def scale(self) -> float:
+        return self.q.size(-1) ** -0.5
+
+    def __mul__(self, factor: Tensor | float) -> "DotProduct":
+        """All scores times a factor (sharpening, temperature) that may be trained."""
+        return DotProduct(self.q * factor, self.k)
+
+    def on(self, edge_index: Tensor) -> Tensor:
+        """The scores of some pairs, ``[E, H]``."""
+        source, target = edge_index
+        return (self.q[target] * self.k[source]).sum(-1) * self.scale
+
+
+class DotProductScore(nn.Module):
+    """Scaled dot products of queries and keys, turned by their positions if these are given.
+
+    Args:
+        in_channels (int): Channels D of a node.
+        heads (int): Heads H; must divide ``in_channels``.
+        bias (bool): Whether the projections have a bias.
+
+    Shapes:
+        - **x:** ``[N, D]``
+        - **rotary:** cosines and sines of :class:`~gia.adjacency.Rotary`, ``[2, N, 1, d]``
+
+    Raises:
+        ValueError: If ``heads`` does not divide ``in_channels``.
+    """
+
+    def __init__(self, in_channels: int, heads: int, *, bias: bool = False):
+        super().__init__()
+        if heads < 1 or in_channels % heads:
+            raise ValueError(f"the number of heads must divide the width: {heads} heads, {in_channels} wide")
+        self.heads = heads
+        self.q_proj = nn.Linear(in_channels, in_channels, bias=bias)
+        self.k_proj = nn.Linear(in_channels, in_channels, bias=bias)
+
+    def forward(self, x: Tensor, rotary: OptTensor = None) -> DotProduct:
+        q = self.q_proj(x).unflatten(-1, (self.heads, -1))  # [N, H, d]
+        k = self.k_proj(x).unflatten(-1, (self.heads, -1))
+        if rotary is not None:
+            q, k = rotate(q, rotary), rotate(k, rotary)
+        return DotProduct(q, k)

@@ -1,0 +1,160 @@
+"""Pictures of a run: its curves and the graphs that its model draws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from torch_geometric.data import Data
+from torch_geometric.utils import to_dense_adj
+
+BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PNG and as SVG beside it.
+
+    Args:
+        figure (Figure): The figure.
+        path (Path): Where to, without a suffix.
+    """
+    written = []
+    for suffix in (".png", ".svg"):
+        target = path.with_suffix(suffix)
+        figure.savefig(target, dpi=150, bbox_inches="tight")
+        written.append(target)
+    return written
+
+
+def learning_curves(epochs: Sequence[dict[str, float]], baseline: float | None = None) -> Figure:
+    """Training and validation loss, both in eval mode, and the gap between them.
+
+    Args:
+        epochs (list of dict): As :class:`~gia.training.History` keeps them.
+        baseline (float, optional): A validation loss to draw as a line for comparison.
+    """
+    step = [row["epoch"] + 1 for row in epochs]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, gap = figure.subplots(1, 2)
+    loss.plot(step, [row["train_eval/loss"] for row in epochs], color=BLUE, label="training")
+    loss.plot(step, [row["val/loss"] for row in epochs], color=ORANGE, label="validation")
+    best = int(np.argmin([row["val/loss"] for row in epochs]))
+    loss.plot(step[best], epochs[best]["val/loss"], "o", color=ORANGE, label=f"best, epoch {step[best]}")
+    if baseline is not None:
+        loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label="best n-gram")
+    loss.set(xlabel="epoch", ylabel="loss (nats per symbol)", title="Loss, eval mode")
+    loss.legend(frameon=False)
+    gap.plot(step, [row["generalisation_gap"] for row in epochs], color=BLUE)
+    gap.axhline(0, color=GREY, linewidth=0.8)
+    gap.set(xlabel="epoch", ylabel="validation - training (nats)", title="Generalisation gap")
+    for axes in (loss, gap):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> Figure:
+    """The weights of every head as a matrix: row i holds what arrives at node i.
+
+    Args:
+        graph (Data): ``edge_index [2, E]`` and ``edge_weight [E, H]``.
+        labels (list of str): A name for each node, ``[L]``.
+        title (str): Over the whole figure.
+    """
+    weights = to_dense_adj(
+        graph.edge_index, edge_attr=graph.edge_weight, max_num_nodes=graph.num_nodes
+    )[0].permute(2, 1, 0)  # edges point from source to target, a row is a target: [H, L, L]
+    weights = weights.masked_fill(weights == 0, torch.nan)  # no edge, no colour
+    heads = weights.size(0)
+    columns = min(heads, 4)
+    rows = -(-heads // columns)
+    side = min(max(0.11 * len(labels), 2.6), 6)
+    figure = Figure(figsize=(columns * side + 0.8, rows * side + 0.5), layout="constrained")
+    for head, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        if head >= heads:
+            axes.axis("off")
+            continue
+        image = axes.imshow(weights[head].cpu(), cmap="magma_r", vmin=0, vmax=1)
+        ticks = range(len(labels))
+        axes.set_xticks(ticks, labels, fontsize=5)
+        axes.set_yticks(ticks, labels, fontsize=5)
+        axes.tick_params(length=0, pad=1)
+        axes.set_title(f"head {head + 1}", fontsize=9)
+        if head % columns == 0:
+            axes.set_ylabel("target (reads)", fontsize=8)
+        if head // columns == rows - 1:
+            axes.set_xlabel("source (is read)", fontsize=8)
+    figure.colorbar(image, ax=figure.axes, shrink=0.7, label="edge weight")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def attention_graph(
+    graph: Data, labels: Sequence[str], title: str = "", *, strongest: int = 2
+) -> Figure:
+    """The strongest edges of each head as arcs over the sequence; darker nodes are read more.
+
+    Args:
+        graph (Data): ``edge_index [2, E]`` and ``edge_weight [E, H]``.
+        labels (list of str): A name for each node, ``[L]``.
+        title (str): Over the whole figure.
+        strongest (int): How many of the edges that arrive at a node are drawn; self loops are not.
+    """
+    heads, nodes = graph.edge_weight.size(1), len(labels)
+    figure = Figure(figsize=(min(max(0.26 * nodes, 6), 16), 2.2 * heads + 0.5), layout="constrained")
+    for head, axes in enumerate(figure.subplots(heads, 1, squeeze=False)[:, 0]):
+        net = _strongest_edges(graph, head, strongest)
+        net.add_nodes_from(range(nodes))
+        position = {node: (node, 0) for node in range(nodes)}
+        read = dict(net.out_degree(weight="weight"))
+        nx.draw_networkx_nodes(
+            net,
+            position,
+            nodelist=range(nodes),
+            ax=axes,
+            node_size=90,
+            node_color=[read[node] for node in range(nodes)],
+            cmap="YlOrRd",
+            vmin=0,
+            vmax=1.4 * max(max(read.values()), 1e-9),  # keeps the labels readable
+            edgecolors=GREY,
+            linewidths=0.4,
+        )
+        short = {node: label.strip("<>")[:3] for node, label in enumerate(labels)}
+        nx.draw_networkx_labels(net, position, short, ax=axes, font_size=6)
+        weights = [weight for _, _, weight in net.edges(data="weight")]
+        nx.draw_networkx_edges(
+            net,
+            position,
+            ax=axes,
+            width=[0.4 + 2.5 * weight for weight in weights],
+            edge_color=weights,
+            edge_cmap=colormaps["Blues"],
+            edge_vmin=-0.3,  # so that the weakest is still seen
+            edge_vmax=max([*weights, 0.5]),
+            arrowsize=6,
+            node_size=90,
+            connectionstyle="arc3,rad=-0.5",
+        )
+        span = max([abs(target - source) for source, target in net.edges], default=1)
+        axes.set(title=f"head {head + 1}", aspect="equal", ylim=(-0.8, 0.27 * span + 0.6))
+        axes.title.set(fontsize=8)
+        axes.axis("off")
+    figure.suptitle(f"{title}: the {strongest} strongest edges to each node", fontsize=10)
+    return figure
+
+
+def _strongest_edges(graph: Data, head: int, strongest: int) -> nx.DiGraph:
+    arriving: dict[int, list[tuple[float, int]]] = {}
+    edges = zip(graph.edge_index.T.tolist(), graph.edge_weight[:, head].tolist(), strict=True)
+    for (source, target), weight in edges:
+        if source != target:
+            arriving.setdefault(target, []).append((weight, source))
+    net = nx.DiGraph()
+    for target, candidates in arriving.items():
+        for weight, source in sorted(candidates, reverse=True)[:strongest]:
+            net.add_edge(source, target, weight=weight)
+    return net

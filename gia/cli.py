@@ -1,0 +1,177 @@
+"""The console: ``gia train``, ``gia evaluate``, ``gia generate``."""
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf, open_dict
+from rich.console import Console
+
+HELP = """\
+gia: graph-aware transformers
+
+  gia train       train a model                    gia train experiment=protein_fold
+  gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
+  gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
+
+Settings are given as key=value; gia COMMAND --help lists them all.
+"""
+
+console = Console()
+
+
+def main() -> None:
+    """Entry point of the command ``gia``."""
+    commands = {"train": train, "evaluate": evaluate, "generate": generate}
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help", "help"):
+        print(HELP)
+        return
+    if name not in commands:
+        sys.exit(f"gia: no command {name!r}\n\n{HELP}")
+    sys.argv = [f"gia {name}", *sys.argv[2:]]
+    commands[name]()
+
+
+def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """What a user can cause ends with one clear message; a fault of gia's own with a traceback."""
+
+    @functools.wraps(body)
+    def wrapped(cfg: DictConfig) -> None:
+        from gia.training import Interrupted
+
+        _quiet()
+        try:
+            body(cfg)
+        except Interrupted as stop:
+            if stop.checkpoint is None:
+                _fail("interrupted before the first checkpoint: nothing to resume from", 130)
+            _fail(f"interrupted; resume with the same settings and ckpt_path={stop.checkpoint}", 130)
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+        except MissingMandatoryValue as error:
+            _fail(f"{error.full_key} is missing: give {error.full_key}=...")
+        except InstantiationException as error:
+            if not isinstance(error.__cause__, (ValueError, OSError, ImportError)):
+                raise
+            _fail(str(error.__cause__))
+        except (ValueError, OSError, ImportError) as error:
+            if "HYDRA_FULL_ERROR" in os.environ:
+                raise
+            _fail(str(error))
+
+    return wrapped
+
+
+@hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="train")
+@command
+def train(cfg: DictConfig) -> None:
+    """Train, test, and leave a folder worth opening."""
+    from gia.analysis import describe_data, write_report
+    from gia.models import count_parameters
+    from gia.training import Run
+
+    with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
+        cfg.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
+    run = Run.from_config(cfg)
+    describe_data(run.datamodule.summary(), console)
+    console.print(
+        f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
+        highlight=False,
+    )
+    metrics = run.fit()
+    write_report(run, metrics, console)
+    console.print(f"everything is in {run.folder}", style="bold", highlight=False, soft_wrap=True)
+
+
+@hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="evaluate")
+@command
+def evaluate(cfg: DictConfig) -> None:
+    """Measure a trained model on one part of its data, or of other data."""
+    import pytorch_lightning as pl
+    from rich.table import Table
+
+    from gia.analysis import describe_data
+    from gia.training import load_trained
+
+    task, tokenizer, trained = load_trained(cfg.ckpt_path)
+    if cfg.get("data") is not None:
+        trained.data = OmegaConf.merge(cfg.data)
+    data = instantiate(trained.data.module, tokenizer=tokenizer)
+    data.setup()
+    describe_data(data.summary(), console)
+    trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    (metrics,) = trainer.test(task, data.loader(cfg.part), verbose=False)
+    table = Table(title=f"{cfg.ckpt_path}: {cfg.part}", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in metrics.items():
+        table.add_row(name.removeprefix("test/"), f"{value:.4f}")
+    console.print(table)
+
+
+@hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="generate")
+@command
+def generate(cfg: DictConfig) -> None:
+    """Write new sequences."""
+    import torch
+
+    from gia.models import generate as sample
+    from gia.training import load_trained
+
+    task, tokenizer, _ = load_trained(cfg.ckpt_path)
+    unknown = tokenizer.count_unknown(cfg.prompt)
+    if unknown:
+        raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
+    start = torch.tensor([tokenizer.bos])
+    prompt = torch.cat([start, tokenizer.encode(cfg.prompt)])
+    sequences = sample(
+        task.model,
+        [prompt] * cfg.num_samples,
+        max_new_tokens=cfg.max_new_tokens,
+        temperature=cfg.temperature,
+        top_k=cfg.top_k,
+        top_p=cfg.top_p,
+        stop=tokenizer.eos,
+        forbid=[tokenizer.bos, tokenizer.unk],
+        generator=torch.Generator().manual_seed(cfg.seed),
+    )
+    lines = []
+    for number, sequence in enumerate(sequences, start=1):
+        body = [token for token in sequence.tolist() if token not in (tokenizer.bos, tokenizer.eos)]
+        lines += [f">sample_{number}", tokenizer.decode(body)]
+    text = "\n".join(lines)
+    if cfg.out is None:
+        print(text)
+    else:
+        Path(cfg.out).write_text(text + "\n")
+        console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
+
+
+def _fail(message: str, status: int = 1) -> None:
+    Console(stderr=True).print(f"gia: {message}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says about hardware it did not find and workers it would like."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for noise in (
+        ".*does not have many workers.*",
+        ".*directory .* exists and is not empty.*",  # it holds config.yaml
+        ".*LeafSpec.*",
+        ".*dirpath has changed.*",  # a resumed run has a folder of its own
+    ):
+        warnings.filterwarnings("ignore", noise)
+
+
+if __name__ == "__main__":
+    main()

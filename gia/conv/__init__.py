@@ -1,0 +1,17 @@
+"""Message passing over an adjacency: PyG's operators with learned edge weights."""
+
+from gia.conv.aggregate import aggregate
+from gia.conv.gin import GINConv
+from gia.conv.per_head import PerHeadLinear, PerHeadMLP, PerHeadRMSNorm
+from gia.conv.pna import PNAConv
+from gia.conv.softmax import SoftmaxConv
+
+__all__ = [
+    "GINConv",
+    "PNAConv",
+    "PerHeadLinear",
+    "PerHeadMLP",
+    "PerHeadRMSNorm",
+    "SoftmaxConv",
+    "aggregate",
+]

@@ -1,0 +1,101 @@
+"""What PyG users hand to a layer, turned into an adjacency."""
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import SparseTensor
+from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
+
+from gia.adjacency import Adjacency, EdgeAdjacency
+from gia.typing import OptTensor
+
+
+def as_adjacency(
+    edges: Adjacency | Tensor | SparseTensor,
+    edge_weight: OptTensor = None,
+    *,
+    num_nodes: int,
+    flow: str = "source_to_target",
+) -> Adjacency:
+    """Turn a layer's second argument into an adjacency.
+
+    Args:
+        edges: An adjacency, taken as it is; PyG's ``edge_index [2, E]`` (an ``EdgeIndex`` too); or
+            a transposed sparse matrix ``adj_t [N, N_source]``, a ``SparseTensor`` or one of torch's
+            sparse layouts, whose values (if it has any) are the weights.
+        edge_weight (Tensor, optional): Weights for an ``edge_index``, ``[E]`` or ``[E, H]``.
+        num_nodes (int): Number of target nodes N.
+        flow (str): PyG's direction of messages along ``edge_index``.
+
+    Raises:
+        ValueError: If weights are given twice, or the flow does not fit a sparse matrix.
+        TypeError: If ``edges`` is none of these.
+    """
+    if isinstance(edges, Adjacency):
+        if edge_weight is not None:
+            raise ValueError("an adjacency has its own weights: leave out edge_weight")
+        return edges
+    if isinstance(edges, SparseTensor):
+        target, source, value = edges.coo()
+        return _from_matrix(source, target, value, edge_weight, num_nodes, flow)
+    if not isinstance(edges, Tensor):
+        raise TypeError(
+            "the graph must be an edge_index, a sparse adjacency or a gia Adjacency, "
+            f"got {type(edges).__name__}"
+        )
+    if is_torch_sparse_tensor(edges):
+        # PyG reads a sparse matrix as adj_t: its rows are targets.
+        (target, source), value = to_edge_index(edges)
+        return _from_matrix(source, target, value, edge_weight, num_nodes, flow)
+    edge_index = edges.as_subclass(Tensor)
+    if flow == "target_to_source":
+        edge_index = edge_index.flip(0)
+    return EdgeAdjacency(edge_index, edge_weight, num_nodes=num_nodes)
+
+
+def _from_matrix(
+    source: Tensor,
+    target: Tensor,
+    value: OptTensor,
+    edge_weight: OptTensor,
+    num_nodes: int,
+    flow: str,
+) -> EdgeAdjacency:
+    if flow == "target_to_source":
+        raise ValueError(
+            "flow='target_to_source' has no meaning for a sparse matrix: pass its transpose"
+        )
+    if value is not None and edge_weight is not None:
+        raise ValueError("the sparse matrix has values of its own: leave out edge_weight")
+    weight = edge_weight if value is None else value
+    return EdgeAdjacency(torch.stack([source, target]), weight, num_nodes=num_nodes)
+
+
+def num_targets(edges: object, x: tuple[Tensor, OptTensor], size: object, node_dim: int) -> int:
+    """Number of target nodes of a bipartite call, found where PyG's layers look for it.
+
+    Args:
+        edges: The layer's second argument.
+        x (tuple): Features of the sources and of the targets; the latter may be missing.
+        size (tuple, optional): Numbers of source and target nodes, each may be missing.
+        node_dim (int): The dimension of x that runs over the nodes.
+
+    Raises:
+        ValueError: If ``size`` contradicts x.
+    """
+    found = None
+    if x[1] is not None:
+        found = x[1].size(node_dim)
+    elif isinstance(edges, Adjacency):
+        found = edges.to_edges().num_nodes
+    elif isinstance(edges, EdgeIndex):
+        found = edges.num_cols
+    elif isinstance(edges, SparseTensor) or is_torch_sparse_tensor(edges):
+        found = edges.size(0)
+    given = size[1] if size is not None else None
+    if found is not None and given is not None and found != given:
+        raise ValueError(f"size says {given} target nodes, but there are {found}")
+    for number in (found, given):
+        if number is not None:
+            return number
+    return x[0].size(node_dim)

@@ -1,0 +1,172 @@
+"""PNA message passing with learned edge weights."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch_geometric.nn import PNAConv as PyGPNAConv
+from torch_geometric.nn.inits import reset
+from torch_geometric.typing import SparseTensor
+
+from gia.adjacency import Adjacency, EdgeAdjacency
+from gia.conv.aggregate import aggregate, aggregator_name
+from gia.conv.graph import as_adjacency
+from gia.typing import OptTensor
+
+
+class PNAConv(PyGPNAConv):
+    r"""Principal neighbourhood aggregation on a weighted graph, for one or several heads (towers).
+
+    .. math::
+        \mathbf{x}'_i = \gamma_\Theta \Big( \mathbf{x}_i, \,
+        S(\deg_i) \otimes \big[ \textstyle\sum, \mu, \max, \min, \sigma \big]_{j \in
+        \mathcal{N}(i)} h_\Theta(\mathbf{x}_i, \mathbf{x}_j) \Big)
+
+    From `"Principal Neighbourhood Aggregation for Graph Nets"
+    <https://arxiv.org/abs/2004.05718>`_; how a weight enters each aggregator says
+    :func:`gia.conv.aggregate`. ``edge_weight`` left out is PyG's layer.
+
+    Args:
+        in_channels, out_channels, aggregators, scalers, deg, edge_dim, towers, pre_layers,
+            post_layers, divide_input, act, act_kwargs, train_norm, **kwargs: As in
+            :class:`torch_geometric.nn.PNAConv`, with two additions: ``deg`` may be left out where
+            no scaler but ``"identity"`` is used, and ``pre_layers=0`` sends the source's features
+            as they are, which is what attention does and what can be fused.
+        nn (Module, optional): Replaces the post-layers and the final projection: maps what is
+            aggregated, ``[N, H, A * S * F]`` for A aggregators and S scalers, to ``[N, H, F']``.
+        degree (str): What the scalers count: ``"weight"``, the sum of a node's weights, or
+            ``"count"``, the number of its edges.
+
+    Shapes:
+        - **x:** ``[N, in_channels]``
+        - **edge_index:** ``[2, E]``, a sparse ``adj_t``, or an :class:`~gia.adjacency.Adjacency`
+        - **edge_attr:** ``[E, edge_dim]``
+        - **edge_weight:** ``[E]``, or ``[E, H]`` with one head a tower
+        - **output:** ``[N, out_channels]``
+
+    Raises:
+        ValueError: If channels and towers do not fit, or a scaler lacks ``deg``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        aggregators: list[str],
+        scalers: list[str],
+        deg: OptTensor = None,
+        edge_dim: int | None = None,
+        towers: int = 1,
+        pre_layers: int = 1,
+        post_layers: int = 1,
+        divide_input: bool = False,
+        act: str | Callable | None = "relu",
+        act_kwargs: dict[str, Any] | None = None,
+        train_norm: bool = False,
+        *,
+        nn: torch.nn.Module | None = None,
+        degree: Literal["weight", "count"] = "weight",
+        **kwargs,
+    ):
+        if (divide_input and in_channels % towers) or out_channels % towers:
+            raise ValueError(
+                f"{towers} towers cannot share {in_channels} input and {out_channels} output "
+                "channels evenly"
+            )
+        if deg is None and list(scalers) != ["identity"]:
+            raise ValueError(
+                f"scalers {list(scalers)} need deg, the histogram of degrees: see "
+                "PNAConv.get_degree_histogram"
+            )
+        if pre_layers == 0 and edge_dim is not None:
+            raise ValueError("edge attributes enter the pre-layers: use pre_layers of at least 1")
+        if degree not in ("weight", "count"):
+            raise ValueError(f"degree must be 'weight' or 'count', got {degree!r}")
+        # On the CPU even where models are built on another device: PyG reads numbers from it.
+        deg = torch.tensor([0, 1], device="cpu") if deg is None else torch.as_tensor(deg)
+        super().__init__(
+            in_channels,
+            out_channels,
+            aggregators,
+            scalers,
+            deg,
+            edge_dim,
+            towers,
+            max(pre_layers, 1),
+            post_layers,
+            divide_input,
+            act,
+            act_kwargs,
+            train_norm,
+            **kwargs,
+        )
+        self.aggregators = [aggregator_name(aggregator) for aggregator in aggregators]
+        self.degree = degree
+        if pre_layers == 0:
+            self.pre_nns = torch.nn.ModuleList()
+        self.nn = nn
+        if nn is not None:
+            self.post_nns = torch.nn.ModuleList()
+            self.lin = torch.nn.Identity()
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Adjacency | Tensor | SparseTensor,
+        edge_attr: OptTensor = None,
+        *,
+        edge_weight: OptTensor = None,
+    ) -> Tensor:
+        if self.edge_dim is not None and isinstance(edge_index, SparseTensor) and edge_attr is None:
+            # Where the layer takes edge attributes, PyG reads a SparseTensor's values as these.
+            edge_attr, edge_index = edge_index.storage.value(), edge_index.set_value(None)
+        adjacency = as_adjacency(
+            edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow
+        )
+        if self.divide_input:
+            x = x.view(-1, self.towers, self.F_in)  # [N, H, F]
+        else:
+            x = x.unsqueeze(1).expand(-1, self.towers, -1)
+
+        messages = x
+        if len(self.pre_nns) > 0:  # a message depends on both its ends: one for each edge
+            adjacency = adjacency.to_edges()
+            messages = self._messages(x, adjacency, edge_attr)  # [E, H, F]
+            adjacency = adjacency.incidence()
+        out = torch.cat(aggregate(self.aggregators, messages, adjacency), dim=-1)
+        out = self._scale(out, adjacency)  # [N, H, A * S * F]
+
+        if self.nn is not None:
+            return self.nn(out).flatten(1)
+        out = torch.cat([x, out], dim=-1)
+        return self.lin(torch.cat([nn(out[:, i]) for i, nn in enumerate(self.post_nns)], dim=1))
+
+    def reset_parameters(self) -> None:
+        for module in self.children():
+            reset(module)
+
+    def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: OptTensor) -> Tensor:
+        source, target = edges.edge_index
+        ends = [x.index_select(0, target), x.index_select(0, source)]
+        if edge_attr is not None:
+            encoded = self.edge_encoder(edge_attr).unsqueeze(1)
+            ends.append(encoded.expand(-1, self.towers, -1))
+        ends = torch.cat(ends, dim=-1)  # [E, H, 2F or 3F]
+        return torch.stack([nn(ends[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
+
+    def _scale(self, out: Tensor, adjacency: Adjacency) -> Tensor:
+        if self.aggr_module.scaler == ["identity"]:
+            return out
+        degree = adjacency.degree() if self.degree == "weight" else adjacency.count()
+        degree = degree.to(out.dtype).unsqueeze(-1)  # [N, H or 1, 1]
+        linear, log = self.aggr_module.avg_deg_lin, self.aggr_module.avg_deg_log
+        factor = {
+            "identity": lambda: torch.ones_like(degree),
+            "amplification": lambda: torch.log(degree + 1) / log,
+            # As PyG has it, so that a node without neighbours does not divide by zero.
+            "attenuation": lambda: log / torch.log(degree.clamp(min=1) + 1),
+            "linear": lambda: degree / linear,
+            "inverse_linear": lambda: linear / degree.clamp(min=1),
+        }
+        return torch.cat([out * factor[name]() for name in self.aggr_module.scaler], dim=-1)

@@ -1,0 +1,233 @@
+"""The datamodule: source -> records -> graphs -> split -> loaders."""
+
+from collections import Counter
+from functools import partial
+from os import PathLike
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch_geometric.data import Data
+
+from gia.data import report
+from gia.data.loader import SequenceLoader
+from gia.data.sampler import TokenBatchSampler
+from gia.data.sequence import SEPARATOR, Record, label_token, to_data, windows
+from gia.data.similarity import DEFAULT_THRESHOLD
+from gia.data.splits import PARTS, Split, contiguous_split, random_split, similarity_split
+from gia.data.tokenizer import Tokenizer
+
+
+class Source(Protocol):
+    """Anything that loads records."""
+
+    def load(self) -> list[Record]: ...
+
+
+class SequenceDataModule(LightningDataModule):
+    """Sequences of a source as graphs, split and batched for language modelling.
+
+    Args:
+        source: where the records come from.
+        tokenizer: how their text becomes tokens.
+        framing: ``"records"``, one graph each, or ``"windows"``, long texts in pieces.
+        max_length: the most nodes of a graph; longer records are cut and counted.
+        append_label: end each sequence with ``|`` and the token of its class.
+        split: ``"similarity"``, ``"random"`` or ``"contiguous"``.
+        val_fraction: share of the graphs for validation.
+        test_fraction: share for the test.
+        similarity_k: letters of a k-mer in the similarity split; None lets the alphabet decide.
+        similarity_threshold: share of k-mers that keeps two sequences together.
+        seed: of the split and of the batches.
+        strict: make symbols outside the tokenizer's alphabet an error instead of ``<unk>``.
+        tokens_per_batch: the most nodes of a batch, counted as if padded.
+        num_workers: processes that fetch batches.
+
+    Attributes:
+        tokenizer: from :meth:`setup` on with the class tokens, if ``append_label``.
+        labels: the class labels, sorted, if ``append_label``.
+        graphs: all graphs in the source's order.
+        split: where each of them goes.
+
+    Raises:
+        ValueError: if an option is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        tokenizer: Tokenizer,
+        framing: str = "records",
+        max_length: int = 1024,
+        append_label: bool = False,
+        split: str = "similarity",
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        similarity_k: int | None = None,
+        similarity_threshold: float = DEFAULT_THRESHOLD,
+        seed: int = 0,
+        strict: bool = False,
+        tokens_per_batch: int = 4096,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
+        similarity = {"k": similarity_k, "threshold": similarity_threshold}
+        splitters = {
+            "similarity": partial(similarity_split, **fractions, seed=seed, **similarity),
+            "random": partial(random_split, **fractions, seed=seed),
+            "contiguous": partial(contiguous_split, **fractions),
+        }
+        framings = {"records": self._one_each, "windows": self._in_windows}
+        self._splitter = _choose("split", split, splitters)
+        self._frame = _choose("framing", framing, framings)
+        if append_label and framing == "windows":
+            raise ValueError("data.append_label=true needs data.framing=records, got windows")
+        shortest = 4 if append_label else 1  # <bos> s | <label>
+        if max_length < shortest:
+            raise ValueError(f"data.max_length must be at least {shortest}, got {max_length}")
+        self.source, self.tokenizer = source, tokenizer
+        self.max_length, self.append_label = max_length, append_label
+        self.seed, self.strict = seed, strict
+        self.tokens_per_batch, self.num_workers = tokens_per_batch, num_workers
+        self.labels: list[str] = []
+        self.graphs: list[Data] = []
+        self.split: Split | None = None
+        self._train_loader: SequenceLoader | None = None
+        self._position: dict[str, int] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load, tokenise and split; a second call changes nothing.
+
+        Raises:
+            OSError, ImportError: if the source cannot be read.
+            ValueError: if the sequences are not fit for it, see the message.
+        """
+        if self.graphs:
+            return
+        loaded = self.source.load()
+        records = [record for record in loaded if record.sequence]
+        self.num_empty = len(loaded) - len(records)
+        if not records:
+            raise ValueError(f"no sequence left: all {len(loaded)} of the source are empty")
+        self.unknown = self._count_unknown(records)
+        if self.append_label:
+            self._add_class_tokens(records)
+        graphs = self._frame(records)
+        # A budget below the longest graph fails here, before the longer work of splitting.
+        TokenBatchSampler([data.num_nodes for data in graphs], self.tokens_per_batch)
+        # What the model sees decides which sequences are the same: not case, class or what was cut.
+        self.texts = [self.tokenizer.decode(data.y, specials=False) for data in graphs]
+        self.split = self._splitter(self.texts)
+        self.graphs = graphs
+
+    @property
+    def train_data(self) -> list[Data]:
+        """The graphs to train on."""
+        return self._part("train")
+
+    @property
+    def val_data(self) -> list[Data]:
+        """The graphs to validate on."""
+        return self._part("val")
+
+    @property
+    def test_data(self) -> list[Data]:
+        """The graphs to test on."""
+        return self._part("test")
+
+    def train_dataloader(self) -> SequenceLoader:
+        """Training batches, drawn anew each epoch."""
+        self._train_loader = self._loader(self.train_data, shuffle=True)
+        if self._position:
+            self._train_loader.load_state_dict(self._position)
+        return self._train_loader
+
+    def val_dataloader(self) -> list[SequenceLoader]:
+        """Validation batches, and as many training graphs, so that the gap is measured alike."""
+        train, val = self.train_data, self.val_data
+        draw = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
+        sample = [train[i] for i in draw[: len(val)].tolist()]
+        return [self._loader(val), self._loader(sample)]
+
+    def test_dataloader(self) -> SequenceLoader:
+        """Test batches."""
+        return self._loader(self.test_data)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands in its epoch, kept in checkpoints.
+
+        Lightning keeps a loader's position itself, but loses it where a schedule asks for the
+        number of steps, which makes the loader before the checkpoint is read.
+        """
+        return self._train_loader.state_dict() if self._train_loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the training batches continue from a saved position, in its epoch alone."""
+        self._position = state_dict
+
+    def summary(self) -> dict[str, Any]:
+        """What was read, what was lost on the way and how it was split: see the keys."""
+        return report.summary(self)
+
+    def fingerprint(self) -> str:
+        """A digest of the split, to tell whether a checkpoint was trained on this one."""
+        return report.fingerprint(self)
+
+    def write_splits(self, path: str | PathLike) -> None:
+        """Write the split as a table: one line per graph with its part and group."""
+        report.write_splits(self, path)
+
+    def _one_each(self, records: list[Record]) -> list[Data]:
+        arguments = (self.tokenizer, self.max_length, self.append_label)
+        return [to_data(record, *arguments) for record in records]
+
+    def _in_windows(self, records: list[Record]) -> list[Data]:
+        pieces = (windows(record, self.tokenizer, self.max_length) for record in records)
+        graphs = [data for piece in pieces for data in piece]
+        if not graphs:
+            raise ValueError("no sequence left: a text needs at least two symbols")
+        return graphs
+
+    def _count_unknown(self, records: list[Record]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for record in records:
+            found = self.tokenizer.count_unknown(record.sequence)
+            if found and not total:
+                first = record.name
+            total.update(found)
+        if self.strict and total:
+            listed = ", ".join(f"{symbol!r} ({n})" for symbol, n in sorted(total.items()))
+            raise ValueError(
+                f"data.strict=true, but the alphabet lacks {listed}, first in record {first!r}: "
+                f"correct the data, or use data.strict=false to read them as <unk>"
+            )
+        return dict(sorted(total.items()))
+
+    def _add_class_tokens(self, records: list[Record]) -> None:
+        self.labels = sorted({record.label for record in records if record.label})
+        wanted = [SEPARATOR, *map(label_token, self.labels)]
+        known = set(self.tokenizer.symbols)  # bytes, for one, have a separator already
+        self.tokenizer = self.tokenizer.with_tokens([t for t in wanted if t not in known])
+
+    def _part(self, name: str) -> list[Data]:
+        self.setup()
+        chosen = torch.nonzero(self.split.part == PARTS.index(name)).flatten()
+        return [self.graphs[i] for i in chosen.tolist()]
+
+    def _loader(self, graphs: list[Data], shuffle: bool = False) -> SequenceLoader:
+        ranks = {}
+        if self.trainer is not None:
+            ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+        lengths = [data.num_nodes for data in graphs]
+        sampler = TokenBatchSampler(
+            lengths, self.tokens_per_batch, shuffle=shuffle, seed=self.seed, **ranks
+        )
+        return SequenceLoader(graphs, sampler, num_workers=self.num_workers)
+
+
+def _choose(option: str, value: str, choices: dict[str, Any]) -> Any:
+    if value not in choices:
+        raise ValueError(f"data.{option} must be one of {', '.join(choices)}, got {value!r}")
+    return choices[value]

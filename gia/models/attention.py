@@ -1,0 +1,156 @@
+"""Attention layers: a graph from the nodes, then message passing over it."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from gia.adjacency import AttentionAdjacency, Scope
+from gia.conv import GINConv, PerHeadMLP, PNAConv, SoftmaxConv
+from gia.typing import OptTensor
+
+
+class GraphAttention(nn.Module):
+    """Attention as what it is: ``out(conv(value(x), adjacency(x)))``.
+
+    Args:
+        adjacency (nn.Module): ``adjacency(x, scope, rotary)`` draws the graph.
+        conv (nn.Module): ``conv(x, adjacency)`` passes messages over it.
+        value (nn.Module, optional): What is sent along the edges; x itself if left out.
+        out (nn.Module, optional): Output projection; none if left out.
+
+    Shapes:
+        - **x**, **output:** ``[N, D]``
+    """
+
+    def __init__(
+        self,
+        *,
+        adjacency: AttentionAdjacency,
+        conv: nn.Module,
+        value: nn.Module | None = None,
+        out: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.adjacency = adjacency
+        self.conv = conv
+        self.value = value if value is not None else nn.Identity()
+        self.out = out if out is not None else nn.Identity()
+
+    def forward(self, x: Tensor, scope: Scope, rotary: OptTensor = None) -> Tensor:
+        return self.out(self.conv(self.value(x), self.adjacency(x, scope, rotary)))
+
+
+class SoftmaxAttention(GraphAttention):
+    """Plain attention, the baseline: a weighted sum of projected values.
+
+    `"Attention Is All You Need" <https://arxiv.org/abs/1706.03762>`_.
+
+    Args:
+        width (int): Channels D of a node.
+        heads (int): Heads H.
+        adjacency (nn.Module): The graph.
+    """
+
+    def __init__(self, width: int, heads: int, *, adjacency: AttentionAdjacency):
+        super().__init__(
+            adjacency=adjacency,
+            conv=SoftmaxConv(heads),
+            value=nn.Linear(width, width, bias=False),
+            out=nn.Linear(width, width, bias=False),
+        )
+
+
+class GINAttention(GraphAttention):
+    r"""GIN-Attention: :math:`\mathrm{MLP}_h\big((1 + \epsilon_h) X_h + A_h X_h\big)` for each head.
+
+    From `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_. The nodes'
+    features are sent as they are, without a value projection.
+
+    Args:
+        width (int): Channels D of a node.
+        heads (int): Heads H, each with an MLP and an :math:`\epsilon` of its own.
+        adjacency (nn.Module): The graph.
+        multiplier (float): Hidden channels of a head's MLP over its channels d.
+        eps (float): Start of PyG's :math:`\epsilon`: -1 is the published start, 0 the usual GIN.
+        train_eps (bool): Whether :math:`\epsilon` is trained.
+        dropout (float): Dropout inside the MLPs.
+        out_proj (bool): Whether an output projection mixes the heads.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        adjacency: AttentionAdjacency,
+        multiplier: float = 0.5,
+        eps: float = -1.0,
+        train_eps: bool = True,
+        dropout: float = 0.0,
+        out_proj: bool = False,
+    ):
+        channels = width // heads
+        mlp = PerHeadMLP(heads, channels, int(multiplier * channels), channels, dropout=dropout)
+        super().__init__(
+            adjacency=adjacency,
+            conv=GINConv(mlp, eps, train_eps, heads=heads),
+            out=nn.Linear(width, width, bias=False) if out_proj else None,
+        )
+
+
+class PNAAttention(GraphAttention):
+    r"""PNA-Attention: :math:`\mathrm{MLP}_h\big([\sum, \mu, \max, \mathrm{var}]_{A_h} V_h\big)`.
+
+    From `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_, with the real
+    maximum over the neighbours (the published code takes the node's own vector).
+
+    Args:
+        width (int): Channels D of a node.
+        heads (int): Heads H, each with an MLP of its own.
+        adjacency (nn.Module): The graph.
+        multiplier (float): Hidden channels of a head's MLP over its channels d.
+        aggregators, scalers, deg, degree: As in :class:`~gia.conv.PNAConv`.
+        dropout (float): Dropout inside the MLPs.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        adjacency: AttentionAdjacency,
+        multiplier: float = 0.5,
+        aggregators: Sequence[str] = ("sum", "mean", "max", "var"),
+        scalers: Sequence[str] = ("identity",),
+        deg: OptTensor = None,
+        degree: str = "weight",
+        dropout: float = 0.0,
+    ):
+        channels = width // heads
+        mlp = PerHeadMLP(
+            heads,
+            len(aggregators) * len(scalers) * channels,
+            int(multiplier * channels),
+            channels,
+            bias=False,
+            norm=False,
+            dropout=dropout,
+        )
+        conv = PNAConv(
+            width,
+            width,
+            list(aggregators),
+            list(scalers),
+            deg,
+            towers=heads,
+            pre_layers=0,
+            divide_input=True,
+            nn=mlp,
+            degree=degree,
+        )
+        super().__init__(
+            adjacency=adjacency,
+            conv=conv,
+            value=nn.Linear(width, width, bias=False),
+            out=nn.Linear(width, width, bias=False),
+        )

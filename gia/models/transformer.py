@@ -1,0 +1,137 @@
+"""The graph-aware transformer: encoder, blocks, head."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from gia.adjacency import CausalScope, Rotary, Scope
+from gia.models.block import Block
+from gia.models.encoder import TokenEncoder
+from gia.models.graphs import attention_batch
+from gia.typing import OptTensor
+
+
+class Transformer(nn.Module):
+    """A stack of blocks between an encoder and a head, on ragged batches of PyG ``Data``.
+
+    Args:
+        encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
+        block (Block): One block; the stack holds ``depth`` copies, each initialised anew.
+        depth (int): Number of blocks.
+        head (nn.Module): ``[N, D]`` to the output.
+        scope (callable): ``scope(ptr)`` says which nodes may be joined.
+        width (int): Channels D of a node.
+        rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
+
+    Shapes:
+        - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched
+        - **output:** what the head makes of ``[N, D]``
+
+    Raises:
+        ValueError: If ``depth`` is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module,
+        block: Block,
+        depth: int,
+        head: nn.Module,
+        scope: Callable[[Tensor], Scope],
+        width: int,
+        rotary: Rotary | None = None,
+    ):
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, got {depth}")
+        self.encoder = encoder
+        self.blocks = nn.ModuleList(copy.deepcopy(block) for _ in range(depth))
+        for module in self.blocks.modules():  # copies must not start alike
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.head = head
+        self.scope = scope
+        self.rotary = rotary
+
+    def forward(self, data: Data) -> Tensor:
+        scope, rotary = self._scope(data), self._angles(data)
+        x = self.encoder(data)
+        for block in self.blocks:
+            x = block(x, scope, rotary)
+        return self.head(self.norm(x))
+
+    @torch.no_grad()
+    def graphs(self, data: Data) -> list[Batch]:
+        """The attention graph of each layer, as PyG data.
+
+        Args:
+            data (Data or Batch): As for :meth:`forward`.
+
+        Returns:
+            For each layer a ``Batch`` with the nodes of ``data`` and its attributes, and
+            ``edge_index [2, E]`` and ``edge_weight [E, H]``, an edge for every pair in the scope:
+            for a sequence of L tokens L * (L + 1) / 2 of them under the causal scope.
+        """
+        scope, rotary = self._scope(data), self._angles(data)
+        x = self.encoder(data)
+        graphs = []
+        for block in self.blocks:
+            graphs.append(attention_batch(data, block.graph(x, scope, rotary).to_edges()))
+            x = block(x, scope, rotary)
+        return graphs
+
+    def _scope(self, data: Data) -> Scope:
+        ptr = getattr(data, "ptr", None)
+        if ptr is None:  # a single Data is a batch of one
+            ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
+        return self.scope(ptr)
+
+    def _angles(self, data: Data) -> OptTensor:
+        if self.rotary is None:
+            return None
+        return self.rotary(data.pos, dtype=self.norm.weight.dtype)
+
+
+class LanguageModel(Transformer):
+    """A decoder-only language model with rotary positions and tied embeddings.
+
+    Args:
+        vocab_size (int): Symbols V.
+        width (int): Channels D of a node.
+        heads (int): Heads H of the block's attention.
+        depth (int): Number of blocks.
+        block (Block): One block, copied ``depth`` times.
+        dropout (float): Dropout on the embeddings.
+
+    Shapes:
+        - **data.token**, **data.pos:** ``[N]``
+        - **output:** logits of the next token, ``[N, V]``
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        width: int,
+        heads: int,
+        depth: int,
+        block: Block,
+        dropout: float = 0.0,
+    ):
+        encoder = TokenEncoder(vocab_size, width, dropout=dropout)
+        head = nn.Linear(width, vocab_size, bias=False)
+        head.weight = encoder.embedding.weight
+        super().__init__(
+            encoder=encoder,
+            block=block,
+            depth=depth,
+            head=head,
+            scope=CausalScope,
+            width=width,
+            rotary=Rotary(width // heads),
+        )

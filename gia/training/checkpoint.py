@@ -1,0 +1,84 @@
+"""Checkpoint files: written whole or not at all, read with clear errors."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the old file, then put the new one in its place in one step.
+
+    A full disk or a kill in the middle of a write leaves the old checkpoint as it was.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException as error:
+            partial.unlink(missing_ok=True)
+            # torch reports a failed write as a RuntimeError of its zip writer.
+            if isinstance(error, (OSError, RuntimeError)):
+                raise OSError(
+                    f"cannot write the checkpoint {path} ({error}): make room or choose another "
+                    "folder with run_dir=..., then resume; what was saved before is whole"
+                ) from error
+            raise
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of gia, tensors and plain values only.
+
+    Raises:
+        FileNotFoundError: If there is none at ``path``.
+        ValueError: If the file is damaged or was not written by gia.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no checkpoint {path}: give ckpt_path=... the file, as in "
+            "ckpt_path=runs/NAME/TIME/checkpoints/last.ckpt"
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable checkpoint: {error}") from error
+    if not isinstance(checkpoint, dict) or "settings" not in checkpoint.get("hyper_parameters", {}):
+        raise ValueError(f"{path} was not written by gia: it holds no settings")
+    return checkpoint
+
+
+def check_architecture(model: nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Compare a model with a checkpoint of its task before anything is loaded.
+
+    Raises:
+        ValueError: Naming the first parameter that differs.
+    """
+    saved = {
+        key.removeprefix("model."): tuple(value.shape)
+        for key, value in checkpoint["state_dict"].items()
+        if key.startswith("model.")
+    }
+    ours = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    for key in [*ours, *(key for key in saved if key not in ours)]:
+        if ours.get(key) == saved.get(key):
+            continue
+        here = f"has shape {list(ours[key])}" if key in ours else "is missing"
+        there = f"shape {list(saved[key])}" if key in saved else "none"
+        raise ValueError(
+            f"{path} holds another architecture: {key} {here} in this model, {there} in the "
+            "checkpoint; give the experiment, attention and model settings it was trained with "
+            "(config.yaml beside it has them)"
+        )

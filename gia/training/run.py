@@ -1,0 +1,155 @@
+"""The story of a run: data, model, trainer; fit; test."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from gia.data import SequenceDataModule, Tokenizer
+from gia.training.build import resolve_model
+from gia.training.callbacks import History, Throughput
+from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.task import Task
+
+
+class Interrupted(Exception):
+    """Training was stopped by the user; ``checkpoint`` is where it can go on, if it got that far."""
+
+    def __init__(self, checkpoint: Path | None):
+        super().__init__("interrupted")
+        self.checkpoint = checkpoint
+
+
+@dataclass
+class Run:
+    """A run's parts, and after :meth:`fit` its results.
+
+    Attributes:
+        folder (Path): Where everything that the run leaves behind goes.
+        datamodule, task, trainer: Lightning's three.
+        ckpt_path (str, optional): The checkpoint that it resumes from.
+    """
+
+    folder: Path
+    datamodule: SequenceDataModule
+    task: Task
+    trainer: pl.Trainer
+    ckpt_path: str | None = None
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> "Run":
+        """Build all parts, with every check that can be made before the training starts.
+
+        Args:
+            cfg (DictConfig): The configuration, as ``conf/train.yaml`` composes it.
+
+        Raises:
+            ValueError, OSError: If a setting, the data or the checkpoint cannot be used.
+        """
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+        # Before the data is read, so that a wrong path is told at once.
+        folder = Path(cfg.run_dir)
+        if (folder / "config.yaml").exists():
+            raise ValueError(f"run_dir {folder} already holds a run: choose another")
+        checkpoint = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
+        datamodule = instantiate(cfg.data.module)
+        datamodule.setup()
+        model_cfg = resolve_model(cfg, datamodule.tokenizer.vocab_size)
+        config = OmegaConf.to_container(cfg, resolve=True)
+        config |= {
+            "model": model_cfg,
+            "tokenizer": datamodule.tokenizer.to_config(),
+            "split_fingerprint": datamodule.fingerprint(),
+        }
+        task = instantiate(cfg.task)(
+            model=instantiate(model_cfg),
+            optimizer=instantiate(cfg.optimizer),
+            scheduler=instantiate(cfg.scheduler),
+            vocab_size=datamodule.tokenizer.vocab_size,
+            settings=config,
+        )
+        if checkpoint is not None:
+            check_architecture(task.model, checkpoint, cfg.ckpt_path)
+            _check_split(config, checkpoint, cfg.ckpt_path)
+        trainer = instantiate(
+            cfg.trainer,
+            callbacks=[instantiate(callback) for callback in cfg.callbacks.values() if callback],
+            logger=[instantiate(logger) for logger in cfg.logger.values() if logger],
+            plugins=[AtomicCheckpointIO()],
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+        datamodule.write_splits(folder / "splits.csv")
+        return cls(folder, datamodule, task, trainer, cfg.ckpt_path)
+
+    def fit(self) -> dict[str, float]:
+        """Train, then test the best checkpoint.
+
+        Returns:
+            The test metrics.
+
+        Raises:
+            Interrupted: If the user stops it.
+        """
+        try:
+            self.trainer.fit(self.task, self.datamodule, ckpt_path=self.ckpt_path, weights_only=True)
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C
+            last = self.folder / "checkpoints" / "last.ckpt"
+            raise Interrupted(last if last.is_file() else None) from stop
+        best = self.trainer.checkpoint_callback.best_model_path
+        if os.path.isfile(best):  # there is none if the run was done before it began
+            # Not through Trainer.test, which would set the callbacks' history back as well.
+            self.task.load_state_dict(load_checkpoint(best)["state_dict"])
+        (metrics,) = self.trainer.test(self.task, self.datamodule, verbose=False)
+        return metrics
+
+    def callback(self, kind: type[pl.Callback]) -> Any:
+        """The run's callback of a class."""
+        return next(callback for callback in self.trainer.callbacks if isinstance(callback, kind))
+
+    @property
+    def history(self) -> History:
+        return self.callback(History)
+
+    @property
+    def throughput(self) -> Throughput:
+        return self.callback(Throughput)
+
+
+def load_trained(ckpt_path: str | Path) -> tuple[Task, Tokenizer, DictConfig]:
+    """Build a trained model again from its checkpoint alone.
+
+    Args:
+        ckpt_path (Path): A checkpoint of a run.
+
+    Returns:
+        The task with the trained model in eval mode, its tokenizer, and its configuration.
+
+    Raises:
+        FileNotFoundError, ValueError: If there is no such checkpoint or it cannot be used.
+    """
+    checkpoint = load_checkpoint(ckpt_path)
+    config = OmegaConf.create(checkpoint["hyper_parameters"]["settings"])
+    tokenizer = Tokenizer.from_config(OmegaConf.to_container(config.tokenizer))
+    task = instantiate(config.task)(
+        model=instantiate(config.model),
+        optimizer=instantiate(config.optimizer),
+        vocab_size=tokenizer.vocab_size,
+        settings=OmegaConf.to_container(config),
+    )
+    check_architecture(task.model, checkpoint, ckpt_path)
+    task.load_state_dict(checkpoint["state_dict"], strict=False)
+    return task.eval(), tokenizer, config
+
+
+def _check_split(config: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:
+    saved = checkpoint["hyper_parameters"]["settings"]["split_fingerprint"]
+    if saved != config["split_fingerprint"]:
+        raise ValueError(
+            f"{path} was trained on another split of the data: give the data, data.split and seed "
+            "settings it was trained with (config.yaml beside it has them)"
+        )

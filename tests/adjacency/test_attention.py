@@ -1,0 +1,38 @@
+import pytest
+import torch
+from laws import make_adjacency
+
+from gia.adjacency import AttentionAdjacency, DotProduct, DotProductScore, FullScope, Softmax
+
+
+def test_the_weights_of_a_node_add_up_to_one():
+    scope = FullScope(torch.tensor([0, 4, 9]))
+    edges = make_adjacency(16, 2)(torch.randn(9, 16), scope).to_edges()
+    torch.testing.assert_close(edges.degree(), torch.ones(9, 2))
+
+
+def test_sharpening_and_temperature_divide_and_multiply_the_scores():
+    scores = DotProduct(torch.randn(4, 2, 8), torch.randn(4, 2, 8))
+    scope = FullScope(torch.tensor([0, 4]))
+    made = Softmax(temperature=0.5, sharpening=1.5)(scores, scope).to_edges()
+    plain = scores.on(made.edge_index).view(4, 4, 2)
+    expected = (plain * 1.5 / 0.5).softmax(dim=1).view(16, 2)
+    torch.testing.assert_close(made.edge_weight, expected)
+
+
+def test_sharpening_starts_where_it_should_and_is_trained():
+    assert Softmax(sharpening=1.3).sharpening.item() == pytest.approx(1.3)
+    starts = {Softmax(sharpening=(0.5, 1.5)).sharpening.item() for _ in range(20)}
+    assert len(starts) == 20
+    assert all(0.5 <= start <= 1.5 for start in starts)
+    assert Softmax().sharpening.requires_grad
+    assert not Softmax(train_sharpening=False).sharpening.requires_grad
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match="heads must divide the width: 3 heads, 16 wide"):
+        DotProductScore(16, 3)
+    with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
+        Softmax(temperature=0)
+    with pytest.raises(ValueError, match="form must be one of fused, edges, got 'dense'"):
+        AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax(), form="dense")

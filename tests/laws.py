@@ -1,0 +1,149 @@
+"""The laws that every layer and model keeps, stated once.
+
+Numbers as in the list of laws in docs/architecture.md. Dropout is off in all of them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from gia.adjacency import (
+    AttentionAdjacency,
+    CausalScope,
+    DotProductScore,
+    FullScope,
+    Rotary,
+    Scope,
+    Softmax,
+)
+from gia.models import (
+    Block,
+    GINAttention,
+    LanguageModel,
+    PNAAttention,
+    SoftmaxAttention,
+    SwiGLU,
+)
+
+SCOPES = [CausalScope, FullScope]
+ATTENTIONS = ["gin", "gin_out_proj", "pna", "pna_all", "softmax"]
+
+
+def make_adjacency(width: int, heads: int, form: str = "fused") -> AttentionAdjacency:
+    return AttentionAdjacency(
+        score=DotProductScore(width, heads),
+        normalize=Softmax(temperature=0.7, sharpening=(0.5, 1.5)),
+        form=form,
+    )
+
+
+def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "fused") -> nn.Module:
+    adjacency = make_adjacency(width, heads, form)
+    if name == "softmax":
+        return SoftmaxAttention(width, heads, adjacency=adjacency)
+    if name == "gin":
+        return GINAttention(width, heads, adjacency=adjacency, eps=0.2)
+    if name == "gin_out_proj":
+        return GINAttention(width, heads, adjacency=adjacency, multiplier=2, out_proj=True)
+    if name == "pna":
+        return PNAAttention(width, heads, adjacency=adjacency)
+    return PNAAttention(
+        width,
+        heads,
+        adjacency=adjacency,
+        aggregators=["sum", "mean", "min", "max", "var", "std"],
+        scalers=["identity", "amplification", "inverse_linear"],
+        deg=torch.tensor([0, 3, 2, 1], device="cpu"),
+        degree="count",
+    )
+
+
+def make_model(attention: str, vocab_size: int = 11, dropout: float = 0.0) -> LanguageModel:
+    block = Block(
+        16, attention=make_attention(attention), mlp=SwiGLU(16, 24), dropout=dropout
+    )
+    return LanguageModel(vocab_size=vocab_size, width=16, heads=2, depth=2, block=block)
+
+
+def sequences(lengths: Sequence[int], vocab_size: int = 11) -> list[Data]:
+    """Random token sequences as graphs."""
+    return [
+        Data(
+            token=torch.randint(vocab_size, (length,)),
+            y=torch.randint(vocab_size, (length,)),
+            pos=torch.arange(length),
+            num_nodes=length,
+        )
+        for length in lengths
+    ]
+
+
+def layer_inputs(lengths: Sequence[int], scope: type[Scope], width: int = 16, heads: int = 2):
+    """Random features of a ragged batch, its scope and the angles of its positions."""
+    sizes = torch.tensor([0, *lengths])
+    pos = torch.cat([torch.arange(length) for length in lengths])
+    angles = Rotary(width // heads)(pos)
+    return torch.randn(int(sizes.sum()), width), scope(sizes.cumsum(0)), angles
+
+
+def outputs_and_gradients(
+    module: nn.Module, x: Tensor, call: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """The output of ``call(x)`` and the gradients of a generic scalar made of it."""
+    module.zero_grad()
+    x = x.detach().clone().requires_grad_()
+    out = call(x)
+    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).view_as(out)
+    (out.pow(2) * weights).sum().backward()
+    found = {"output": out.detach(), "x": x.grad}
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None:
+            found[name] = parameter.grad.clone()
+    return found
+
+
+def assert_same(left: dict[str, Tensor], right: dict[str, Tensor], tolerance: float) -> None:
+    """Outputs and gradients agree, relative to the largest entry of each."""
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        scale = max(1.0, float(value.abs().max())) if value.numel() else 1.0
+        difference = (value - right[name]).abs()
+        worst = float(difference.max()) if value.numel() else 0.0
+        assert worst <= tolerance * scale, f"{name} differs by {worst:.2e}, scale {scale:.2e}"
+
+
+def law_1_forms_agree(attention: nn.Module, inputs: Any, tolerance: float) -> None:
+    """Fused and edge form: the same outputs and gradients."""
+    x, scope, angles = inputs
+    results = []
+    for form in ("fused", "edges"):
+        attention.adjacency.form = form
+        results.append(outputs_and_gradients(attention, x, lambda x: attention(x, scope, angles)))
+    assert_same(*results, tolerance)
+
+
+def law_4_causality(model: Callable[[Data], Tensor], graph: Data, vocab_size: int = 11) -> None:
+    """Changing a node changes no output before it, exactly, and its own output for sure."""
+    before = model(graph)
+    for node in range(graph.num_nodes):
+        changed = graph.clone()
+        changed.token = graph.token.clone()
+        changed.token[node] = (graph.token[node] + 1) % vocab_size
+        after = model(changed)
+        assert torch.equal(after[:node], before[:node]), f"node {node} leaks into the past"
+        assert not torch.equal(after[node], before[node])
+
+
+def law_5_batch_invariance(
+    model: Callable[[Data], Tensor], graphs: list[Data], tolerance: float
+) -> None:
+    """A graph's output is the same alone and in any batch."""
+    batch = Batch.from_data_list(graphs)
+    together = model(batch)
+    for number, graph in enumerate(graphs):
+        alone = model(Batch.from_data_list([graph]))
+        mine = together[batch.ptr[number] : batch.ptr[number + 1]]
+        torch.testing.assert_close(mine, alone, rtol=tolerance, atol=tolerance)
