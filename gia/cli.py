@@ -1,5 +1,6 @@
 """The console: ``gia train``, ``gia evaluate``, ``gia generate``."""
 
+import contextlib
 import functools
 import logging
 import os
@@ -7,12 +8,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf, open_dict
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 HELP = """\
@@ -24,6 +27,9 @@ gia: graph-aware transformers
 
 Settings are given as key=value; gia COMMAND --help lists them all.
 """
+
+# What a wrong setting, file or environment raises; anything else is a fault of gia's own.
+USER_ERRORS = (ValueError, OSError, ImportError, MisconfigurationException)
 
 console = Console()
 
@@ -50,20 +56,23 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
 
         _quiet()
         try:
+            missing = _missing(OmegaConf.to_container(cfg, resolve=False))
+            if missing:
+                raise ValueError("; ".join(f"{key} is missing: give {key}=..." for key in missing))
             body(cfg)
         except Interrupted as stop:
             if stop.checkpoint is None:
                 _fail("interrupted before the first checkpoint: nothing to resume from", 130)
-            _fail(f"interrupted; resume with the same settings and ckpt_path={stop.checkpoint}", 130)
+            _fail(
+                f"interrupted; resume with the same settings and ckpt_path={stop.checkpoint}", 130
+            )
         except KeyboardInterrupt:
             _fail("interrupted", 130)
-        except MissingMandatoryValue as error:
-            _fail(f"{error.full_key} is missing: give {error.full_key}=...")
         except InstantiationException as error:
-            if not isinstance(error.__cause__, (ValueError, OSError, ImportError)):
+            if not isinstance(error.__cause__, USER_ERRORS) or "HYDRA_FULL_ERROR" in os.environ:
                 raise
             _fail(str(error.__cause__))
-        except (ValueError, OSError, ImportError) as error:
+        except USER_ERRORS as error:
             if "HYDRA_FULL_ERROR" in os.environ:
                 raise
             _fail(str(error))
@@ -102,15 +111,24 @@ def evaluate(cfg: DictConfig) -> None:
     from gia.analysis import describe_data
     from gia.training import load_trained
 
+    if cfg.part not in ("train", "val", "test", "all"):
+        raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
     task, tokenizer, trained = load_trained(cfg.ckpt_path)
     if cfg.get("data") is not None:
-        trained.data = OmegaConf.merge(cfg.data)
+        trained.data = cfg.data
+    if cfg.part == "all":
+        trained.data.split = "none"
     data = instantiate(trained.data.module, tokenizer=tokenizer)
     data.setup()
+    if data.tokenizer != tokenizer:
+        added = data.tokenizer.symbols[tokenizer.vocab_size :]
+        raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
-    (metrics,) = trainer.test(task, data.loader(cfg.part), verbose=False)
-    table = Table(title=f"{cfg.ckpt_path}: {cfg.part}", title_justify="left")
+    part = "test" if cfg.part == "all" else cfg.part
+    (metrics,) = trainer.test(task, data.loader(part), verbose=False)
+    console.print(f"  {cfg.ckpt_path}", highlight=False, soft_wrap=True)
+    table = Table(title=cfg.part.capitalize(), title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in metrics.items():
@@ -156,7 +174,16 @@ def generate(cfg: DictConfig) -> None:
         console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
 
 
+def _missing(cfg: Any, prefix: str = "") -> list[str]:
+    """Keys whose value only the user can give."""
+    if isinstance(cfg, dict):
+        return [key for name in cfg for key in _missing(cfg[name], f"{prefix}{name}.")]
+    return [prefix.removesuffix(".")] if cfg == "???" else []
+
+
 def _fail(message: str, status: int = 1) -> None:
+    with contextlib.suppress(OSError):  # the run's folder, if nothing is in it yet
+        os.removedirs(HydraConfig.get().runtime.output_dir)
     Console(stderr=True).print(f"gia: {message}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(status)
 

@@ -62,9 +62,7 @@ def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "fuse
 
 
 def make_model(attention: str, vocab_size: int = 11, dropout: float = 0.0) -> LanguageModel:
-    block = Block(
-        16, attention=make_attention(attention), mlp=SwiGLU(16, 24), dropout=dropout
-    )
+    block = Block(16, attention=make_attention(attention), mlp=SwiGLU(16, 24), dropout=dropout)
     return LanguageModel(vocab_size=vocab_size, width=16, heads=2, depth=2, block=block)
 
 

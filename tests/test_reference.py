@@ -37,7 +37,9 @@ def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
     config, heads, width = (INDEX[name][key] for key in ("config", "heads", "hidden"))
     temperature = config.get("attention_GIN_MLP_GIN_softmax_temperature", 1.0)
     parameters = {
-        key.removeprefix("param."): value for key, value in vector.items() if key.startswith("param.")
+        key.removeprefix("param."): value
+        for key, value in vector.items()
+        if key.startswith("param.")
     }
     adjacency = AttentionAdjacency(
         score=DotProductScore(width, heads), normalize=Softmax(temperature=temperature)
@@ -97,7 +99,7 @@ def test_published_layer(name, form):
     vector = load_file(FOLDER / f"{name}.safetensors")
     layer = build(name, vector)
     layer.adjacency.form = form
-    batch, length, width = vector["x"].shape
+    batch, length, _ = vector["x"].shape
     scope = CausalScope(torch.arange(batch + 1) * length)
     rotary = torch.stack([vector["cos"], vector["sin"]]).view(2, length, 1, -1)
     rotary = rotary.repeat(1, batch, 1, 1)

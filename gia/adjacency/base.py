@@ -33,7 +33,7 @@ class Adjacency(ABC):
         """
 
     def min(self, x: Tensor) -> Tensor:
-        r""":math:`\min_{j \in \mathcal{N}(i)} \mathbf{x}_j`, ties as in :meth:`max`, ``[N, H, d]``."""
+        r""":math:`\min_{j \in \mathcal{N}(i)} \mathbf{x}_j`, ties as in `max`, ``[N, H, d]``."""
         return -self.max(-x)
 
     @abstractmethod

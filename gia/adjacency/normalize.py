@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.scope import Scope

@@ -53,7 +53,7 @@ class Scope:
         return length < self.ptr.diff().unsqueeze(1)
 
     def pad(self, x: Tensor) -> Tensor:
-        """Ragged ``[N, ...]`` to padded ``[B, L, ...]`` with zeros; a view where nothing is padded."""
+        """Ragged ``[N, ...]`` to ``[B, L, ...]`` with zeros; a view where nothing is padded."""
         shape = (len(self.sizes), self.max_length, *x.shape[1:])
         if not self.ragged:
             return x.view(shape)

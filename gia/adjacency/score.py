@@ -10,7 +10,7 @@ from gia.typing import OptTensor
 
 @dataclass(frozen=True)
 class DotProduct:
-    r"""Scores :math:`S_h[i, j] = \mathbf{q}_{hi} \cdot \mathbf{k}_{hj} / \sqrt{d}`, not yet computed.
+    r"""Scores :math:`S[i, j] = \mathbf{q}_i \cdot \mathbf{k}_j / \sqrt{d}`, not computed yet.
 
     Shapes:
         - **q**, **k:** ``[N, H, d]``
@@ -52,7 +52,9 @@ class DotProductScore(nn.Module):
     def __init__(self, in_channels: int, heads: int, *, bias: bool = False):
         super().__init__()
         if heads < 1 or in_channels % heads:
-            raise ValueError(f"the number of heads must divide the width: {heads} heads, {in_channels} wide")
+            raise ValueError(
+                f"the number of heads must divide the width: {heads} heads, {in_channels} wide"
+            )
         self.heads = heads
         self.q_proj = nn.Linear(in_channels, in_channels, bias=bias)
         self.k_proj = nn.Linear(in_channels, in_channels, bias=bias)

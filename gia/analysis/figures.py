@@ -42,7 +42,9 @@ def learning_curves(epochs: Sequence[dict[str, float]], baseline: float | None =
     loss.plot(step, [row["train_eval/loss"] for row in epochs], color=BLUE, label="training")
     loss.plot(step, [row["val/loss"] for row in epochs], color=ORANGE, label="validation")
     best = int(np.argmin([row["val/loss"] for row in epochs]))
-    loss.plot(step[best], epochs[best]["val/loss"], "o", color=ORANGE, label=f"best, epoch {step[best]}")
+    loss.plot(
+        step[best], epochs[best]["val/loss"], "o", color=ORANGE, label=f"best, epoch {step[best]}"
+    )
     if baseline is not None:
         loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label="best n-gram")
     loss.set(xlabel="epoch", ylabel="loss (nats per symbol)", title="Loss, eval mode")
@@ -104,7 +106,9 @@ def attention_graph(
         strongest (int): How many of the edges that arrive at a node are drawn; self loops are not.
     """
     heads, nodes = graph.edge_weight.size(1), len(labels)
-    figure = Figure(figsize=(min(max(0.26 * nodes, 6), 16), 2.2 * heads + 0.5), layout="constrained")
+    figure = Figure(
+        figsize=(min(max(0.26 * nodes, 6), 16), 2.2 * heads + 0.5), layout="constrained"
+    )
     for head, axes in enumerate(figure.subplots(heads, 1, squeeze=False)[:, 0]):
         net = _strongest_edges(graph, head, strongest)
         net.add_nodes_from(range(nodes))

@@ -139,7 +139,8 @@ def _print_results(run: Run, summary: dict[str, Any], console: Console) -> None:
         row(f"{order}-gram, interpolated", loss, "cyan" if loss == best else None)
     console.print(table)
     console.print(
-        "  scored: every symbol and the end of each sequence, the same ones for all", highlight=False
+        "  scored: every symbol and the end of each sequence, the same ones for all",
+        highlight=False,
     )
     if "class_accuracy" in summary["test"]:
         console.print(

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor
 from torch_geometric.nn import aggr
 from torch_geometric.nn.resolver import aggregation_resolver

@@ -121,9 +121,7 @@ class PNAConv(PyGPNAConv):
         if self.edge_dim is not None and isinstance(edge_index, SparseTensor) and edge_attr is None:
             # Where the layer takes edge attributes, PyG reads a SparseTensor's values as these.
             edge_attr, edge_index = edge_index.storage.value(), edge_index.set_value(None)
-        adjacency = as_adjacency(
-            edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow
-        )
+        adjacency = as_adjacency(edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow)
         if self.divide_input:
             x = x.view(-1, self.towers, self.F_in)  # [N, H, F]
         else:

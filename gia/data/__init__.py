@@ -7,7 +7,7 @@ from gia.data.peptides import Peptides
 from gia.data.sampler import TokenBatchSampler
 from gia.data.sequence import Record, to_data, windows
 from gia.data.similarity import clusters
-from gia.data.splits import Split, contiguous_split, random_split, similarity_split
+from gia.data.splits import Split, contiguous_split, no_split, random_split, similarity_split
 from gia.data.table import Table
 from gia.data.text import Text
 from gia.data.tokenizer import ByteTokenizer, CharTokenizer, ResidueTokenizer, Tokenizer
@@ -28,6 +28,7 @@ __all__ = [
     "Tokenizer",
     "clusters",
     "contiguous_split",
+    "no_split",
     "random_split",
     "similarity_split",
     "to_data",

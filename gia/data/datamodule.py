@@ -14,7 +14,7 @@ from gia.data.loader import SequenceLoader
 from gia.data.sampler import TokenBatchSampler
 from gia.data.sequence import SEPARATOR, Record, label_token, to_data, windows
 from gia.data.similarity import DEFAULT_THRESHOLD
-from gia.data.splits import PARTS, Split, contiguous_split, random_split, similarity_split
+from gia.data.splits import PARTS, Split, contiguous_split, no_split, random_split, similarity_split
 from gia.data.tokenizer import Tokenizer
 
 
@@ -33,12 +33,13 @@ class SequenceDataModule(LightningDataModule):
         framing: ``"records"``, one graph each, or ``"windows"``, long texts in pieces.
         max_length: the most nodes of a graph; longer records are cut and counted.
         append_label: end each sequence with ``|`` and the token of its class.
-        split: ``"similarity"``, ``"random"`` or ``"contiguous"``.
+        split: ``"similarity"``, ``"random"``, ``"contiguous"``, or ``"none"``: all for the test.
         val_fraction: share of the graphs for validation.
         test_fraction: share for the test.
         similarity_k: letters of a k-mer in the similarity split; None lets the alphabet decide.
         similarity_threshold: share of k-mers that keeps two sequences together.
-        seed: of the split and of the batches.
+        split_seed: of the split, so that runs with different seeds are tested alike.
+        seed: of the batches.
         strict: make symbols outside the tokenizer's alphabet an error instead of ``<unk>``.
         tokens_per_batch: the most nodes of a batch, counted as if padded.
         num_workers: processes that fetch batches.
@@ -66,6 +67,7 @@ class SequenceDataModule(LightningDataModule):
         test_fraction: float = 0.1,
         similarity_k: int | None = None,
         similarity_threshold: float = DEFAULT_THRESHOLD,
+        split_seed: int = 0,
         seed: int = 0,
         strict: bool = False,
         tokens_per_batch: int = 4096,
@@ -75,9 +77,10 @@ class SequenceDataModule(LightningDataModule):
         fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
         similarity = {"k": similarity_k, "threshold": similarity_threshold}
         splitters = {
-            "similarity": partial(similarity_split, **fractions, seed=seed, **similarity),
-            "random": partial(random_split, **fractions, seed=seed),
+            "similarity": partial(similarity_split, **fractions, seed=split_seed, **similarity),
+            "random": partial(random_split, **fractions, seed=split_seed),
             "contiguous": partial(contiguous_split, **fractions),
+            "none": no_split,
         }
         framings = {"records": self._one_each, "windows": self._in_windows}
         self._splitter = _choose("split", split, splitters)
@@ -89,7 +92,7 @@ class SequenceDataModule(LightningDataModule):
             raise ValueError(f"data.max_length must be at least {shortest}, got {max_length}")
         self.source, self.tokenizer = source, tokenizer
         self.max_length, self.append_label = max_length, append_label
-        self.seed, self.strict = seed, strict
+        self.split_seed, self.seed, self.strict = split_seed, seed, strict
         self.tokens_per_batch, self.num_workers = tokens_per_batch, num_workers
         self.labels: list[str] = []
         self.graphs: list[Data] = []
@@ -147,13 +150,17 @@ class SequenceDataModule(LightningDataModule):
     def val_dataloader(self) -> list[SequenceLoader]:
         """Validation batches, and as many training graphs, so that the gap is measured alike."""
         train, val = self.train_data, self.val_data
-        draw = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
+        draw = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.split_seed))
         sample = [train[i] for i in draw[: len(val)].tolist()]
         return [self._loader(val), self._loader(sample)]
 
     def test_dataloader(self) -> SequenceLoader:
         """Test batches."""
-        return self._loader(self.test_data)
+        return self.loader("test")
+
+    def loader(self, part: str) -> SequenceLoader:
+        """Batches of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
+        return self._loader(self._part(part))
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands in its epoch, kept in checkpoints.

@@ -39,7 +39,9 @@ def summary(data: SequenceDataModule) -> dict[str, Any]:
         result[name] = {
             "sequences": len(graphs),
             "tokens": sum(graph.num_nodes for graph in graphs),
-            "largest_group": int(data.split.group[data.split.part == i].bincount().max()),
+            "largest_group": int(
+                data.split.group[data.split.part == i].bincount(minlength=1).max()
+            ),
         }
     return result
 

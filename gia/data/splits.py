@@ -90,6 +90,16 @@ def contiguous_split(
     return Split(_checked(part), torch.arange(n))
 
 
+def no_split(sequences: Sequence[str]) -> Split:
+    """All of them test, to measure a trained model on other data.
+
+    Args:
+        sequences: n strings.
+    """
+    n = len(sequences)
+    return Split(torch.full((n,), PARTS.index("test")), torch.arange(n))
+
+
 def _deal(group: Tensor, val_fraction: float, test_fraction: float, seed: int) -> Tensor:
     """Groups in random order go to the test if they still fit, to validation, else to training."""
     n_val, n_test = _sizes(len(group), val_fraction, test_fraction)

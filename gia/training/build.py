@@ -12,9 +12,9 @@ from gia.models import LanguageModel, count_parameters, match_width
 def resolve_model(cfg: DictConfig, vocab_size: int) -> dict[str, Any]:
     """The model's configuration with all that the run decides filled in.
 
-    ``model.match_parameters_of`` names an attention, as in ``conf/attention``: the MLP width is then
-    chosen so that the model has as many parameters as the same model with that attention at the
-    configured width.
+    ``model.match_parameters_of`` names an attention, as in ``conf/attention``: the MLP width is
+    then chosen so that the model has as many parameters as the same model with that attention at
+    the configured width.
 
     Args:
         cfg (DictConfig): The whole configuration; ``cfg.model`` is read.

@@ -17,7 +17,7 @@ from gia.training.task import Task
 
 
 class Interrupted(Exception):
-    """Training was stopped by the user; ``checkpoint`` is where it can go on, if it got that far."""
+    """Training was stopped by the user; ``checkpoint`` is where it can go on, if there is one."""
 
     def __init__(self, checkpoint: Path | None):
         super().__init__("interrupted")
@@ -96,7 +96,9 @@ class Run:
             Interrupted: If the user stops it.
         """
         try:
-            self.trainer.fit(self.task, self.datamodule, ckpt_path=self.ckpt_path, weights_only=True)
+            self.trainer.fit(
+                self.task, self.datamodule, ckpt_path=self.ckpt_path, weights_only=True
+            )
         except SystemExit as stop:  # Lightning's answer to Ctrl-C
             last = self.folder / "checkpoints" / "last.ckpt"
             raise Interrupted(last if last.is_file() else None) from stop
@@ -150,6 +152,6 @@ def _check_split(config: dict[str, Any], checkpoint: dict[str, Any], path: str) 
     saved = checkpoint["hyper_parameters"]["settings"]["split_fingerprint"]
     if saved != config["split_fingerprint"]:
         raise ValueError(
-            f"{path} was trained on another split of the data: give the data, data.split and seed "
+            f"{path} was trained on another split of the data: give the data and data.split "
             "settings it was trained with (config.yaml beside it has them)"
         )

@@ -16,8 +16,8 @@ class Task(LightningModule):
         optimizer (callable): ``optimizer(parameter_groups)``.
         scheduler (callable, optional): ``scheduler(optimizer, total_steps=...)``, stepped with
             every optimiser step.
-        settings (dict, optional): The resolved configuration, kept in checkpoints so that a model can
-            be built again from its file alone.
+        settings (dict, optional): The resolved configuration, kept in checkpoints so that a model
+            can be built again from its file alone.
     """
 
     def __init__(
@@ -40,7 +40,10 @@ class Task(LightningModule):
             return {"optimizer": optimizer}
         total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ def both_forms(adjacency, inputs, operation):
         adjacency.form = form
 
         def call(x):
-            graph = adjacency(x, scope, angles)  # noqa: B023
+            graph = adjacency(x, scope, angles)
             return getattr(graph, operation)(x.unflatten(-1, (2, -1)))
 
         results.append(outputs_and_gradients(adjacency, x, call))

@@ -96,7 +96,9 @@ def test_weighted_aggregators_are_their_equations(x, edges, heads):
 def test_scalers_count_weights_or_edges(x, edges):
     arguments = (CHANNELS, CHANNELS, ["sum"], ["linear"], DEG)
     layers = {
-        degree: PNAConv(*arguments, towers=2, divide_input=True, pre_layers=0, nn=nn.Identity(), degree=degree)
+        degree: PNAConv(
+            *arguments, towers=2, divide_input=True, pre_layers=0, nn=nn.Identity(), degree=degree
+        )
         for degree in ("weight", "count")
     }
     weight = torch.rand(40, 2)
@@ -113,7 +115,14 @@ def test_without_pre_layers_the_source_is_sent_as_it_is(x, edges):
     mlp = PerHeadMLP(2, 3 * 4, 5, 4, bias=False, norm=False)
     aggregators = ["mean", "max", "var"]
     conv = PNAConv(
-        CHANNELS, CHANNELS, aggregators, ["identity"], towers=2, pre_layers=0, divide_input=True, nn=mlp
+        CHANNELS,
+        CHANNELS,
+        aggregators,
+        ["identity"],
+        towers=2,
+        pre_layers=0,
+        divide_input=True,
+        nn=mlp,
     )
     graph = as_adjacency(edges, torch.rand(40, 2), num_nodes=NODES)
     expected = mlp(torch.cat(aggregate(aggregators, x.view(NODES, 2, -1), graph), -1)).flatten(1)

@@ -94,7 +94,7 @@ def test_fingerprint_tells_splits_apart(source):
     few = source(*(f"MK{a}{b}" for a in LETTERS for b in LETTERS))
     first, again = module(few), module(few)
     assert first.fingerprint() == again.fingerprint()
-    for options in ({"seed": 1}, {"split": "contiguous"}, {"max_length": 3}):
+    for options in ({"split_seed": 1}, {"split": "contiguous"}, {"max_length": 3}):
         assert module(few, **options).fingerprint() != first.fingerprint()
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gia.data import contiguous_split, random_split, similarity_split
+from gia.data import contiguous_split, no_split, random_split, similarity_split
 
 FRACTIONS = {"val_fraction": 0.1, "test_fraction": 0.2}
 SIMILARITY = {"k": 4, "threshold": 0.3}
@@ -66,3 +66,8 @@ def test_an_empty_part_is_an_error():
 def test_fractions_out_of_range(val, test):
     with pytest.raises(ValueError, match=r"data\.(val|test)_fraction"):
         contiguous_split(["A"] * 9, val_fraction=val, test_fraction=test)
+
+
+def test_no_split_is_all_for_the_test():
+    split = no_split(["A", "B", "A"])
+    assert split.part.tolist() == [2, 2, 2]

@@ -26,9 +26,13 @@ def test_graphs_are_the_dynamic_edges_of_each_layer(name):
         second = layer.to_data_list()[1]
         assert second.num_nodes == 7
         assert second.edge_index.max() == 6
-        out = GCNConv(1, 3)(second.pos.float().unsqueeze(1), second.edge_index, second.edge_weight[:, 0])
+        out = GCNConv(1, 3)(
+            second.pos.float().unsqueeze(1), second.edge_index, second.edge_weight[:, 0]
+        )
         assert out.shape == (7, 3)
-    torch.testing.assert_close(layers[0].to_data_list()[0].edge_weight, model.graphs(batch[0])[0].edge_weight)
+    torch.testing.assert_close(
+        layers[0].to_data_list()[0].edge_weight, model.graphs(batch[0])[0].edge_weight
+    )
 
 
 def test_the_graphs_are_what_the_layer_uses():
@@ -59,7 +63,9 @@ def test_embedding_and_head_are_one_matrix():
 def test_copies_of_a_block_start_differently_and_share_nothing():
     first, second = make_model("gin").blocks
     assert not torch.equal(first.mlp.up.weight, second.mlp.up.weight)
-    assert not torch.equal(first.attention.conv.nn.net[0].weight, second.attention.conv.nn.net[0].weight)
+    assert not torch.equal(
+        first.attention.conv.nn.net[0].weight, second.attention.conv.nn.net[0].weight
+    )
     assert {id(p) for p in first.parameters()}.isdisjoint(id(p) for p in second.parameters())
 
 

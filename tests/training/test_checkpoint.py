@@ -16,7 +16,9 @@ def test_a_checkpoint_is_written_and_read(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("zip writer")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("zip writer")]
+)
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch, error):
     path = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint(CHECKPOINT, path)
@@ -67,9 +69,13 @@ def saved(model):
 
 def test_another_architecture_is_named_by_its_first_difference():
     check_architecture(make_model("gin"), saved(make_model("gin")), "x.ckpt")
-    with pytest.raises(ValueError, match=r"x.ckpt .*: encoder.embedding.weight has shape \[11, 16\]"):
+    with pytest.raises(
+        ValueError, match=r"x.ckpt .*: encoder.embedding.weight has shape \[11, 16\]"
+    ):
         check_architecture(make_model("gin"), saved(make_model("gin", vocab_size=12)), "x.ckpt")
-    with pytest.raises(ValueError, match=r"blocks.0.attention.conv.eps has shape \[2\].* none in the"):
+    with pytest.raises(
+        ValueError, match=r"blocks.0.attention.conv.eps has shape \[2\].* none in the"
+    ):
         check_architecture(make_model("gin"), saved(make_model("softmax")), "x.ckpt")
     smaller = saved(make_model("gin"))
     extra = {"state_dict": smaller["state_dict"] | {"model.more": torch.zeros(3)}}

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import torch
 from laws import make_model
 from torch_geometric.nn import LayerNorm
@@ -46,5 +48,5 @@ def test_constant_warms_up_and_stays():
 def test_cosine_warms_up_and_falls():
     found = rates(cosine, 40, warmup_steps=4, final=0.1)
     assert found[:4] == [0.5, 1.0, 1.5, 2.0]
-    assert all(later < earlier for earlier, later in zip(found[5:], found[6:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(found[5:]))
     assert 0.2 < found[-1] < 0.22

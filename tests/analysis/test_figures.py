@@ -1,0 +1,59 @@
+import pytest
+import torch
+from laws import make_model, sequences
+
+from gia.analysis import attention_graph, attention_heat_map, learning_curves, save
+
+LABELS = list("<ACDEFG")
+
+
+@pytest.fixture
+def graph():
+    (data,) = sequences([7])
+    return make_model("gin").eval().graphs(data)[-1]
+
+
+def test_heat_map_shows_each_head_as_a_matrix(graph):
+    figure = attention_heat_map(graph, LABELS, "title")
+    images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert len(images) == 2
+    for head, image in enumerate(images):
+        assert image.shape == (7, 7)
+        for (source, target), weight in zip(
+            graph.edge_index.T.tolist(), graph.edge_weight[:, head].tolist(), strict=True
+        ):
+            assert image[target, source] == pytest.approx(weight)  # a row is a target
+        assert torch.as_tensor(image.mask).triu(1).sum() == 21  # no edge, no colour
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == LABELS
+
+
+def test_graph_draws_the_strongest_edges_with_labels(graph):
+    figure = attention_graph(graph, LABELS, "title", strongest=2)
+    assert len(figure.axes) == 2
+    for axes in figure.axes:
+        # Node 0 sees itself alone, node 1 one other, the rest at least two others.
+        assert len(axes.patches) == 1 + 2 * 5
+        texts = {text.get_text() for text in axes.texts}
+        assert {"A", "C", "D", "E", "F", "G"} <= texts
+
+
+def test_curves_show_losses_and_gap():
+    epochs = [
+        {"epoch": e, "train_eval/loss": 3.0 - e, "val/loss": v, "generalisation_gap": v - 3 + e}
+        for e, v in enumerate([3.0, 2.2, 2.5])
+    ]
+    figure = learning_curves(epochs, baseline=2.9)
+    loss, gap = figure.axes
+    lines = {line.get_label(): line for line in loss.lines}
+    assert list(lines["training"].get_ydata()) == [3.0, 2.0, 1.0]
+    assert list(lines["validation"].get_ydata()) == [3.0, 2.2, 2.5]
+    assert list(lines["best, epoch 2"].get_xdata()) == [2]
+    assert set(lines["best n-gram"].get_ydata()) == {2.9}
+    assert list(gap.lines[0].get_ydata()) == pytest.approx([0.0, 0.2, 1.5])
+
+
+def test_figures_are_saved_as_png_and_svg(graph, tmp_path):
+    written = save(attention_graph(graph, LABELS), tmp_path / "picture")
+    assert [path.name for path in written] == ["picture.png", "picture.svg"]
+    assert written[0].read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in written[1].read_bytes()

@@ -1,0 +1,103 @@
+"""Every configuration composes and instantiates."""
+
+import pytest
+import torch
+from conftest import ROOT
+from hydra.utils import instantiate
+from runs import compose_config
+
+from gia.models import LanguageModel, count_parameters
+from gia.training import resolve_model
+
+CONF = ROOT / "conf"
+# What a group's option needs beyond itself, because only the user can know it.
+NEEDS = {
+    "data=fasta": ["data.path=x.fasta"],
+    "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
+    "data=text": ["data.path=x.txt"],
+}
+COMMON = ["name=test", "run_dir=unused"]
+
+
+def options(group):
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
+
+
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and not p.name.startswith("_"))
+ALL = [f"{group}={option}" for group in GROUPS for option in options(group)]
+
+
+def test_every_group_has_options():
+    assert len(ALL) > 20
+    assert all(options(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize("choice", ALL)
+def test_option_instantiates(choice, tmp_path):
+    cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
+    datamodule = instantiate(cfg.data.module)
+    assert datamodule.tokenizer.vocab_size > 3
+    if cfg.model.block.mlp is None or "hidden" not in cfg.model.block.mlp:
+        cfg.model.match_parameters_of = None
+    model = instantiate(resolve_model(cfg, vocab_size=24))
+    assert isinstance(model, LanguageModel)
+    task = instantiate(cfg.task)(
+        model,
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+        vocab_size=24,
+    )
+    trainer = instantiate(
+        cfg.trainer,
+        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
+        logger=[instantiate(logger) for logger in cfg.logger.values()],
+    )
+    assert trainer.max_epochs == cfg.trainer.max_epochs
+    optimizer = task.make_optimizer(task.model.parameters())
+    assert task.make_scheduler(optimizer, total_steps=10).get_last_lr()[0] > 0
+
+
+@pytest.mark.parametrize("mlp", ["swiglu", "shallow"])
+@pytest.mark.parametrize("attention", options("attention"))
+def test_variants_have_as_many_parameters_as_the_reference(attention, mlp):
+    """Within 1 %, measured on the models themselves."""
+    plain = compose_config(
+        *COMMON, f"mlp={mlp}", "attention=softmax", "model.match_parameters_of=null"
+    )
+    target = count_parameters(instantiate(resolve_model(plain, vocab_size=24)))
+    cfg = compose_config(
+        *COMMON, f"mlp={mlp}", f"attention={attention}", "model.match_parameters_of=softmax"
+    )
+    matched = count_parameters(instantiate(resolve_model(cfg, vocab_size=24)))
+    assert abs(matched - target) <= 0.01 * target
+
+
+def test_any_attention_can_be_the_reference():
+    pna = compose_config(*COMMON, "attention=pna", "model.match_parameters_of=null")
+    target = count_parameters(instantiate(resolve_model(pna, vocab_size=24)))
+    cfg = compose_config(*COMMON, "attention=gin", "model.match_parameters_of=pna")
+    matched = count_parameters(instantiate(resolve_model(cfg, vocab_size=24)))
+    assert abs(matched - target) <= 0.01 * target
+
+
+def test_bad_references_are_named():
+    cfg = compose_config(*COMMON, "model.match_parameters_of=transformer")
+    with pytest.raises(ValueError, match="one of gin, pna, softmax or null, got 'transformer'"):
+        resolve_model(cfg, vocab_size=24)
+    cfg = compose_config(*COMMON, "mlp=linear")
+    with pytest.raises(ValueError, match="this MLP has none: use mlp=swiglu or mlp=shallow"):
+        resolve_model(cfg, vocab_size=24)
+
+
+def test_options_reach_the_model():
+    cfg = compose_config(
+        *COMMON,
+        "model.block.attention.out_proj=true",
+        "model.block.attention.adjacency.normalize.temperature=0.5",
+        "model.depth=3",
+    )
+    model = instantiate(resolve_model(cfg, vocab_size=24))
+    assert len(model.blocks) == 3
+    attention = model.blocks[2].attention
+    assert isinstance(attention.out, torch.nn.Linear)
+    assert attention.adjacency.normalize.temperature == 0.5
