@@ -1,0 +1,32 @@
+"""The Python in the documentation runs, and what it points to exists."""
+
+import re
+
+import pytest
+from conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page):
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), namespace)
+    assert bool(blocks) == bool(namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_every_option_of_the_data_is_documented():
+    text = (ROOT / "docs" / "data.md").read_text()
+    for name in ("_sequences", "_characters"):
+        for line in (ROOT / "conf" / "data" / f"{name}.yaml").read_text().splitlines():
+            option = re.match(r"([a-z_]+):(?! *$)", line)
+            if option:
+                assert f"`{option[1]}`" in text, option[1]

@@ -1,0 +1,37 @@
+"""Each experiment runs from its data to its pictures, with a few batches of a small model."""
+
+import json
+
+import pytest
+from conftest import ROOT
+from runs import in_fresh_process
+
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+FROM_PACKAGES = {"peptide_lm"}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiment_runs(experiment, request, tmp_path, monkeypatch):
+    if experiment not in FROM_PACKAGES:
+        monkeypatch.setenv("GIA_DATA", str(request.getfixturevalue("shared_data")))
+    arguments = [f"experiment={experiment}", "debug=fast", "run_dir=run"]
+    done = in_fresh_process("train", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert 0 < summary["test"]["bits"] < 10
+    assert len(summary["pictures"]) == 6
+    if experiment == "protein_fold":
+        assert summary["data"]["sequences"] == 5370
+        assert summary["data"]["cut"] > 0
+        assert "were cut" in done.stdout
+        assert 0 <= summary["test"]["class_accuracy"] <= 1
+        assert "class accuracy" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_default_beats_the_best_n_gram(tmp_path):
+    """On the default split, with the default settings: what `make train` promises."""
+    done = in_fresh_process("train", "run_dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["test"]["loss"] < min(summary["ngram_test_loss"].values())
