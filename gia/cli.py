@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -142,6 +141,7 @@ def generate(cfg: DictConfig) -> None:
     """Write new sequences."""
     import torch
 
+    from gia.data.files import write_atomically
     from gia.models import generate as sample
     from gia.training import load_trained
 
@@ -170,7 +170,8 @@ def generate(cfg: DictConfig) -> None:
     if cfg.out is None:
         print(text)
     else:
-        Path(cfg.out).write_text(text + "\n")
+        with write_atomically(cfg.out) as file:
+            file.write(text + "\n")
         console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
 
 

@@ -120,6 +120,27 @@ def test_a_finished_run_can_be_resumed_without_more_training(trained):
     assert second["test"] == pytest.approx(first["test"])
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_every_precision_trains(trained, precision, tmp_path):
+    folder, fasta, _ = trained
+    arguments = ["train", "data=fasta", f"data.path={fasta}", *FAST, "run_dir=run"]
+    gia(*arguments, f"trainer.precision={precision}", cwd=tmp_path)
+    losses = [
+        json.loads((path / "run" / "summary.json").read_text())["test"]["loss"]
+        for path in (folder, tmp_path)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_multirun_gives_each_job_a_folder(trained, tmp_path):
+    _, fasta, _ = trained
+    arguments = ["train", "-m", "data=fasta", f"data.path={fasta}", *FAST, "run_dir=runs"]
+    gia(*arguments, "attention=gin,softmax", "debug=fast", cwd=tmp_path)
+    for job, name in enumerate(["GINAttention", "SoftmaxAttention"]):
+        assert name in (tmp_path / "runs" / str(job) / "config.yaml").read_text()
+        assert (tmp_path / "runs" / str(job) / "checkpoints" / "best.ckpt").is_file()
+
+
 BAD = {
     "no file": (["data.path=none.fasta"], "data.path=none.fasta does not exist"),
     "a folder": (["data.path=."], "data.path=. is a directory"),

@@ -66,9 +66,10 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
         labels (list of str): A name for each node, ``[L]``.
         title (str): Over the whole figure.
     """
-    weights = to_dense_adj(
-        graph.edge_index, edge_attr=graph.edge_weight, max_num_nodes=graph.num_nodes
-    )[0].permute(2, 1, 0)  # edges point from source to target, a row is a target: [H, L, L]
+    edge_weight = graph.edge_weight.float().cpu()
+    weights = to_dense_adj(graph.edge_index, None, edge_weight, graph.num_nodes)[0]
+    # Edges point from source to target, and a row is a target.
+    weights = weights.permute(2, 1, 0)  # [H, L, L]
     weights = weights.masked_fill(weights == 0, torch.nan)  # no edge, no colour
     heads = weights.size(0)
     columns = min(heads, 4)
@@ -79,7 +80,7 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
         if head >= heads:
             axes.axis("off")
             continue
-        image = axes.imshow(weights[head].cpu(), cmap="magma_r", vmin=0, vmax=1)
+        image = axes.imshow(weights[head].numpy(), cmap="magma_r", vmin=0, vmax=1)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, fontsize=5)
         axes.set_yticks(ticks, labels, fontsize=5)

@@ -95,6 +95,8 @@ def write_atomically(path: str | os.PathLike, mode: str = "w") -> Iterator:
     try:
         with os.fdopen(handle, mode, **text) as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before it takes the old file's place
         os.chmod(part, 0o666 & ~_umask())
         os.replace(part, path)
     except BaseException:

@@ -1,12 +1,13 @@
 """Checkpoint files: written whole or not at all, read with clear errors."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
+
+from gia.data.files import write_atomically
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -20,22 +21,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with write_atomically(path, "wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException as error:
-            partial.unlink(missing_ok=True)
-            # torch reports a failed write as a RuntimeError of its zip writer.
-            if isinstance(error, (OSError, RuntimeError)):
-                raise OSError(
-                    f"cannot write the checkpoint {path} ({error}): make room or choose another "
-                    "folder with run_dir=..., then resume; what was saved before is whole"
-                ) from error
-            raise
+        # torch reports a failed write as a RuntimeError of its zip writer.
+        except (OSError, RuntimeError) as error:
+            raise OSError(
+                f"cannot write the checkpoint {path} ({error}): make room or choose another "
+                "folder with run_dir=..., then resume; what was saved before is whole"
+            ) from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
