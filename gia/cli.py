@@ -145,12 +145,16 @@ def generate(cfg: DictConfig) -> None:
     from gia.models import generate as sample
     from gia.training import load_trained
 
-    task, tokenizer, _ = load_trained(cfg.ckpt_path)
+    task, tokenizer, trained = load_trained(cfg.ckpt_path)
     unknown = tokenizer.count_unknown(cfg.prompt)
     if unknown:
         raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
-    start = torch.tensor([tokenizer.bos])
-    prompt = torch.cat([start, tokenizer.encode(cfg.prompt)])
+    # A model of windows of a text has seen neither the start nor the end of a sequence.
+    windows = trained.data.module.get("framing") == "windows"
+    start = tokenizer.encode("\n") if windows else torch.tensor([tokenizer.bos])
+    prompt = tokenizer.encode(cfg.prompt)
+    if not windows or not cfg.prompt:
+        prompt = torch.cat([start, prompt])
     sequences = sample(
         task.model,
         [prompt] * cfg.num_samples,
@@ -158,8 +162,8 @@ def generate(cfg: DictConfig) -> None:
         temperature=cfg.temperature,
         top_k=cfg.top_k,
         top_p=cfg.top_p,
-        stop=tokenizer.eos,
-        forbid=[tokenizer.bos, tokenizer.unk],
+        stop=None if windows else tokenizer.eos,
+        forbid=[tokenizer.bos, tokenizer.unk, *([tokenizer.eos] if windows else [])],
         generator=torch.Generator().manual_seed(cfg.seed),
     )
     lines = []

@@ -42,7 +42,7 @@ def small_run(folder: Path, fasta: Path, *overrides: str) -> DictConfig:
     return compose_config(*SMALL, "data=fasta", *settings, *overrides)
 
 
-def in_fresh_process(*arguments: str, cwd: Path) -> SimpleNamespace:
+def in_fresh_process(*arguments: str, cwd: Path, **environment: str) -> SimpleNamespace:
     """Run ``gia`` as a command of its own, without waiting for its imports each time.
 
     Returns:
@@ -51,7 +51,7 @@ def in_fresh_process(*arguments: str, cwd: Path) -> SimpleNamespace:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gia.cli", "gia.training", "gia.analysis"])
     outputs = [cwd / ".stdout", cwd / ".stderr"]
-    process = context.Process(target=_command, args=(arguments, cwd, outputs))
+    process = context.Process(target=_command, args=(arguments, cwd, environment, outputs))
     process.start()
     process.join()
     texts = [output.read_text() for output in outputs]
@@ -60,8 +60,11 @@ def in_fresh_process(*arguments: str, cwd: Path) -> SimpleNamespace:
     return SimpleNamespace(returncode=process.exitcode, stdout=texts[0], stderr=texts[1])
 
 
-def _command(arguments: tuple[str, ...], cwd: Path, outputs: list[Path]) -> None:
+def _command(
+    arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], outputs: list[Path]
+) -> None:
     os.chdir(cwd)
+    os.environ.update(environment)
     for number, output in enumerate(outputs, start=1):
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT), number)
     from gia.cli import console, main

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -219,6 +220,22 @@ def test_ctrl_c_says_how_to_go_on(trained, tmp_path):
     assert "interrupted; resume with the same settings and ckpt_path=run/checkpoints/" in errors
     assert "Traceback" not in errors
     assert "state_dict" in torch.load(last, weights_only=True)
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_written(trained, tmp_path):
+    """A real failed write: the system refuses files larger than the checkpoint needs."""
+    _, fasta, _ = trained
+    limit = 120_000
+    arguments = ["data=fasta", f"data.path={fasta}", *FAST, "model.width=64", "run_dir=run"]
+    done = subprocess.run(
+        [*TRAIN, *arguments], cwd=tmp_path, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot write the checkpoint" in done.stderr
+    assert "make room or choose another folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 def test_help_helps(tmp_path):

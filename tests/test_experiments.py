@@ -11,11 +11,12 @@ FROM_PACKAGES = {"peptide_lm"}
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiment_runs(experiment, request, tmp_path, monkeypatch):
+def test_experiment_runs(experiment, request, tmp_path):
+    environment = {}
     if experiment not in FROM_PACKAGES:
-        monkeypatch.setenv("GIA_DATA", str(request.getfixturevalue("shared_data")))
+        environment["GIA_DATA"] = str(request.getfixturevalue("shared_data"))
     arguments = [f"experiment={experiment}", "debug=fast", "run_dir=run"]
-    done = in_fresh_process("train", *arguments, cwd=tmp_path)
+    done = in_fresh_process("train", *arguments, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert 0 < summary["test"]["bits"] < 10

@@ -32,7 +32,7 @@ def summary(data: SequenceDataModule) -> dict[str, Any]:
         "cut": len(cuts),
         "symbols_cut": sum(cuts),
         "unknown": dict(data.unknown),
-        "padding_waste": data.train_dataloader().batch_sampler.padding_waste(),
+        "padding_waste": data.loader("train").batch_sampler.padding_waste(),
     }
     for i, name in enumerate(PARTS):
         graphs = getattr(data, f"{name}_data")
