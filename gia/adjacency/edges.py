@@ -57,7 +57,9 @@ class EdgeAdjacency(Adjacency):
         # Sorted by source (parallel edges keep their order), an edge's position decides ties.
         order = self.edge_index[0].argsort(stable=True)
         source, target = self.edge_index[:, order]
-        messages = x.detach().index_select(0, source)  # [E, H, d]
+        # NaN counts as the largest, so that it is seen in the result and not passed over.
+        comparable = x.detach().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        messages = comparable.index_select(0, source)  # [E, H, d]
         peak = self._reduce(messages, target, "max")
         position = torch.arange(order.numel(), device=x.device).view(-1, *[1] * (x.dim() - 1))
         reaches = messages == peak.index_select(0, target)
@@ -71,7 +73,8 @@ class EdgeAdjacency(Adjacency):
     def degree(self) -> Tensor:
         if self.edge_weight is None:
             return self.count()
-        weight = self.edge_weight.view(self.edge_index.size(1), -1).abs()
+        weight = self.edge_weight.abs()
+        weight = weight.unsqueeze(1) if weight.dim() == 1 else weight
         return self._reduce(weight, self.edge_index[1], "sum")
 
     def count(self) -> Tensor:

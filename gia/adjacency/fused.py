@@ -51,6 +51,8 @@ class FusedSoftmax(Adjacency):
             if self.scope.causal:
                 last = padded.cummax(dim=1).indices  # of ties the last
             else:
+                # NaN counts as the largest, as in the edge form and in cummax.
+                padded = padded.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
                 padded = padded.masked_fill(~self.scope.mask[..., None, None], -torch.inf)
                 peak = padded.amax(dim=1, keepdim=True)
                 position = torch.arange(padded.size(1), device=x.device).view(1, -1, 1, 1)

@@ -47,7 +47,7 @@ def as_adjacency(
         # PyG reads a sparse matrix as adj_t: its rows are targets.
         (target, source), value = to_edge_index(edges)
         return _from_matrix(source, target, value, edge_weight, num_nodes, flow)
-    edge_index = edges.as_subclass(Tensor)
+    edge_index = edges.as_tensor() if isinstance(edges, EdgeIndex) else edges
     if flow == "target_to_source":
         edge_index = edge_index.flip(0)
     return EdgeAdjacency(edge_index, edge_weight, num_nodes=num_nodes)

@@ -77,12 +77,15 @@ class Transformer(nn.Module):
             ``edge_index [2, E]`` and ``edge_weight [E, H]``, an edge for every pair in the scope:
             for a sequence of L tokens L * (L + 1) / 2 of them under the causal scope.
         """
+        was_training = self.training
+        self.eval()  # the graphs are the model's, without what dropout happens to leave of it
         scope, rotary = self._scope(data), self._angles(data)
         x = self.encoder(data)
         graphs = []
         for block in self.blocks:
             graphs.append(attention_batch(data, block.graph(x, scope, rotary).to_edges()))
             x = block(x, scope, rotary)
+        self.train(was_training)
         return graphs
 
     def _scope(self, data: Data) -> Scope:

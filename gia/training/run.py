@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gia.data import SequenceDataModule, Tokenizer
 from gia.training.build import resolve_model
-from gia.training.callbacks import History, Throughput
+from gia.training.callbacks import BestCheckpoint, History, Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.task import Task
 
@@ -77,8 +77,8 @@ class Run:
             _check_split(config, checkpoint, cfg.ckpt_path)
         trainer = instantiate(
             cfg.trainer,
-            callbacks=[instantiate(callback) for callback in cfg.callbacks.values() if callback],
-            logger=[instantiate(logger) for logger in cfg.logger.values() if logger],
+            callbacks=_all(cfg.callbacks),
+            logger=_all(cfg.logger),
             plugins=[AtomicCheckpointIO()],
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,24 +102,26 @@ class Run:
         except SystemExit as stop:  # Lightning's answer to Ctrl-C
             last = self.folder / "checkpoints" / "last.ckpt"
             raise Interrupted(last if last.is_file() else None) from stop
-        best = self.trainer.checkpoint_callback.best_model_path
+        best = self._callback(BestCheckpoint).best_model_path
         if os.path.isfile(best):  # there is none if the run was done before it began
             # Not through Trainer.test, which would set the callbacks' history back as well.
             self.task.load_state_dict(load_checkpoint(best)["state_dict"])
         (metrics,) = self.trainer.test(self.task, self.datamodule, verbose=False)
         return metrics
 
-    def callback(self, kind: type[pl.Callback]) -> Any:
-        """The run's callback of a class."""
-        return next(callback for callback in self.trainer.callbacks if isinstance(callback, kind))
-
     @property
     def history(self) -> History:
-        return self.callback(History)
+        """The metrics of each epoch; empty if the run has no such callback."""
+        return self._callback(History)
 
     @property
     def throughput(self) -> Throughput:
-        return self.callback(Throughput)
+        """How fast it trained; zero if the run has no such callback."""
+        return self._callback(Throughput)
+
+    def _callback(self, kind: type[pl.Callback]) -> Any:
+        mine = [callback for callback in self.trainer.callbacks if isinstance(callback, kind)]
+        return mine[0] if mine else kind()
 
 
 def load_trained(ckpt_path: str | Path) -> tuple[Task, Tokenizer, DictConfig]:
@@ -146,6 +148,11 @@ def load_trained(ckpt_path: str | Path) -> tuple[Task, Tokenizer, DictConfig]:
     check_architecture(task.model, checkpoint, ckpt_path)
     task.load_state_dict(checkpoint["state_dict"], strict=False)
     return task.eval(), tokenizer, config
+
+
+def _all(group: DictConfig | None) -> list[Any]:
+    """Every member of a group of the configuration that is not switched off with null."""
+    return [instantiate(member) for member in (group or {}).values() if member]
 
 
 def _check_split(config: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:

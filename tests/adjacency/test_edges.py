@@ -40,6 +40,18 @@ def test_no_edges_at_all():
         assert not out.any()
 
 
+@pytest.mark.parametrize("weight", [None, torch.empty(0), torch.empty(0, 2)])
+def test_no_edges_have_a_degree_of_zero(weight):
+    graph = EdgeAdjacency(torch.empty(2, 0, dtype=torch.long), weight, num_nodes=3)
+    assert not graph.degree().any()
+
+
+def test_nan_is_seen_in_the_maximum():
+    x = torch.tensor([[1.0], [torch.nan], [3.0]])
+    out = EdgeAdjacency(EDGES, num_nodes=3).max(x)
+    assert out.isnan().flatten().tolist() == [True, True, False]
+
+
 def test_degree_of_a_signed_graph_is_absolute():
     weight = torch.tensor([-1.0, 2.0, 3.0, -4.0])
     degree = EdgeAdjacency(EDGES, weight, num_nodes=3).degree()

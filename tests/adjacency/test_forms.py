@@ -119,6 +119,18 @@ def test_equal_and_extreme_scores(scope, scale):
     assert torch.equal(fused.max(x), edges.max(x))
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_nan_reaches_the_same_nodes_in_every_form(scope):
+    _, scope, _ = layer_inputs([6, 2], scope)
+    x = torch.randn(8, 1, 1)
+    x[2] = torch.nan
+    fused = FusedSoftmax(DotProduct(torch.randn(8, 1, 4), torch.randn(8, 1, 4)), scope)
+    for operation in ("max", "min"):
+        left, right = getattr(fused, operation)(x), getattr(fused.to_edges(), operation)(x)
+        assert left.isnan().any()
+        torch.testing.assert_close(left, right, equal_nan=True)
+
+
 def test_memory_of_the_fused_form_is_linear():
     """No tensor of L x L numbers: the largest that autograd keeps grows with L, not with L^2."""
     largest = []

@@ -90,3 +90,11 @@ def test_no_block_is_refused():
     block = Block(16, attention=make_attention("gin"))
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
         LanguageModel(vocab_size=5, width=16, heads=2, depth=0, block=block)
+
+
+def test_graphs_are_the_same_in_training():
+    model = make_model("gin", dropout=0.5).train()
+    (data,) = sequences([6])
+    first, second = (model.graphs(data)[-1].edge_weight for _ in range(2))
+    assert torch.equal(first, second)
+    assert model.training
