@@ -66,7 +66,7 @@ class EdgeAdjacency(Adjacency):
         last = self._reduce(torch.where(reaches, position, -1), target, "max")
         empty = (self.count() == 0).view(-1, *[1] * (x.dim() - 1))
         if source.numel() == 0:
-            return x.new_zeros(last.shape)
+            return x.new_zeros(last.shape) + x[:0].sum()  # 0, and part of x's graph
         winner = source[last]  # the neighbour that holds each channel's maximum, [N, H, d]
         return x.gather(0, winner).masked_fill(empty, 0)
 

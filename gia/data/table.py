@@ -88,4 +88,7 @@ def _parse_json(text: str) -> tuple[list[str], list[Row]]:
     table = json.loads(text)
     columns = list(table)
     keys = table[columns[0]].keys() if columns else []
-    return columns, [{name: str(table[name][key]) for name in columns} for key in keys]
+    return columns, [
+        {name: "" if table[name][key] is None else str(table[name][key]) for name in columns}
+        for key in keys
+    ]
