@@ -84,7 +84,11 @@ class PNAConv(PyGPNAConv):
         if degree not in ("weight", "count"):
             raise ValueError(f"degree must be 'weight' or 'count', got {degree!r}")
         # On the CPU even where models are built on another device: PyG reads numbers from it.
-        deg = torch.tensor([0, 1], device="cpu") if deg is None else torch.as_tensor(deg)
+        deg = (
+            torch.tensor([0, 1], device="cpu")
+            if deg is None
+            else torch.as_tensor(deg, device="cpu")
+        )
         super().__init__(
             in_channels,
             out_channels,

@@ -77,8 +77,8 @@ class Run:
             _check_split(config, checkpoint, cfg.ckpt_path)
         trainer = instantiate(
             cfg.trainer,
-            callbacks=_all(cfg.callbacks),
-            logger=_all(cfg.logger),
+            callbacks=_all(cfg.get("callbacks")),
+            logger=_all(cfg.get("logger")),
             plugins=[AtomicCheckpointIO()],
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,8 +106,10 @@ class Run:
         if os.path.isfile(best):  # there is none if the run was done before it began
             # Not through Trainer.test, which would set the callbacks' history back as well.
             self.task.load_state_dict(load_checkpoint(best)["state_dict"])
-        (metrics,) = self.trainer.test(self.task, self.datamodule, verbose=False)
-        return metrics
+        metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
+        if not metrics:
+            raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
+        return metrics[0]
 
     @property
     def history(self) -> History:
