@@ -2,6 +2,7 @@
 
 from gia.adjacency.attention import AttentionAdjacency
 from gia.adjacency.base import Adjacency
+from gia.adjacency.cached import Cache, CachedSoftmax, Memory
 from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.normalize import Softmax
@@ -12,12 +13,15 @@ from gia.adjacency.score import DotProduct, DotProductScore
 __all__ = [
     "Adjacency",
     "AttentionAdjacency",
+    "Cache",
+    "CachedSoftmax",
     "CausalScope",
     "DotProduct",
     "DotProductScore",
     "EdgeAdjacency",
     "FullScope",
     "FusedSoftmax",
+    "Memory",
     "Rotary",
     "Scope",
     "Softmax",

@@ -5,6 +5,7 @@ from typing import get_args
 from torch import Tensor, nn
 
 from gia.adjacency.base import Adjacency
+from gia.adjacency.cached import Memory
 from gia.adjacency.scope import Scope
 from gia.typing import Form, OptTensor
 
@@ -14,7 +15,8 @@ class AttentionAdjacency(nn.Module):
 
     Args:
         score (nn.Module): ``score(x, rotary)`` gives the scores of all pairs, not yet computed.
-        normalize (nn.Module): ``normalize(scores, scope)`` turns them into weights.
+        normalize (nn.Module): ``normalize(scores, scope)`` turns them into weights; with a third
+            argument, a :class:`~gia.adjacency.Memory`, it goes on from what that holds.
         form (str): ``"fused"`` never writes the graph out; ``"edges"`` holds every edge, which is
             the definition, for inspection and for tests. Both give the same values and gradients.
 
@@ -34,8 +36,13 @@ class AttentionAdjacency(nn.Module):
         self.normalize = normalize
         self.form = form
 
-    def forward(self, x: Tensor, scope: Scope, rotary: OptTensor = None) -> Adjacency:
-        adjacency = self.normalize(self.score(x, rotary), scope)
+    def forward(
+        self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
+    ) -> Adjacency:
+        scores = self.score(x, rotary)
+        if memory is not None:
+            return self.normalize(scores, scope, memory)
+        adjacency = self.normalize(scores, scope)
         return adjacency.to_edges() if self.form == "edges" else adjacency
 
     def extra_repr(self) -> str:

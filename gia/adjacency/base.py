@@ -44,6 +44,18 @@ class Adjacency(ABC):
     def count(self) -> Tensor:
         """Number of neighbours of each node, ``[N, 1]``: the size of its support."""
 
+    def per_degree(self, total: Tensor) -> Tensor:
+        """A sum over the neighbours divided by the degree, or by 1 where that is 0."""
+        degree = self.degree().to(total.dtype)
+        degree = degree.masked_fill(degree == 0, 1)
+        return total / degree.view(*degree.shape, *[1] * (total.dim() - degree.dim()))
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Sum :math:`A\mathbf{x}` and variance
+        :math:`\max(0, A\mathbf{x}^2 / \deg - (A\mathbf{x} / \deg)^2)`, ``[N, H, d]`` each."""
+        total = self.sum(x)
+        return total, (self.per_degree(self.sum(x * x)) - self.per_degree(total) ** 2).clamp(min=0)
+
     @abstractmethod
     def to_edges(self) -> "EdgeAdjacency":
         """The same graph with every edge of its support written out."""

@@ -1,14 +1,24 @@
 """The fused form of softmax attention: a graph that is never written out."""
 
+from inspect import signature
+
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from torch_geometric.utils import softmax
 
 from gia.adjacency.base import Adjacency
 from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.running_max import running_max
 from gia.adjacency.scope import Scope
 from gia.adjacency.score import DotProduct
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # torch before 2.10
+    varlen_attn = None
+# The one of torch 2.10 takes no scale.
+HAS_RAGGED_KERNEL = varlen_attn is not None and "scale" in signature(varlen_attn).parameters
 
 
 class FusedSoftmax(Adjacency):
@@ -28,42 +38,32 @@ class FusedSoftmax(Adjacency):
         self.scope = scope
 
     def sum(self, x: Tensor) -> Tensor:
-        pad = self.scope.pad
-        # Right padding is never seen through a causal scope; only the full scope needs a mask.
-        mask = None
-        if not self.scope.causal and self.scope.ragged:
-            mask = self.scope.mask[:, None, None, :]
-        out = scaled_dot_product_attention(
-            pad(self.scores.q).transpose(1, 2),  # [B, H, L, d]
-            pad(self.scores.k).transpose(1, 2),
-            pad(x).transpose(1, 2),
-            attn_mask=mask,
-            is_causal=self.scope.causal,
-            scale=self.scores.scale,
-        )
-        return self.scope.unpad(out.transpose(1, 2))
+        return self._sums(x)[0]
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        # Rows of A sum to 1, so the variance is the same for x - c, and much of what cancels in
+        # A x^2 - (A x)^2 is gone if c is some x of the graph. All nodes see its first one.
+        shift = self._first(x.detach())
+        x = x - shift
+        mean, square = self._sums(x, x * x)
+        return mean + shift, _variance(mean, square)
 
     def max(self, x: Tensor) -> Tensor:
         if x.size(0) == 0:
             return x
-        padded = self.scope.pad(x)  # [B, L, H, d]
-        with torch.no_grad():
-            if self.scope.causal:
-                last = padded.cummax(dim=1).indices  # of ties the last
-            else:
-                # NaN counts as the largest, as in the edge form and in cummax.
-                padded = padded.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
-                padded = padded.masked_fill(~self.scope.mask[..., None, None], -torch.inf)
-                peak = padded.amax(dim=1, keepdim=True)
-                position = torch.arange(padded.size(1), device=x.device).view(1, -1, 1, 1)
-                last = torch.where(padded == peak, position, -1).amax(dim=1, keepdim=True)
-                last = last.expand_as(padded)
-            first_node = (self.scope.ptr[:-1]).view(-1, 1, 1, 1)
-            winner = self.scope.unpad(last + first_node)  # [N, H, d]
-        return x.gather(0, winner)
+        parts = self.scope.padding.pad(x.flatten(1))  # [B, L, D] each
+        if self.scope.causal:
+            parts = [running_max(part) for part in parts]
+        else:
+            buckets = self.scope.padding.buckets
+            parts = [_graph_max(part, b.mask) for part, b in zip(parts, buckets, strict=True)]
+        return self.scope.padding.unpad(parts).view_as(x)
 
     def degree(self) -> Tensor:
         return self.scores.q.new_ones(self.scope.num_nodes, 1)
+
+    def per_degree(self, total: Tensor) -> Tensor:
+        return total
 
     def count(self) -> Tensor:
         return self.scope.count().unsqueeze(1).to(self.scores.q.dtype)
@@ -73,3 +73,66 @@ class FusedSoftmax(Adjacency):
         scores = self.scores.on(edge_index)  # [E, H]
         weight = softmax(scores, edge_index[1], num_nodes=self.scope.num_nodes)
         return EdgeAdjacency(edge_index, weight, num_nodes=self.scope.num_nodes)
+
+    def _first(self, x: Tensor) -> Tensor:
+        """The features of the first node of each node's graph, ``[N, H, d]``."""
+        return x.index_select(0, self.scope.first)
+
+    def _sums(self, *features: Tensor) -> list[Tensor]:
+        """A x for each of several x."""
+        q, k, scope = self.scores.q, self.scores.k, self.scope
+        if q.size(0) == 0:
+            return [x + 0 * (q.sum() + k.sum()) for x in features]  # still in autograd's graph
+        if len(scope.padding.buckets) > 1 and _has_ragged_kernel(q):
+            return [_attend_ragged(q, k, x, scope, self.scores.scale) for x in features]
+        padding = scope.padding
+        q, k = padding.pad(q), padding.pad(k)
+        sums = []
+        for x in features:
+            parts = [
+                scaled_dot_product_attention(
+                    *(t.transpose(1, 2) for t in qkx),  # [B, H, L, d]
+                    # Right padding is never seen through a causal scope.
+                    attn_mask=None if scope.causal or b.full else b.mask[:, None, None, :],
+                    is_causal=scope.causal,
+                    scale=self.scores.scale,
+                ).transpose(1, 2)
+                for *qkx, b in zip(q, k, padding.pad(x), padding.buckets, strict=True)
+            ]
+            sums.append(padding.unpad(parts))
+        return sums
+
+
+def _variance(mean: Tensor, square: Tensor) -> Tensor:
+    """``max(0, square - mean^2)``, the difference of half precision in float32."""
+    wide = torch.promote_types(mean.dtype, torch.float32)
+    mean, square = mean.to(wide), square.to(wide)
+    return torch.addcmul(square, mean, mean, value=-1).relu().to(mean.dtype)
+
+
+def _graph_max(x: Tensor, mask: Tensor) -> Tensor:
+    """The maximum over the nodes of each graph, of ties the last, repeated: ``[B, L, D]``."""
+    with torch.no_grad():
+        # NaN counts as the largest, as in the edge form and in the running maximum.
+        value = x.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        value = value.masked_fill(~mask.unsqueeze(-1), -torch.inf)
+        position = torch.arange(x.size(1), device=x.device).view(1, -1, 1)
+        reaches = (value == value.amax(1, keepdim=True)) & mask.unsqueeze(-1)
+        last = torch.where(reaches, position, -1).amax(1, keepdim=True)
+    return x.gather(1, last).expand_as(x)
+
+
+def _has_ragged_kernel(q: Tensor) -> bool:
+    """Whether torch has a kernel for ragged batches here: on a GPU, in half precision."""
+    return HAS_RAGGED_KERNEL and q.is_cuda and q.dtype in (torch.float16, torch.bfloat16)
+
+
+def _attend_ragged(q: Tensor, k: Tensor, x: Tensor, scope: Scope, scale: float) -> Tensor:
+    """A x without padding, by torch's kernel for ragged batches: ``[N, H, d]``."""
+    channels = x.size(-1)
+    q, k, x = (pad(t, (0, -channels % 8)) for t in (q, k, x))  # it wants multiples of 8
+    ptr = scope.ptr.to(torch.int32)
+    window = (-1, 0) if scope.causal else (-1, -1)
+    length = scope.max_length
+    out = varlen_attn(q, k, x, ptr, ptr, length, length, scale=scale, window_size=window)
+    return out[..., :channels]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from gia.adjacency.cached import CachedSoftmax, Memory
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.scope import Scope
 from gia.adjacency.score import DotProduct
@@ -46,8 +47,13 @@ class Softmax(nn.Module):
         low, high = (start, start) if isinstance(start, (int, float)) else start
         nn.init.uniform_(self.sharpening, low, high)
 
-    def forward(self, scores: DotProduct, scope: Scope) -> FusedSoftmax:
-        return FusedSoftmax(scores * (self.sharpening / self.temperature), scope)
+    def forward(
+        self, scores: DotProduct, scope: Scope, memory: Memory | None = None
+    ) -> FusedSoftmax:
+        scores = scores * (self.sharpening / self.temperature)
+        if memory is not None:
+            return CachedSoftmax(scores, scope, memory)
+        return FusedSoftmax(scores, scope)
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}, sharpening={self.initial_sharpening}"

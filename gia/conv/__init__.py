@@ -2,7 +2,8 @@
 
 from gia.conv.aggregate import aggregate
 from gia.conv.gin import GINConv
-from gia.conv.per_head import PerHeadLinear, PerHeadMLP, PerHeadRMSNorm
+from gia.conv.norm import RMSNorm
+from gia.conv.per_head import PerHeadLinear, PerHeadMLP
 from gia.conv.pna import PNAConv
 from gia.conv.softmax import SoftmaxConv
 
@@ -11,7 +12,7 @@ __all__ = [
     "PNAConv",
     "PerHeadLinear",
     "PerHeadMLP",
-    "PerHeadRMSNorm",
+    "RMSNorm",
     "SoftmaxConv",
     "aggregate",
 ]

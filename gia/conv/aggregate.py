@@ -47,16 +47,13 @@ def aggregate(names: list[str], x: Tensor, adjacency: Adjacency) -> list[Tensor]
         adjacency (Adjacency): The graph.
     """
     done: dict[str, Tensor] = {}
+    if {"var", "std"} & set(names):
+        done["sum"], done["var"] = adjacency.moments(x)
 
     def once(name: str) -> Tensor:
         if name not in done:
             done[name] = compute[name]()
         return done[name]
-
-    def mean_of(total: Tensor) -> Tensor:
-        degree = adjacency.degree().to(total.dtype)
-        degree = degree.masked_fill(degree == 0, 1)
-        return total / degree.view(*degree.shape, *[1] * (total.dim() - degree.dim()))
 
     def std() -> Tensor:
         # As PyG has it: the gradient of the root is cut off below 1e-5.
@@ -65,10 +62,9 @@ def aggregate(names: list[str], x: Tensor, adjacency: Adjacency) -> list[Tensor]
 
     compute = {
         "sum": lambda: adjacency.sum(x),
-        "mean": lambda: mean_of(once("sum")),
+        "mean": lambda: adjacency.per_degree(once("sum")),
         "max": lambda: adjacency.max(x),
         "min": lambda: adjacency.min(x),
-        "var": lambda: (mean_of(adjacency.sum(x * x)) - once("mean") ** 2).clamp(min=0),
         "std": std,
     }
     return [once(name) for name in names]

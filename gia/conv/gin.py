@@ -78,7 +78,7 @@ class GINConv(PyGGINConv):
         x_source, x_target = (self._split(features) for features in pair)
         (out,) = aggregate([self._aggregator], x_source, adjacency)  # [N, H, d]
         if x_target is not None:
-            out = out + (1 + self.eps).unsqueeze(1) * x_target
+            out = torch.addcmul(out, (1 + self.eps).unsqueeze(1), x_target)
         return self.nn(out.flatten(-2).movedim(0, self.node_dim))
 
     def _split(self, x: OptTensor) -> OptTensor:

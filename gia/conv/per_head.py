@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gia.conv.norm import RMSNorm
+
 
 class PerHeadLinear(nn.Module):
     """One linear map for each head, all in one batched product.
@@ -39,30 +41,6 @@ class PerHeadLinear(nn.Module):
     def extra_repr(self) -> str:
         heads, out_channels, in_channels = self.weight.shape
         return f"{heads}, {in_channels}, {out_channels}, bias={self.bias is not None}"
-
-
-class PerHeadRMSNorm(nn.Module):
-    """Root-mean-square norm over a head's channels, with a gain of its own for each head.
-
-    Args:
-        heads, channels (int): Heads H and channels of a head.
-        eps (float): Added to the mean square.
-
-    Shapes:
-        - **x**, **output:** ``[H, N, channels]``
-    """
-
-    def __init__(self, heads: int, channels: int, *, eps: float = 1e-5):
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.empty(heads, 1, channels))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.ones_(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
 
 
 class PerHeadMLP(nn.Module):
@@ -101,7 +79,7 @@ class PerHeadMLP(nn.Module):
         self.net = nn.Sequential(
             PerHeadLinear(heads, in_channels, hidden_channels, bias=bias),
             nn.Dropout(dropout),
-            PerHeadRMSNorm(heads, hidden_channels) if norm else nn.Identity(),
+            RMSNorm(hidden_channels, heads) if norm else nn.Identity(),
             nn.SiLU(),
             PerHeadLinear(heads, hidden_channels, out_channels, bias=bias),
         )

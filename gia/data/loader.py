@@ -14,7 +14,7 @@ class SequenceLoader(DataLoader):
     """PyG's ``DataLoader`` over a :class:`TokenBatchSampler`, with a position to save and load.
 
     It has the ``state_dict`` and ``load_state_dict`` by which Lightning recognises a loader that
-    can resume.
+    can resume. Its batches carry the list ``num_nodes_per_graph``.
 
     Args:
         dataset: the graphs.
@@ -42,6 +42,8 @@ class SequenceLoader(DataLoader):
         self._batches = sampler.start = self._batches if resumes else 0
         for batch in super().__iter__():
             self._batches += 1  # counted when handed over, not when a worker prefetched it
+            # Noted while ptr is still on the host, so that no layer has to ask a GPU for it.
+            batch.num_nodes_per_graph = batch.ptr.diff().tolist()
             yield batch
 
     def state_dict(self) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gia.adjacency import AttentionAdjacency, Scope
+from gia.adjacency import AttentionAdjacency, Memory, Scope
 from gia.conv import GINConv, PerHeadMLP, PNAConv, SoftmaxConv
 from gia.typing import OptTensor
 
@@ -13,7 +13,8 @@ class GraphAttention(nn.Module):
     """Attention as what it is: ``out(conv(value(x), adjacency(x)))``.
 
     Args:
-        adjacency (nn.Module): ``adjacency(x, scope, rotary)`` draws the graph.
+        adjacency (nn.Module): ``adjacency(x, scope, rotary, memory)`` draws the graph; given a
+            memory, over all nodes that it holds.
         conv (nn.Module): ``conv(x, adjacency)`` passes messages over it.
         value (nn.Module, optional): What is sent along the edges; x itself if left out.
         out (nn.Module, optional): Output projection; none if left out.
@@ -36,8 +37,10 @@ class GraphAttention(nn.Module):
         self.value = value if value is not None else nn.Identity()
         self.out = out if out is not None else nn.Identity()
 
-    def forward(self, x: Tensor, scope: Scope, rotary: OptTensor = None) -> Tensor:
-        return self.out(self.conv(self.value(x), self.adjacency(x, scope, rotary)))
+    def forward(
+        self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
+    ) -> Tensor:
+        return self.out(self.conv(self.value(x), self.adjacency(x, scope, rotary, memory)))
 
 
 class SoftmaxAttention(GraphAttention):

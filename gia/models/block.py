@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from gia.adjacency import Adjacency, Scope
+from gia.adjacency import Adjacency, Memory, Scope
+from gia.conv import RMSNorm
 from gia.typing import OptTensor
 
 
@@ -11,7 +12,7 @@ class Block(nn.Module):
 
     Args:
         width (int): Channels D of a node.
-        attention (nn.Module): ``attention(x, scope, rotary)``, ``[N, D]`` to ``[N, D]``.
+        attention (nn.Module): ``attention(x, scope, rotary, memory)``, ``[N, D]`` to ``[N, D]``.
         mlp (nn.Module, optional): ``[N, D]`` to ``[N, D]``; left out, the block is attention alone.
         dropout (float): Dropout on what each of the two adds.
 
@@ -28,14 +29,16 @@ class Block(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(width, eps=1e-5)
+        self.attention_norm = RMSNorm(width)
         self.attention = attention
-        self.mlp_norm = nn.RMSNorm(width, eps=1e-5) if mlp is not None else None
+        self.mlp_norm = RMSNorm(width) if mlp is not None else None
         self.mlp = mlp
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, scope: Scope, rotary: OptTensor = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), scope, rotary))
+    def forward(
+        self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), scope, rotary, memory))
         if self.mlp is not None:
             x = x + self.dropout(self.mlp(self.mlp_norm(x)))
         return x

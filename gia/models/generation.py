@@ -1,11 +1,13 @@
 """Sampling from a language model."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 
+from gia.adjacency import Cache
 from gia.models.transformer import LanguageModel
 
 
@@ -21,6 +23,7 @@ def generate(
     stop: int | None = None,
     forbid: Sequence[int] = (),
     generator: torch.Generator | None = None,
+    use_cache: bool = True,
 ) -> list[Tensor]:
     """Continue each prompt, token by token.
 
@@ -34,6 +37,8 @@ def generate(
         stop (int, optional): A sequence ends after this token.
         forbid (list of int): Tokens never generated, such as the one that starts a sequence.
         generator (torch.Generator, optional): For repeatable samples.
+        use_cache (bool): Remember keys and features of the tokens so far; without, every token
+            costs a pass over its whole sequence, for graphs that cannot be continued.
 
     Returns:
         Prompt and continuation of each, ending with ``stop`` if it was met.
@@ -51,28 +56,64 @@ def generate(
         raise ValueError(f"top_k must be at least 1, got {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
-
+    if not prompts:
+        return []
     was_training = model.training
     model.eval()
-    sequences = list(prompts)
-    active = list(range(len(sequences)))
+    lengths = [prompt.numel() for prompt in prompts]
+    capacity = max(lengths) + max_new_tokens
+    cache = Cache(len(model.blocks), capacity) if use_cache else None
+    sequences = prompts[0].new_zeros(len(prompts), capacity)
+    for sequence, prompt in zip(sequences, prompts, strict=True):
+        sequence[: prompt.numel()] = prompt
+    # Sequences not ended yet: their numbers, and the position of the next token of each.
+    active = list(range(len(prompts)))
+    rows = torch.arange(len(prompts), device=sequences.device)
+    pos = torch.tensor(lengths, device=sequences.device)
+    batch = _whole([*prompts])
     for _ in range(max_new_tokens):
+        logits = model(batch, cache)[batch.ptr[1:] - 1].float()  # [number of active, V]
+        logits[:, list(forbid)] = -torch.inf
+        token = _sample(logits, temperature, top_k, top_p, generator)
+        sequences[rows, pos] = token
+        for number in active:
+            lengths[number] += 1
+        if stop is not None:
+            left = (token != stop).nonzero().flatten().tolist()
+            if len(left) < len(active):
+                active = [active[place] for place in left]
+                rows, token, pos = rows[left], token[left], pos[left]
+                if cache is not None:
+                    cache.keep(left)
         if not active:
             break
-        batch = Batch.from_data_list([_as_data(sequences[index]) for index in active])
-        logits = model(batch)[batch.ptr[1:] - 1].float()  # [number of active sequences, V]
-        logits[:, list(forbid)] = -torch.inf
-        tokens = _sample(logits, temperature, top_k, top_p, generator)
-        for index, token in zip(active, tokens, strict=True):
-            sequences[index] = torch.cat([sequences[index], token.view(1)])
-        active = [index for index in active if stop is None or sequences[index][-1] != stop]
+        if cache is None:
+            batch = _whole([sequences[number, : lengths[number]] for number in active])
+        else:
+            batch = _next(token, pos)
+        pos = pos + 1
     model.train(was_training)
-    return sequences
+    return [row[:length].clone() for row, length in zip(sequences, lengths, strict=True)]
 
 
-def _as_data(tokens: Tensor) -> Data:
-    pos = torch.arange(tokens.numel(), device=tokens.device)
-    return Data(token=tokens, pos=pos, num_nodes=tokens.numel())
+def _whole(sequences: list[Tensor]) -> Data:
+    """A batch of whole sequences."""
+    sizes = [sequence.numel() for sequence in sequences]
+    token = torch.cat(sequences)
+    return Data(
+        token=token,
+        pos=torch.cat([torch.arange(size, device=token.device) for size in sizes]),
+        ptr=torch.tensor([0, *accumulate(sizes)], device=token.device),
+        num_nodes=token.numel(),
+        num_nodes_per_graph=sizes,
+    )
+
+
+def _next(token: Tensor, pos: Tensor) -> Data:
+    """A batch of one more token for each sequence."""
+    number = token.numel()
+    ptr = torch.arange(number + 1, device=token.device)
+    return Data(token=token, pos=pos, ptr=ptr, num_nodes=number, num_nodes_per_graph=[1] * number)
 
 
 def _sample(

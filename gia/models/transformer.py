@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adjacency import CausalScope, Rotary, Scope
+from gia.adjacency import Cache, CausalScope, Rotary, Scope
+from gia.conv import RMSNorm
 from gia.models.block import Block
 from gia.models.encoder import TokenEncoder
 from gia.models.graphs import attention_batch
@@ -22,12 +23,13 @@ class Transformer(nn.Module):
         block (Block): One block; the stack holds ``depth`` copies, each initialised anew.
         depth (int): Number of blocks.
         head (nn.Module): ``[N, D]`` to the output.
-        scope (callable): ``scope(ptr)`` says which nodes may be joined.
+        scope (callable): ``scope(ptr, sizes)`` says which nodes may be joined.
         width (int): Channels D of a node.
         rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
 
     Shapes:
-        - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched
+        - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched; a list
+          ``num_nodes_per_graph`` spares the question to the GPU how many those are
         - **output:** what the head makes of ``[N, D]``
 
     Raises:
@@ -41,7 +43,7 @@ class Transformer(nn.Module):
         block: Block,
         depth: int,
         head: nn.Module,
-        scope: Callable[[Tensor], Scope],
+        scope: Callable[[Tensor, list[int] | None], Scope],
         width: int,
         rotary: Rotary | None = None,
     ):
@@ -53,16 +55,25 @@ class Transformer(nn.Module):
         for module in self.blocks.modules():  # copies must not start alike
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-        self.norm = nn.RMSNorm(width, eps=1e-5)
+        self.norm = RMSNorm(width)
         self.head = head
         self.scope = scope
         self.rotary = rotary
 
-    def forward(self, data: Data) -> Tensor:
+    def forward(self, data: Data, cache: Cache | None = None) -> Tensor:
+        """The output for each node; with a cache, for nodes that continue what it remembers.
+
+        Args:
+            data (Data or Batch): The nodes, ``pos`` counted from the start of their sequence.
+            cache (Cache, optional): Read and extended; without gradients.
+        """
         scope, rotary = self._scope(data), self._angles(data)
+        if cache is not None:
+            cache.extend(scope)
+        memories = [None] * len(self.blocks) if cache is None else cache.memories
         x = self.encoder(data)
-        for block in self.blocks:
-            x = block(x, scope, rotary)
+        for block, memory in zip(self.blocks, memories, strict=True):
+            x = block(x, scope, rotary, memory)
         return self.head(self.norm(x))
 
     @torch.no_grad()
@@ -92,12 +103,13 @@ class Transformer(nn.Module):
         ptr = getattr(data, "ptr", None)
         if ptr is None:  # a single Data is a batch of one
             ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
-        return self.scope(ptr)
+        return self.scope(ptr, getattr(data, "num_nodes_per_graph", None))
 
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:
             return None
-        return self.rotary(data.pos, dtype=self.norm.weight.dtype)
+        dtype = torch.promote_types(self.norm.weight.dtype, torch.float32)
+        return self.rotary(data.pos, dtype=dtype)
 
 
 class LanguageModel(Transformer):

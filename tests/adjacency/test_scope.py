@@ -30,22 +30,13 @@ def test_edges_are_ordered_by_target_then_source(scope):
     assert torch.equal(target.bincount(minlength=8), scope(PTR).count())
 
 
-def test_padding_round_trip():
-    scope = CausalScope(PTR)
-    x = torch.randn(8, 2, 3)
-    padded = scope.pad(x)
-    assert padded.shape == (4, 4, 2, 3)
-    assert torch.equal(scope.unpad(padded), x)
-    assert torch.equal(padded[~scope.mask], torch.zeros(8, 2, 3))
-
-
-def test_equal_lengths_are_not_copied():
-    x = torch.randn(6, 5)
-    padded = CausalScope(torch.tensor([0, 3, 6])).pad(x)
-    assert padded.data_ptr() == x.data_ptr()
-
-
 @pytest.mark.parametrize("ptr", [[1, 3], [0, 3, 2], []])
 def test_a_wrong_ptr_is_named(ptr):
     with pytest.raises(ValueError, match="ptr must start at 0"):
         CausalScope(torch.tensor(ptr, dtype=torch.long))
+
+
+def test_sizes_that_do_not_fit_are_named():
+    assert CausalScope(PTR, [3, 0, 1, 4]).num_nodes == 8
+    with pytest.raises(ValueError, match="2 sizes do not fit the 4 graphs"):
+        CausalScope(PTR, [4, 4])

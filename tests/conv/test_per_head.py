@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gia.conv import PerHeadLinear, PerHeadMLP, PerHeadRMSNorm
+from gia.conv import PerHeadLinear, PerHeadMLP, RMSNorm
 
 
 @pytest.mark.usefixtures("float64")
@@ -47,7 +47,7 @@ def test_dropout_acts_on_the_hidden_channels_only_in_training():
 
 def test_norm_is_root_mean_square():
     x = 100 * torch.randn(3, 5, 8)
-    out = PerHeadRMSNorm(3, 8)(x)
+    out = RMSNorm(8, 3)(x)
     torch.testing.assert_close(out.pow(2).mean(-1), torch.ones(3, 5))
 
 

@@ -1,0 +1,172 @@
+"""Softmax attention that goes on from where it stopped: what generation reads and extends."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.fused import FusedSoftmax
+from gia.adjacency.running_max import running_max
+from gia.adjacency.scope import CausalScope, Scope
+from gia.adjacency.score import DotProduct
+
+
+class Cache:
+    """What a model remembers of B sequences while it continues them, a :class:`Memory` a layer.
+
+    The first batch it sees holds a prompt for each sequence, of any lengths; each batch after it
+    the same number of new nodes for every sequence.
+
+    Args:
+        layers (int): Layers of the model.
+        capacity (int): The most nodes that a sequence will have; room for them is taken at once.
+
+    Attributes:
+        lengths (list of int): Nodes of each sequence so far.
+    """
+
+    def __init__(self, layers: int, capacity: int):
+        self.capacity = capacity
+        self.lengths: list[int] = []
+        self.memories = [Memory(self) for _ in range(layers)]
+
+    def extend(self, scope: Scope) -> None:
+        """Take in the next nodes, before the layers do.
+
+        Raises:
+            ValueError: If the scope is not causal, its graphs are not the sequences, or there is no
+                room left.
+        """
+        if not isinstance(scope, CausalScope):
+            raise ValueError(f"only a causal scope can be continued, got {type(scope).__name__}")
+        self.is_prompt = not self.lengths
+        past = self.lengths or [0] * len(scope.sizes)
+        if len(past) != len(scope.sizes):
+            raise ValueError(f"the cache holds {len(past)} sequences, got {len(scope.sizes)}")
+        if not self.is_prompt and len(set(scope.sizes)) != 1:
+            raise ValueError(f"sequences are continued by as many nodes each, got {scope.sizes}")
+        lengths = [old + new for old, new in zip(past, scope.sizes, strict=True)]
+        if max(lengths, default=0) > self.capacity:
+            raise ValueError(
+                f"the cache has room for {self.capacity} nodes a sequence, got {max(lengths)}: "
+                "give it a higher capacity"
+            )
+        self.lengths = lengths
+        device = scope.ptr.device
+        start = torch.tensor(past, device=device)
+        number = torch.arange(len(past), device=device)
+        number = number.repeat_interleave(scope.ptr.diff(), output_size=scope.num_nodes)
+        position = scope.node_position + start[number]
+        self.place = number, position
+        """Sequence and position of each new node, ``[N]`` each."""
+        self.mask: Tensor | None = None
+        """Which remembered nodes each new one sees, ``[B, 1, n, L]``; None: all of them."""
+        new = scope.max_length
+        if not self.is_prompt and (new > 1 or len(set(past)) > 1):
+            seen = position.view(len(past), 1, new, 1)
+            self.mask = torch.arange(max(self.lengths), device=device) <= seen
+
+    def keep(self, sequences: Sequence[int]) -> None:
+        """Forget all other sequences."""
+        self.lengths = [self.lengths[sequence] for sequence in sequences]
+        for memory in self.memories:
+            memory.tensors = [
+                tensor[torch.tensor(sequences, device=tensor.device)] for tensor in memory.tensors
+            ]
+
+
+class Memory:
+    """What one layer remembers, in the order in which it asks for it, the same at every step.
+
+    Args:
+        cache (Cache): The cache that it is part of, which knows the places of the new nodes.
+    """
+
+    def __init__(self, cache: Cache):
+        self.cache = cache
+        self.tensors: list[Tensor] = []
+        self._asked = 0
+
+    def rewind(self) -> None:
+        """Begin a step."""
+        self._asked = 0
+
+    def nodes(self, new: Tensor) -> Tensor:
+        """Remember the features of the new nodes, ``[N, H, d]``; all so far, ``[B, H, L, d]``."""
+        cache = self.cache
+        tensor = self._next(
+            lambda: new.new_zeros(len(cache.lengths), new.size(1), cache.capacity, new.size(2))
+        )
+        sequence, position = cache.place
+        tensor[sequence, :, position] = new
+        return tensor[:, :, : max(cache.lengths, default=0)]
+
+    def state(self, initial: Callable[[], Tensor]) -> Tensor:
+        """A tensor ``[B, ...]`` that is ``initial()`` at first, to be changed in place."""
+        return self._next(initial)
+
+    def _next(self, initial: Callable[[], Tensor]) -> Tensor:
+        if self._asked == len(self.tensors):
+            self.tensors.append(initial())
+        self._asked += 1
+        return self.tensors[self._asked - 1]
+
+
+class CachedSoftmax(FusedSoftmax):
+    r"""Causal softmax attention of new nodes over all that a memory holds, themselves included.
+
+    Features are those of the new nodes; each operation remembers what it needs: ``sum`` the
+    features, ``max`` the maximum so far. The cost of a node is one read of what is remembered.
+
+    Args:
+        scores (DotProduct): Scaled queries and keys of the new nodes, ``[N, H, d]`` each.
+        scope (Scope): The new nodes, a graph for each sequence.
+        memory (Memory): Of this layer.
+    """
+
+    def __init__(self, scores: DotProduct, scope: Scope, memory: Memory):
+        super().__init__(scores, scope)
+        self.memory = memory
+        memory.rewind()
+        self.keys = memory.nodes(scores.k)
+
+    def max(self, x: Tensor) -> Tensor:
+        if self.memory.cache.is_prompt:
+            out = super().max(x)
+            last = self.scope.ptr[1:] - 1
+            self.memory.state(lambda: out[last].flatten(1))
+            return out
+        state = self.memory.state(lambda: x)
+        out = running_max(x.view(state.size(0), -1, state.size(1)))  # [B, n, D]
+        out = torch.maximum(out, state.unsqueeze(1))
+        state.copy_(out[:, -1])
+        return out.view_as(x)
+
+    def count(self) -> Tensor:
+        _, position = self.memory.cache.place
+        return (position + 1).unsqueeze(1).to(self.scores.q.dtype)
+
+    def to_edges(self) -> EdgeAdjacency:
+        raise ValueError("a cache does not hold the whole graph: use model.graphs(data)")
+
+    def _first(self, x: Tensor) -> Tensor:
+        first = self.memory.state(lambda: x[self.scope.ptr[:-1]])
+        sequence, _ = self.memory.cache.place
+        return first[sequence]
+
+    def _sums(self, *features: Tensor) -> list[Tensor]:
+        values = [self.memory.nodes(x) for x in features]
+        cache = self.memory.cache
+        if cache.is_prompt:
+            return super()._sums(*features)
+        q = self.scores.q.unflatten(0, (len(cache.lengths), -1)).transpose(1, 2)  # [B, H, n, d]
+        return [
+            scaled_dot_product_attention(
+                q, self.keys, value, attn_mask=cache.mask, scale=self.scores.scale
+            )
+            .transpose(1, 2)
+            .flatten(0, 1)
+            for value in values
+        ]
