@@ -8,7 +8,7 @@ from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.normalize import Softmax
 from gia.adjacency.rotary import Rotary, rotate
 from gia.adjacency.scope import CausalScope, FullScope, Scope
-from gia.adjacency.score import DotProduct, DotProductScore
+from gia.adjacency.score import DotProduct, DotProductScore, LazyDotProduct
 
 __all__ = [
     "Adjacency",
@@ -21,6 +21,7 @@ __all__ = [
     "EdgeAdjacency",
     "FullScope",
     "FusedSoftmax",
+    "LazyDotProduct",
     "Memory",
     "Rotary",
     "Scope",

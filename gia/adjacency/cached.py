@@ -10,7 +10,7 @@ from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.running_max import running_max
 from gia.adjacency.scope import CausalScope, Scope
-from gia.adjacency.score import DotProduct
+from gia.adjacency.score import DotProduct, LazyDotProduct
 
 
 class Cache:
@@ -126,11 +126,22 @@ class CachedSoftmax(FusedSoftmax):
         memory (Memory): Of this layer.
     """
 
-    def __init__(self, scores: DotProduct, scope: Scope, memory: Memory):
+    def __init__(self, scores: DotProduct | LazyDotProduct, scope: Scope, memory: Memory):
         super().__init__(scores, scope)
         self.memory = memory
         memory.rewind()
-        self.keys = memory.nodes(scores.k)
+        self.keys = memory.nodes(self.scores.k)
+
+    def sum(self, x: Tensor) -> Tensor:
+        values = self.memory.nodes(x)
+        if self.memory.cache.is_prompt:
+            return super().sum(x)
+        q = self.scores.q.unflatten(0, (values.size(0), -1)).transpose(1, 2)  # [B, H, n, d]
+        mask = self.memory.cache.mask
+        out = scaled_dot_product_attention(
+            q, self.keys, values, attn_mask=mask, scale=self.scores.scale
+        )
+        return out.transpose(1, 2).flatten(0, 1)
 
     def max(self, x: Tensor) -> Tensor:
         if self.memory.cache.is_prompt:
@@ -155,18 +166,3 @@ class CachedSoftmax(FusedSoftmax):
         first = self.memory.state(lambda: x[self.scope.ptr[:-1]])
         sequence, _ = self.memory.cache.place
         return first[sequence]
-
-    def _sums(self, *features: Tensor) -> list[Tensor]:
-        values = [self.memory.nodes(x) for x in features]
-        cache = self.memory.cache
-        if cache.is_prompt:
-            return super()._sums(*features)
-        q = self.scores.q.unflatten(0, (len(cache.lengths), -1)).transpose(1, 2)  # [B, H, n, d]
-        return [
-            scaled_dot_product_attention(
-                q, self.keys, value, attn_mask=cache.mask, scale=self.scores.scale
-            )
-            .transpose(1, 2)
-            .flatten(0, 1)
-            for value in values
-        ]

@@ -11,7 +11,7 @@ from gia.adjacency.base import Adjacency
 from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.running_max import running_max
 from gia.adjacency.scope import Scope
-from gia.adjacency.score import DotProduct
+from gia.adjacency.score import DotProduct, LazyDotProduct
 
 try:
     from torch.nn.attention.varlen import varlen_attn
@@ -33,20 +33,36 @@ class FusedSoftmax(Adjacency):
         scope (Scope): The pairs that may be joined.
     """
 
-    def __init__(self, scores: DotProduct, scope: Scope):
-        self.scores = scores
+    def __init__(self, scores: DotProduct | LazyDotProduct, scope: Scope):
+        self.scores = scores.compute()
         self.scope = scope
 
     def sum(self, x: Tensor) -> Tensor:
-        return self._sums(x)[0]
+        q, k, scope = self.scores.q, self.scores.k, self.scope
+        if q.size(0) == 0:
+            return x + 0 * (q.sum() + k.sum())  # no node, but part of autograd's graph
+        if len(scope.padding.buckets) > 1 and _has_ragged_kernel(q):
+            return _attend_ragged(q, k, x, scope, self.scores.scale)
+        padding = scope.padding
+        parts = [
+            scaled_dot_product_attention(
+                *(t.transpose(1, 2) for t in qkx),  # [B, H, L, d]
+                # Right padding is never seen through a causal scope.
+                attn_mask=None if scope.causal or b.full else b.mask[:, None, None, :],
+                is_causal=scope.causal,
+                scale=self.scores.scale,
+            ).transpose(1, 2)
+            for *qkx, b in zip(*map(padding.pad, (q, k, x)), padding.buckets, strict=True)
+        ]
+        return padding.unpad(parts)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # Rows of A sum to 1, so the variance is the same for x - c, and much of what cancels in
         # A x^2 - (A x)^2 is gone if c is some x of the graph. All nodes see its first one.
         shift = self._first(x.detach())
         x = x - shift
-        mean, square = self._sums(x, x * x)
-        return mean + shift, _variance(mean, square)
+        mean, square = self.sum(x), self.sum(x * x)
+        return mean + shift, _Variance.apply(mean, square)
 
     def max(self, x: Tensor) -> Tensor:
         if x.size(0) == 0:
@@ -78,36 +94,28 @@ class FusedSoftmax(Adjacency):
         """The features of the first node of each node's graph, ``[N, H, d]``."""
         return x.index_select(0, self.scope.first)
 
-    def _sums(self, *features: Tensor) -> list[Tensor]:
-        """A x for each of several x."""
-        q, k, scope = self.scores.q, self.scores.k, self.scope
-        if q.size(0) == 0:
-            return [x + 0 * (q.sum() + k.sum()) for x in features]  # still in autograd's graph
-        if len(scope.padding.buckets) > 1 and _has_ragged_kernel(q):
-            return [_attend_ragged(q, k, x, scope, self.scores.scale) for x in features]
-        padding = scope.padding
-        q, k = padding.pad(q), padding.pad(k)
-        sums = []
-        for x in features:
-            parts = [
-                scaled_dot_product_attention(
-                    *(t.transpose(1, 2) for t in qkx),  # [B, H, L, d]
-                    # Right padding is never seen through a causal scope.
-                    attn_mask=None if scope.causal or b.full else b.mask[:, None, None, :],
-                    is_causal=scope.causal,
-                    scale=self.scores.scale,
-                ).transpose(1, 2)
-                for *qkx, b in zip(q, k, padding.pad(x), padding.buckets, strict=True)
-            ]
-            sums.append(padding.unpad(parts))
-        return sums
+
+class _Variance(torch.autograd.Function):
+    """``max(0, square - mean^2)``, of half precision in float32.
+
+    Keeps nothing for the gradient but its arguments, which the kernel that made them keeps anyway.
+    """
+
+    @staticmethod
+    def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
+        ctx.save_for_backward(mean, square)
+        return _difference(mean, square).relu_().to(mean.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        mean, square = ctx.saved_tensors
+        grad = grad * (_difference(mean, square) > 0)
+        return (grad * mean).mul_(-2), grad
 
 
-def _variance(mean: Tensor, square: Tensor) -> Tensor:
-    """``max(0, square - mean^2)``, the difference of half precision in float32."""
+def _difference(mean: Tensor, square: Tensor) -> Tensor:
     wide = torch.promote_types(mean.dtype, torch.float32)
-    mean, square = mean.to(wide), square.to(wide)
-    return torch.addcmul(square, mean, mean, value=-1).relu().to(mean.dtype)
+    return torch.addcmul(square.to(wide), mean.to(wide), mean.to(wide), value=-1)
 
 
 def _graph_max(x: Tensor, mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 from gia.adjacency.cached import CachedSoftmax, Memory
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.scope import Scope
-from gia.adjacency.score import DotProduct
+from gia.adjacency.score import DotProduct, LazyDotProduct
 
 
 class Softmax(nn.Module):
@@ -48,7 +48,7 @@ class Softmax(nn.Module):
         nn.init.uniform_(self.sharpening, low, high)
 
     def forward(
-        self, scores: DotProduct, scope: Scope, memory: Memory | None = None
+        self, scores: DotProduct | LazyDotProduct, scope: Scope, memory: Memory | None = None
     ) -> FusedSoftmax:
         scores = scores * (self.sharpening / self.temperature)
         if memory is not None:

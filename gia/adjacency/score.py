@@ -1,8 +1,10 @@
 """How well a source answers a target: the scores from which attention's weights are made."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from gia.adjacency.rotary import rotate
 from gia.typing import OptTensor
@@ -27,10 +29,40 @@ class DotProduct:
         """All scores times a factor (sharpening, temperature) that may be trained."""
         return DotProduct(self.q * factor, self.k)
 
+    def compute(self) -> "DotProduct":
+        """Itself: queries and keys are there."""
+        return self
+
     def on(self, edge_index: Tensor) -> Tensor:
         """The scores of some pairs, ``[E, H]``."""
         source, target = edge_index
         return (self.q[target] * self.k[source]).sum(-1) * self.scale
+
+
+@dataclass(frozen=True)
+class LazyDotProduct:
+    """Scores whose queries are made when the factor on them is known.
+
+    A factor is taken into the projection of the queries, ``[D, D]``, where it costs next to nothing
+    in time and no memory, and not into the queries, ``[N, D]``.
+
+    Args:
+        queries (callable): ``queries(factor)``, ``[N, H, d]``.
+        k (Tensor): Keys, ``[N, H, d]``.
+        factor (Tensor or float): The factor so far.
+    """
+
+    queries: Callable[[Tensor | float], Tensor]
+    k: Tensor
+    factor: Tensor | float = 1.0
+
+    def __mul__(self, factor: Tensor | float) -> "LazyDotProduct":
+        """All scores times a factor (sharpening, temperature) that may be trained."""
+        return LazyDotProduct(self.queries, self.k, self.factor * factor)
+
+    def compute(self) -> DotProduct:
+        """The scores with their queries."""
+        return DotProduct(self.queries(self.factor), self.k)
 
 
 class DotProductScore(nn.Module):
@@ -59,9 +91,14 @@ class DotProductScore(nn.Module):
         self.q_proj = nn.Linear(in_channels, in_channels, bias=bias)
         self.k_proj = nn.Linear(in_channels, in_channels, bias=bias)
 
-    def forward(self, x: Tensor, rotary: OptTensor = None) -> DotProduct:
-        q = self.q_proj(x).unflatten(-1, (self.heads, -1))  # [N, H, d]
-        k = self.k_proj(x).unflatten(-1, (self.heads, -1))
-        if rotary is not None:
-            q, k = rotate(q, rotary), rotate(k, rotary)
-        return DotProduct(q, k)
+    def forward(self, x: Tensor, rotary: OptTensor = None) -> LazyDotProduct:
+        def queries(factor: Tensor | float) -> Tensor:
+            weight, bias = self.q_proj.weight * factor, self.q_proj.bias
+            bias = bias if bias is None else bias * factor
+            return self._finish(linear(x, weight, bias), rotary)
+
+        return LazyDotProduct(queries, self._finish(self.k_proj(x), rotary))
+
+    def _finish(self, projected: Tensor, rotary: OptTensor) -> Tensor:
+        split = projected.unflatten(-1, (self.heads, -1))  # [N, H, d]
+        return split if rotary is None else rotate(split, rotary)

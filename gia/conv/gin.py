@@ -78,7 +78,7 @@ class GINConv(PyGGINConv):
         x_source, x_target = (self._split(features) for features in pair)
         (out,) = aggregate([self._aggregator], x_source, adjacency)  # [N, H, d]
         if x_target is not None:
-            out = torch.addcmul(out, (1 + self.eps).unsqueeze(1), x_target)
+            out = _AddScaled.apply(out, (1 + self.eps).unsqueeze(1), x_target)
         return self.nn(out.flatten(-2).movedim(0, self.node_dim))
 
     def _split(self, x: OptTensor) -> OptTensor:
@@ -89,3 +89,23 @@ class GINConv(PyGGINConv):
         if x.size(-1) % self.heads:
             raise ValueError(f"{self.heads} heads cannot share {x.size(-1)} channels evenly")
         return x.unflatten(-1, (self.heads, -1))
+
+
+class _AddScaled(torch.autograd.Function):
+    """``out + scale * x`` with a scale for each head, in one pass over memory."""
+
+    @staticmethod
+    def forward(ctx, out: Tensor, scale: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(scale, x)
+        ctx.dtype = out.dtype
+        return torch.addcmul(out, scale.to(x.dtype), x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        scale, x = ctx.saved_tensors
+        grad_scale = grad_x = None
+        if ctx.needs_input_grad[1]:
+            grad_scale = (grad * x).sum_to_size(scale.shape).to(scale.dtype)
+        if ctx.needs_input_grad[2]:
+            grad_x = (grad * scale).to(x.dtype)
+        return grad.to(ctx.dtype), grad_scale, grad_x
