@@ -50,7 +50,7 @@ class Softmax(nn.Module):
     def forward(
         self, scores: DotProduct | LazyDotProduct, scope: Scope, memory: Memory | None = None
     ) -> FusedSoftmax:
-        scores = scores * (self.sharpening / self.temperature)
+        scores = scores.times(self.sharpening / self.temperature)
         if memory is not None:
             return CachedSoftmax(scores, scope, memory)
         return FusedSoftmax(scores, scope)

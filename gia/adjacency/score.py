@@ -25,7 +25,7 @@ class DotProduct:
     def scale(self) -> float:
         return self.q.size(-1) ** -0.5
 
-    def __mul__(self, factor: Tensor | float) -> "DotProduct":
+    def times(self, factor: Tensor | float) -> "DotProduct":
         """All scores times a factor (sharpening, temperature) that may be trained."""
         return DotProduct(self.q * factor, self.k)
 
@@ -56,7 +56,7 @@ class LazyDotProduct:
     k: Tensor
     factor: Tensor | float = 1.0
 
-    def __mul__(self, factor: Tensor | float) -> "LazyDotProduct":
+    def times(self, factor: Tensor | float) -> "LazyDotProduct":
         """All scores times a factor (sharpening, temperature) that may be trained."""
         return LazyDotProduct(self.queries, self.k, self.factor * factor)
 
