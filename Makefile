@@ -49,13 +49,9 @@ format:  ## fix style and format
 	$(VENV)/bin/ruff check --fix --exit-zero .
 	$(VENV)/bin/ruff format .
 
-bench:  ## run the benchmarks
-ifneq ($(wildcard benchmarks/*.py),)
+bench:  ## run the benchmarks and write benchmarks/RESULTS.md (15 minutes)
 	$(SETUP) install
-	for script in benchmarks/*.py; do echo "$$script"; $(RUN) "$$script" $(ARGS) || exit 1; done
-else
-	echo "There are no benchmarks yet: benchmarks/ has no Python files."
-endif
+	$(RUN) benchmarks/all.py $(ARGS)
 
 clean:  ## remove build products and caches, but not the environment and not runs/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

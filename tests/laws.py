@@ -12,6 +12,7 @@ from torch_geometric.data import Batch, Data
 
 from gia.adjacency import (
     AttentionAdjacency,
+    Cache,
     CausalScope,
     DotProductScore,
     FullScope,
@@ -145,3 +146,26 @@ def law_5_batch_invariance(
         alone = model(Batch.from_data_list([graph]))
         mine = together[batch.ptr[number] : batch.ptr[number + 1]]
         torch.testing.assert_close(mine, alone, rtol=tolerance, atol=tolerance)
+
+
+def law_8_cached_equals_uncached(
+    model: LanguageModel, prompts: Sequence[int], steps: Sequence[int], tolerance: float
+) -> None:
+    """Logits with a cache are those without, for prompts and what follows, some nodes at a time."""
+    total = sum(steps)
+    graphs = sequences([length + total for length in prompts])
+    together = model(Batch.from_data_list(graphs)).split([graph.num_nodes for graph in graphs])
+    cache = Cache(len(model.blocks), max(prompts) + total)
+    known = [0] * len(prompts)
+    for step in [None, *steps]:
+        new = list(prompts) if step is None else [step] * len(prompts)
+        parts = []
+        for graph, start, number in zip(graphs, known, new, strict=True):
+            part = slice(start, start + number)
+            parts.append(Data(token=graph.token[part], pos=graph.pos[part], num_nodes=number))
+        with torch.no_grad():
+            logits = model(Batch.from_data_list(parts), cache).split(new)
+        for whole, found, start, number in zip(together, logits, known, new, strict=True):
+            expected = whole[start : start + number]
+            torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+        known = [start + number for start, number in zip(known, new, strict=True)]

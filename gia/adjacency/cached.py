@@ -72,9 +72,7 @@ class Cache:
         """Forget all other sequences."""
         self.lengths = [self.lengths[sequence] for sequence in sequences]
         for memory in self.memories:
-            memory.tensors = [
-                tensor[torch.tensor(sequences, device=tensor.device)] for tensor in memory.tensors
-            ]
+            memory.tensors = [tensor[list(sequences)] for tensor in memory.tensors]
 
 
 class Memory:

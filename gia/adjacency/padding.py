@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class Padding:
     Args:
         sizes (list of int): Nodes of each graph, on the host: nothing waits for a GPU.
         device (torch.device): Where the nodes are.
+        bucketed (bool): False puts all graphs into one bucket, for code that is compiled for a
+            number of buckets.
 
     Attributes:
         buckets (list of Bucket): The largest graphs first.
@@ -39,13 +42,13 @@ class Padding:
             node is in its place as it is.
     """
 
-    def __init__(self, sizes: Sequence[int], device: torch.device):
+    def __init__(self, sizes: Sequence[int], device: torch.device, *, bucketed: bool = True):
         order = sorted(range(len(sizes)), key=lambda graph: -sizes[graph])  # stable
         order = [graph for graph in order if sizes[graph] > 0]
         first_row = [0] * len(sizes)
         self.buckets: list[Bucket] = []
         rows = start = 0
-        for stop in _cuts([sizes[graph] for graph in order]):
+        for stop in _cuts([sizes[graph] for graph in order], PAIRS_PER_CALL if bucketed else inf):
             members = order[start:stop]
             length = sizes[members[0]]
             for graph in members:
@@ -102,12 +105,12 @@ class _Move(torch.autograd.Function):
         return _Move.apply(grad, target, source, ctx.rows), None, None, None
 
 
-def _cuts(sizes: Sequence[int]) -> list[int]:
-    """Where buckets end among sizes that decrease: before padding costs more than one more call."""
+def _cuts(sizes: Sequence[int], most_wasted: float) -> list[int]:
+    """Where buckets end among sizes that decrease: before padding wastes more pairs than that."""
     cuts, wasted, longest = [], 0, sizes[0] if sizes else 0
     for place, size in enumerate(sizes):
         wasted += longest**2 - size**2
-        if wasted > PAIRS_PER_CALL:
+        if wasted > most_wasted:
             cuts.append(place)
             wasted, longest = 0, size
     return [*cuts, len(sizes)] if sizes else []

@@ -20,6 +20,7 @@ class Scope:
             :class:`~torch_geometric.data.Batch`.
         sizes (list of int, optional): Nodes of each graph, where the host knows them; left out,
             they are read from ``ptr``, which waits for a GPU.
+        bucketed (bool): As in :class:`~gia.adjacency.padding.Padding`.
 
     Raises:
         ValueError: If ``ptr`` does not start at 0 or decreases, or ``sizes`` has another length.
@@ -27,7 +28,7 @@ class Scope:
 
     causal: bool
 
-    def __init__(self, ptr: Tensor, sizes: Sequence[int] | None = None):
+    def __init__(self, ptr: Tensor, sizes: Sequence[int] | None = None, *, bucketed: bool = True):
         self.ptr = ptr
         if sizes is None:
             bounds = ptr.tolist()
@@ -39,7 +40,7 @@ class Scope:
         self.sizes = list(sizes)
         self.num_nodes = sum(self.sizes)
         self.max_length = max(self.sizes, default=0)
-        self.padding = Padding(self.sizes, ptr.device)
+        self.padding = Padding(self.sizes, ptr.device, bucketed=bucketed)
         # First node of each node's graph, [N].
         self.first = ptr[:-1].repeat_interleave(ptr.diff(), output_size=self.num_nodes)
 

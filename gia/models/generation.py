@@ -82,11 +82,11 @@ def generate(
             left = (token != stop).nonzero().flatten().tolist()
             if len(left) < len(active):
                 active = [active[place] for place in left]
+                if not active:
+                    break
                 rows, token, pos = rows[left], token[left], pos[left]
                 if cache is not None:
                     cache.keep(left)
-        if not active:
-            break
         if cache is None:
             batch = _whole([sequences[number, : lengths[number]] for number in active])
         else:

@@ -1,7 +1,7 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 import copy
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class Transformer(nn.Module):
         block (Block): One block; the stack holds ``depth`` copies, each initialised anew.
         depth (int): Number of blocks.
         head (nn.Module): ``[N, D]`` to the output.
-        scope (callable): ``scope(ptr, sizes)`` says which nodes may be joined.
+        scope (callable): A :class:`~gia.adjacency.Scope`: which nodes may be joined.
         width (int): Channels D of a node.
         rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
 
@@ -43,7 +43,7 @@ class Transformer(nn.Module):
         block: Block,
         depth: int,
         head: nn.Module,
-        scope: Callable[[Tensor, list[int] | None], Scope],
+        scope: type[Scope],
         width: int,
         rotary: Rotary | None = None,
     ):
@@ -59,6 +59,21 @@ class Transformer(nn.Module):
         self.head = head
         self.scope = scope
         self.rotary = rotary
+        self.is_compiled = False
+
+    def compile_blocks(self, **options: Any) -> None:
+        """Let :func:`torch.compile` make kernels of the blocks, each of them as a whole.
+
+        That happens when they are first called and takes minutes; batches of other shapes are the
+        occasion for two or three more rounds. The parameters keep their names, and generation with
+        a cache stays as it is.
+
+        Args:
+            **options: Of :func:`torch.compile`, such as ``backend``.
+        """
+        self.is_compiled = True
+        for block in self.blocks:
+            block.compile(**options)
 
     def forward(self, data: Data, cache: Cache | None = None) -> Tensor:
         """The output for each node; with a cache, for nodes that continue what it remembers.
@@ -73,7 +88,8 @@ class Transformer(nn.Module):
         memories = [None] * len(self.blocks) if cache is None else cache.memories
         x = self.encoder(data)
         for block, memory in zip(self.blocks, memories, strict=True):
-            x = block(x, scope, rotary, memory)
+            call = block if memory is None else block.forward  # what is remembered is not compiled
+            x = call(x, scope, rotary, memory)
         return self.head(self.norm(x))
 
     @torch.no_grad()
@@ -103,7 +119,9 @@ class Transformer(nn.Module):
         ptr = getattr(data, "ptr", None)
         if ptr is None:  # a single Data is a batch of one
             ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
-        return self.scope(ptr, getattr(data, "num_nodes_per_graph", None))
+        sizes = getattr(data, "num_nodes_per_graph", None)
+        # Compiled code is made for a number of buckets.
+        return self.scope(ptr, sizes, bucketed=not self.is_compiled)
 
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:

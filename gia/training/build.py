@@ -28,6 +28,7 @@ def resolve_model(cfg: DictConfig, vocab_size: int) -> dict[str, Any]:
     """
     model = OmegaConf.to_container(cfg.model, resolve=True)
     reference = model.pop("match_parameters_of")
+    model.pop("compile")
     model["vocab_size"] = vocab_size
     if reference is None:
         return model

@@ -72,6 +72,8 @@ class Run:
             vocab_size=datamodule.tokenizer.vocab_size,
             settings=config,
         )
+        if cfg.model.compile:
+            task.model.compile_blocks()
         if checkpoint is not None:
             check_architecture(task.model, checkpoint, cfg.ckpt_path)
             _check_split(config, checkpoint, cfg.ckpt_path)

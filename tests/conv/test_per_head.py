@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gia.conv import PerHeadLinear, PerHeadMLP, RMSNorm
+from gia.conv import PerHeadLinear, PerHeadMLP
 
 
 @pytest.mark.usefixtures("float64")
@@ -43,12 +43,6 @@ def test_dropout_acts_on_the_hidden_channels_only_in_training():
     assert not torch.equal(heads(x), heads(x))
     heads.eval()
     assert torch.equal(heads(x), heads(x))
-
-
-def test_norm_is_root_mean_square():
-    x = 100 * torch.randn(3, 5, 8)
-    out = RMSNorm(8, 3)(x)
-    torch.testing.assert_close(out.pow(2).mean(-1), torch.ones(3, 5))
 
 
 def test_no_hidden_channel_is_refused():

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from laws import make_model
+from laws import ATTENTIONS, make_model
 
 from gia.models import generate
 
@@ -20,6 +20,35 @@ def test_greedy_follows_the_likeliest_token(model):
         assert len(sequence) == len(prompt) + 5
         alone = generate(model, [prompt], max_new_tokens=5, temperature=0)[0]
         assert torch.equal(sequence, alone)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_a_cache_changes_nothing(name):
+    """Prompts of different lengths, sequences that end at different times."""
+    model = make_model(name).double()
+
+    def sample(use_cache):
+        generator = torch.Generator().manual_seed(3)
+        return generate(
+            model,
+            PROMPTS * 4,
+            max_new_tokens=25,
+            stop=4,
+            forbid=[2],
+            generator=generator,
+            use_cache=use_cache,
+        )
+
+    with_cache, without = sample(True), sample(False)
+    assert len({len(sequence) for sequence in with_cache}) > 3
+    assert all(map(torch.equal, with_cache, without))
+
+
+def test_nothing_to_do():
+    model = make_model("gin")
+    assert generate(model, [], max_new_tokens=3) == []
+    (same,) = generate(model, PROMPTS[1:2], max_new_tokens=0)
+    assert torch.equal(same, PROMPTS[1])
 
 
 def test_samples_repeat_with_the_seed(model):

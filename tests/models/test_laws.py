@@ -8,6 +8,7 @@ from laws import (
     law_1_forms_agree,
     law_4_causality,
     law_5_batch_invariance,
+    law_8_cached_equals_uncached,
     layer_inputs,
     make_attention,
     make_model,
@@ -77,6 +78,20 @@ def test_law_7_every_edge_counts(name, scope):
         assert (gradient[edge] != 0).all(), f"edge {edge} has no effect on its target"
         others = graph.edge_index[1] != target
         assert not gradient[others].any(), "an edge has an effect on another node"
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.usefixtures("float64")
+def test_law_8_cached_equals_uncached(name):
+    model = make_model(name).eval()
+    law_8_cached_equals_uncached(model, [3, 1, 7, 6], [1, 1, 3, 1, 2], 1e-12)
+    law_8_cached_equals_uncached(model, [4, 4], [1, 1, 2, 1], 1e-12)
+    law_8_cached_equals_uncached(model, [1], [1] * 5, 1e-12)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_law_8_cached_equals_uncached_in_float32(name):
+    law_8_cached_equals_uncached(make_model(name).eval(), [30, 2, 53], [1] * 8, 1e-4)
 
 
 @pytest.mark.parametrize("name", ATTENTIONS)

@@ -1,0 +1,156 @@
+"""Run all benchmarks and write RESULTS.md: what is to be reached, what was measured, all tables.
+
+Each benchmark is a process of its own. One that fails, or is not done in time, is told; the others
+are written all the same, and the exit status is then not 0.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from report import command, machine, markdown_table, write_json
+from rich.console import Console
+from rich.table import Table
+
+from gia.data.files import write_atomically
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS: dict[str, list[str]] = {"attention": [], "model": [], "generate": []}  # their arguments
+TARGETS = {  # at most
+    "gin_over_sdpa_L256": 0.9,
+    "gin_over_sdpa_L1024": 0.9,
+    "gin_over_sdpa_L4096": 1.0,
+    "pna_over_sdpa_L256": 1.8,
+    "pna_over_sdpa_L1024": 1.8,
+    "pna_over_sdpa_L4096": 2.0,
+    "peak_memory_gin_over_sdpa_L8192": 1.2,
+    "peak_memory_pna_over_sdpa_L8192": 1.8,
+    "model_step_over_hf_llama": 1.1,
+    "generate_token_over_hf": 1.0,
+    "token_time_L1024_over_L128": 1.5,
+    "padding_waste_peptides": 0.05,
+    "padding_waste_proteins": 0.05,
+}
+ON_GPU = """\
+## On a GPU
+
+```
+python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --heads 16 \\
+    --lengths 4096 16384 --memory-lengths 65536 --markdown benchmarks/RESULTS_GPU.md
+```
+
+is to give `gin_over_flash_sdpa_L4096` and `_L16384` of at most 1.15, a peak memory at L 65536, and
+`ragged_full_padded_over_gia` of at least 1.5. It is not part of `make bench`.
+"""
+
+
+@dataclass
+class Outcome:
+    """What came of one benchmark."""
+
+    name: str
+    ratios: dict[str, float]
+    markdown: str
+    problem: str | None
+
+
+def run(name: str, arguments: Sequence[str], folder: Path, seconds: float) -> Outcome:
+    """Run one benchmark with at most so many seconds; its output goes where ours goes."""
+    ratios, section = folder / f".{name}.json", folder / f".{name}.md"
+    picture = folder / "images" / f"{name}.png"
+    line = [sys.executable, HERE / f"{name}.py", *arguments]
+    line += ["--json", ratios, "--markdown", section, "--plot", picture]
+    problem = None
+    try:
+        status = subprocess.run(line, timeout=seconds).returncode
+        problem = f"exit status {status}" if status else None
+    except subprocess.TimeoutExpired:
+        problem = f"not done after {seconds:.0f} seconds, when the time for all was up"
+    outcome = Outcome(
+        name,
+        json.loads(ratios.read_text()) if ratios.exists() else {},
+        section.read_text() if section.exists() else "",
+        problem,
+    )
+    for part in (ratios, section):
+        part.unlink(missing_ok=True)
+    return outcome
+
+
+def target_rows(ratios: dict[str, float]) -> list[list[str]]:
+    """For each target its key, what was measured, the target, and whether it is met."""
+    rows = []
+    for key, most in TARGETS.items():
+        value = ratios.get(key, math.nan)
+        verdict = "not measured" if math.isnan(value) else "yes" if value <= most else "no"
+        rows.append([f"`{key}`", "-" if math.isnan(value) else f"{value:.3f}", f"{most}", verdict])
+    return rows
+
+
+def page(outcomes: Sequence[Outcome], threads: int, seconds: float) -> str:
+    """RESULTS.md."""
+    ratios = {key: value for outcome in outcomes for key, value in outcome.ratios.items()}
+    facts = ", ".join(f"{name} {value}" for name, value in machine(threads, "cpu").items())
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written in {seconds / 60:.1f} minutes by `{command(sys.argv)}`, as in `make bench`.",
+        f"{facts}.",
+        "All ratios are of medians of interleaved rounds in one process, smaller is better.",
+        "",
+    ]
+    for outcome in outcomes:
+        if outcome.problem:
+            lines += [f"**{outcome.name} failed: {outcome.problem}.**", ""]
+    columns = ["key", "measured", "at most", "met"]
+    lines += ["## Targets", "", *markdown_table(columns, target_rows(ratios)), ""]
+    lines += [outcome.markdown for outcome in outcomes]
+    return "\n".join([*lines, ON_GPU])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--only", nargs="+", choices=[*SCRIPTS], default=[*SCRIPTS], help="of the benchmarks")
+    add("--threads", type=int, default=2, help="threads of torch")
+    add("--minutes", type=float, default=15.0, help="the most for all of them")
+    add("--out", type=Path, default=HERE, help="folder of RESULTS.md and images/")
+    add("--json", type=Path, metavar="PATH", help="write all ratios there")
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    console, start = Console(), time.monotonic()
+    outcomes = []
+    for number, name in enumerate(args.only, start=1):
+        left = max(60 * args.minutes - (time.monotonic() - start), 1.0)
+        console.print(
+            f"[bold]{number} of {len(args.only)}: {name}[/] ({left / 60:.0f} minutes left)"
+        )
+        arguments = [*SCRIPTS[name], "--threads", str(args.threads)]
+        outcomes.append(run(name, arguments, args.out, left))
+
+    with write_atomically(args.out / "RESULTS.md") as file:
+        file.write(page(outcomes, args.threads, time.monotonic() - start))
+    ratios = {key: value for outcome in outcomes for key, value in outcome.ratios.items()}
+    if args.json is not None:
+        write_json(args.json, ratios)
+    table = Table("key", "measured", "at most", "met", title="Targets", title_justify="left")
+    for row in target_rows(ratios):
+        table.add_row(*row)
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.problem:
+            console.print(f"[red]{outcome.name} failed: {outcome.problem}[/]")
+    console.print(f"written: {args.out / 'RESULTS.md'}", highlight=False)
+    return int(any(outcome.problem for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

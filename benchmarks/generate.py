@@ -1,0 +1,134 @@
+"""Generation: the time of one more token with a cache, against Hugging Face's generate.
+
+Greedy, without a stop, prompts of equal length. The time of a token is that of generating n tokens
+minus that of generating one, divided by n - 1, so that reading the prompt is left out on both
+sides; differences are taken round by round.
+"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+
+import torch
+from harness import interleave, make_parser
+from language import PEER, add_model_arguments, describe, language_models
+from report import Report, bars_figure
+from torch import Tensor, nn
+
+from gia.data import ResidueTokenizer
+from gia.models import generate
+
+OURS = "gin"
+
+
+def gia_generate(model: nn.Module, prompts: Tensor, tokens: int) -> list[Tensor]:
+    """Continue prompts ``[B, L]`` with one of gia's models."""
+    return generate(model, list(prompts), max_new_tokens=tokens, temperature=0, stop=None)
+
+
+def llama_generate(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
+    """Continue prompts ``[B, L]`` with Hugging Face's; its config has no token that stops."""
+    return model.generate(
+        prompts,
+        attention_mask=torch.ones_like(prompts),
+        max_new_tokens=tokens,
+        do_sample=False,
+        use_cache=True,
+        pad_token_id=0,
+    )
+
+
+class Generation:
+    """All measurements of one command."""
+
+    def __init__(self, args: Namespace, report: Report):
+        self.args, self.report = args, report
+        self.vocab_size = ResidueTokenizer().vocab_size
+        models = language_models(args, self.vocab_size)
+        report.note(describe(models))
+        self.calls: dict[str, Callable] = {
+            name: partial(llama_generate if name == PEER else gia_generate, model.eval())
+            for name, model in models.items()
+        }
+
+    def token_times(self, places: dict[str, tuple[str, int, int]]) -> dict[str, float]:
+        """Seconds of a token for several ``{name: (model, batch, context)}``, interleaved."""
+        new, sides = self.args.new_tokens, {}
+        for name, (model, batch, context) in places.items():
+            # So that the context is `context` in the middle of what is generated.
+            prompts = torch.randint(self.vocab_size, (batch, max(context - new // 2, 1)))
+            for tokens in (1, new):
+                sides[name, tokens] = partial(self.calls[model], prompts, tokens)
+        with self.report.console.status(f"generating: {', '.join(places)}"):
+            times = interleave(sides, seconds=self.args.seconds, repeats=self.args.repeats)
+        return {
+            name: median(
+                (long - short) / (new - 1)
+                for long, short in zip(times[name, new], times[name, 1], strict=True)
+            )
+            for name in places
+        }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = make_parser(__doc__.splitlines()[0], seconds=25.0)
+    add_model_arguments(parser)
+    add = parser.add_argument
+    add("--context", type=int, default=512, help="tokens before the one that is timed")
+    add("--contexts", type=int, nargs=2, default=[128, 1024], help="short and long, of gia alone")
+    add("--batches", type=int, nargs="+", default=[1, 8], help="sequences at once")
+    add("--new-tokens", type=int, default=64, help="tokens of a generation, at least 2")
+    args = parser.parse_args(argv)
+    if args.new_tokens < 2:
+        parser.error(f"--new-tokens must be at least 2, got {args.new_tokens}")
+    if OURS not in args.attentions:
+        parser.error(f"--attentions needs {OURS}, got {' '.join(args.attentions)}")
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    report = Report("A token of cached generation", args)
+    generation = Generation(args, report)
+    report.note("float32; medians over interleaved rounds.")
+
+    bars: dict[str, dict[str, float]] = {}
+    rows = []
+    for batch in args.batches:
+        times = generation.token_times(
+            {name: (name, batch, args.context) for name in generation.calls}
+        )
+        bars[f"B {batch}, L {args.context}"] = {side: 1e3 * time for side, time in times.items()}
+        for name, time in times.items():
+            over = None
+            if name != PEER:
+                over = report.ratio(f"{_key(name)}_B{batch}", time, times[PEER])
+            rows.append([args.context, batch, name, time * 1e3, over])
+    for name in args.attentions:
+        report.ratios[_key(name)] = max(
+            report.ratios[f"{_key(name)}_B{batch}"] for batch in args.batches
+        )
+
+    short, long = args.contexts
+    batch = max(args.batches)
+    times = generation.token_times(
+        {f"{OURS}, L {context}": (OURS, batch, context) for context in args.contexts}
+    )
+    for context in args.contexts:
+        time = times[f"{OURS}, L {context}"]
+        bars[f"B {batch}, L {context}"] = {OURS: time * 1e3}
+        rows.append([context, batch, OURS, time * 1e3, None])
+    report.ratio(
+        f"token_time_L{long}_over_L{short}", times[f"{OURS}, L {long}"], times[f"{OURS}, L {short}"]
+    )
+    report.table("Time of a token", ["L", "B", "model", "ms", f"over {PEER}"], rows)
+    report.write(bars_figure(bars, "ms a token"))
+    return report.status
+
+
+def _key(name: str) -> str:
+    """GIN is what the library is about; its keys have no prefix."""
+    return "generate_token_over_hf" if name == OURS else f"{name}_generate_token_over_hf"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

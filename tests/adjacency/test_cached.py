@@ -1,0 +1,52 @@
+import pytest
+import torch
+from laws import layer_inputs, make_adjacency
+
+from gia.adjacency import Cache, CausalScope, FullScope
+
+
+def scope_of(*sizes):
+    return CausalScope(torch.tensor([0, *sizes]).cumsum(0))
+
+
+def test_what_cannot_be_continued_is_named():
+    with pytest.raises(ValueError, match="only a causal scope can be continued, got FullScope"):
+        Cache(1, 8).extend(FullScope(torch.tensor([0, 2])))
+    cache = Cache(1, 8)
+    cache.extend(scope_of(3, 5))
+    with pytest.raises(ValueError, match="holds 2 sequences, got 1"):
+        cache.extend(scope_of(1))
+    with pytest.raises(ValueError, match=r"by as many nodes each, got \[1, 2\]"):
+        cache.extend(scope_of(1, 2))
+    with pytest.raises(ValueError, match="room for 8 nodes a sequence, got 9: give it a higher"):
+        cache.extend(scope_of(4, 4))
+    assert cache.lengths == [3, 5]
+    cache.extend(scope_of(3, 3))
+    assert cache.lengths == [6, 8]
+
+
+def test_a_cache_does_not_hold_the_graph():
+    x, scope, _ = layer_inputs([3], CausalScope)
+    cache = Cache(1, 8)
+    cache.extend(scope)
+    graph = make_adjacency(16, 2)(x, scope, None, cache.memories[0])
+    with pytest.raises(ValueError, match=r"use model\.graphs\(data\)"):
+        graph.to_edges()
+
+
+def test_room_is_taken_once():
+    """The tensors of a memory stay where they are, whatever is added."""
+    adjacency = make_adjacency(16, 2)
+    cache = Cache(1, 12)
+    places = []
+    with torch.no_grad():
+        for length in (4, 1, 1, 3):
+            x, scope, _ = layer_inputs([length, length], CausalScope)
+            cache.extend(scope)
+            graph = adjacency(x, scope, None, cache.memories[0])
+            x = x.unflatten(-1, (2, -1))
+            graph.moments(x), graph.max(x), graph.min(x)
+            places.append([tensor.data_ptr() for tensor in cache.memories[0].tensors])
+    # Keys, the first node, x, x^2, the maximum and the maximum of -x.
+    assert len(places[0]) == 6
+    assert places[0] == places[1] == places[2] == places[3]

@@ -1,0 +1,228 @@
+"""Every benchmark runs from its command line, and names its ratios as the targets do."""
+
+import json
+import re
+import sys
+
+import all as everything
+import attention
+import generate
+import model
+import pytest
+import torch
+
+from gia.data import SequenceDataModule
+
+SMALL = ["--threads", "1", "--seconds", "0", "--repeats", "3"]
+SMALL_MODEL = [*SMALL, "--width", "32", "--heads", "2", "--depth", "1", "--hidden", "96"]
+SMALL_LAYERS = [
+    *SMALL,
+    "--width",
+    "24",
+    "--heads",
+    "2",
+    "--lengths",
+    "16",
+    "32",
+    "--batches",
+    "2",
+    "1",
+]
+SMALL_STEPS = [*SMALL_MODEL, "--tokens", "512", "--batches", "1"]
+SMALL_GENERATION = [*SMALL_MODEL, "--context", "12", "--contexts", "8", "16", "--new-tokens", "4"]
+OURS = ("gin", "pna", "softmax")
+QUADRATIC = {"eager_gin": "gin", "eager_pna": "pna", "transformer_conv": "gin"}
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """The scripts set the threads of this process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def run(script, tmp_path, *arguments):
+    """The ratios that a script writes, and its section of RESULTS.md."""
+    path, section = tmp_path / "ratios.json", tmp_path / "section.md"
+    outputs = ["--json", str(path), "--markdown", str(section), "--plot", str(tmp_path / "p.png")]
+    assert script.main([*arguments, *outputs]) == 0
+    assert (tmp_path / "p.png").stat().st_size > 1000
+    return json.loads(path.read_text()), section.read_text()
+
+
+def test_attention_names_its_ratios(tmp_path, monkeypatch):
+    measured = []
+
+    def peak(prepare, case, tiny, *, threads, device):
+        measured.append((case.layer, case.length))
+        return 100 * case.length if case.layer == "sdpa" else 150 * case.length
+
+    monkeypatch.setattr(attention, "peak_memory", peak)
+    ratios, section = run(attention, tmp_path, *SMALL_LAYERS, "--memory-lengths", "64")
+    expected = {"ragged_full_padded_over_gia"}
+    for length in (16, 32):
+        expected |= {f"{name}_over_sdpa_L{length}" for name in OURS}
+        expected |= {f"{name}_forward_over_sdpa_L{length}" for name in OURS}
+        expected |= {f"{name}_over_{ours}_L{length}" for name, ours in QUADRATIC.items()}
+    for length in (16, 32, 64):
+        names = (*OURS, *QUADRATIC)
+        expected |= {f"peak_memory_{name}_over_sdpa_L{length}" for name in names}
+    assert set(ratios) == expected
+    assert all(value > 0 for value in ratios.values())
+    assert ratios["peak_memory_gin_over_sdpa_L64"] == 1.5
+    assert {length for _, length in measured} == {16, 32, 64}
+    assert "45%" in section or "46%" in section
+
+
+def test_attention_without_memory_in_bfloat16(tmp_path):
+    ratios, _ = run(attention, tmp_path, *SMALL_LAYERS, "--dtype", "bfloat16", "--no-memory")
+    assert "gin_over_sdpa_L32" in ratios
+    assert not any("memory" in name for name in ratios)
+
+
+def test_memory_that_cannot_be_measured_is_told(tmp_path, monkeypatch, capsys):
+    def peak(prepare, case, tiny, **kwargs):
+        raise MemoryError("it ran out") if case.layer == "gin" else RuntimeError("it broke")
+
+    monkeypatch.setattr(attention, "peak_memory", peak)
+    path = tmp_path / "ratios.json"
+    assert attention.main([*SMALL_LAYERS, "--memory-lengths", "--json", str(path)]) == 1
+    assert "gin_over_sdpa_L16" in json.loads(path.read_text())
+    out = capsys.readouterr().out
+    assert "it ran out" in out
+    assert "FAILED: it broke" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lengths", "16", "32", "--batches", "1"], "--batches needs 2 numbers"),
+        (["--device", "tpu"], "invalid choice"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        attention.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", [attention, model, generate, everything])
+def test_help_explains_every_argument(script, capsys):
+    with pytest.raises(SystemExit) as stop:
+        script.main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    options = re.findall(r"^  (--\S+)(?: \S.*?)?(?:  +|\n +)\w", text, re.M)
+    assert set(options) == set(re.findall(r"^  (--\S+)", text, re.M))
+    assert {"--json", "--threads"} <= set(options)
+
+
+@pytest.fixture
+def few_peptides(monkeypatch):
+    """A tenth of the peptides, and no proteins."""
+
+    def datasets(tokens, max_length):
+        class Few:
+            def load(self):
+                return model.Peptides().load()[::10]
+
+        data = SequenceDataModule(
+            source=Few(),
+            tokenizer=model.ResidueTokenizer(),
+            tokens_per_batch=tokens,
+            split="random",
+        )
+        return {"peptides": data, "proteins": None}
+
+    monkeypatch.setattr(model, "datasets", datasets)
+
+
+def test_data_are_peptides_and_the_proteins_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIA_DATA", str(tmp_path))
+    found = model.datasets(512, 256)
+    assert found["proteins"] is None
+    assert isinstance(found["peptides"].source, model.Peptides)
+    table = tmp_path / model.PROTEINS
+    table.parent.mkdir()
+    table.write_text("sequence\nMKV\n")
+    assert [record.sequence for record in model.datasets(512, 256)["proteins"].source.load()] == [
+        "MKV"
+    ]
+
+
+@pytest.mark.usefixtures("few_peptides")
+def test_model_names_its_ratios(tmp_path):
+    pytest.importorskip("transformers", reason="Hugging Face's model needs transformers: gia[llm]")
+    ratios, section = run(model, tmp_path, *SMALL_STEPS)
+    expected = {"padding_waste_peptides"}
+    for prefix in ("", "pna_", "softmax_"):
+        key = f"{prefix}model_step_over_hf_llama"
+        expected |= {key, f"{key}_peptides"}
+        assert ratios[key] == pytest.approx(ratios[f"{key}_peptides"])
+    assert set(ratios) == expected
+    assert 0 < ratios["padding_waste_peptides"] < 0.2
+    assert "skipped: there is no protein/rcsb_fold.csv" in section
+
+
+def test_generation_names_its_ratios(tmp_path):
+    pytest.importorskip("transformers", reason="Hugging Face's model needs transformers: gia[llm]")
+    ratios, _ = run(generate, tmp_path, *SMALL_GENERATION)
+    expected = {"token_time_L16_over_L8"}
+    for prefix in ("", "pna_", "softmax_"):
+        key = f"{prefix}generate_token_over_hf"
+        expected |= {key, f"{key}_B1", f"{key}_B8"}
+        assert ratios[key] == max(ratios[f"{key}_B1"], ratios[f"{key}_B8"])
+    assert set(ratios) == expected
+
+
+def test_both_sides_generate_as_many_tokens():
+    pytest.importorskip("transformers", reason="Hugging Face's model needs transformers: gia[llm]")
+    parser_args = generate.Namespace(
+        width=32, heads=2, depth=1, hidden=96, attentions=["gin"], seconds=0, repeats=3
+    )
+    models = generate.language_models(parser_args, 23)
+    prompts = torch.randint(23, (3, 5))
+    ours = torch.stack(generate.gia_generate(models["gin"].eval(), prompts, 9))
+    theirs = generate.llama_generate(models["hf_llama"].eval(), prompts, 9)
+    assert ours.shape == theirs.shape == (3, 14)
+    assert torch.equal(ours[:, :5], prompts)
+    assert torch.equal(theirs[:, :5], prompts)
+
+
+def test_all_writes_one_page_and_tells_what_failed(tmp_path, monkeypatch, capfd):
+    scripts = {
+        "attention": [*SMALL_LAYERS, "--no-memory"],
+        "model": ["--no-such-argument"],
+    }
+    monkeypatch.setattr(everything, "SCRIPTS", scripts)
+    merged = tmp_path / "all.json"
+    monkeypatch.setattr(sys, "argv", ["benchmarks/all.py", "--json", str(merged)])
+    arguments = ["--only", *scripts, "--out", str(tmp_path / "out"), "--json", str(merged)]
+    assert everything.main(arguments) == 1
+    page = (tmp_path / "out/RESULTS.md").read_text()
+    assert "**model failed: exit status 2.**" in page
+    assert "| `gin_over_sdpa_L256` | - | 0.9 | not measured |" in page
+    assert "![Attention layers](images/attention.png)" in page
+    assert "`python benchmarks/all.py`" in page
+    assert str(tmp_path) not in page
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {"RESULTS.md", "images"}
+    assert "gin_over_sdpa_L32" in json.loads(merged.read_text())
+    out = capfd.readouterr().out
+    assert "model failed: exit status 2" in out
+    assert "1 of 2: attention" in out
+
+
+def test_all_says_what_was_not_done_in_time(tmp_path):
+    outcome = everything.run("attention", [], tmp_path, seconds=0.1)
+    assert outcome.ratios == {}
+    assert "not done after" in outcome.problem
+
+
+def test_targets_are_met_at_most_at_their_bound():
+    rows = everything.target_rows({"gin_over_sdpa_L256": 0.9, "gin_over_sdpa_L1024": 0.91})
+    verdicts = {key: verdict for key, _, _, verdict in rows}
+    assert verdicts["`gin_over_sdpa_L256`"] == "yes"
+    assert verdicts["`gin_over_sdpa_L1024`"] == "no"
+    assert verdicts["`generate_token_over_hf`"] == "not measured"

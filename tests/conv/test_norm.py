@@ -1,0 +1,42 @@
+import pytest
+import torch
+from laws import assert_same, outputs_and_gradients
+from torch.nn.functional import rms_norm
+
+from gia.conv import RMSNorm
+
+
+@pytest.mark.parametrize(("shape", "heads"), [((7, 6), None), ((3, 7, 6), 3), ((1, 7, 1), 1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_outputs_and_gradients_are_torchs(shape, heads, dtype, tolerance):
+    norm = RMSNorm(shape[-1], heads, eps=0.1).to(dtype)
+    norm.weight.data.uniform_(-2, 2)
+    x = torch.randn(shape, dtype=dtype)
+
+    def plain(x):
+        return rms_norm(x, x.shape[-1:], eps=0.1) * norm.weight
+
+    assert_same(*(outputs_and_gradients(norm, x, call) for call in (norm, plain)), tolerance)
+
+
+def test_half_precision_has_its_statistics_in_float32():
+    x = torch.randn(50, 64)
+    norm = RMSNorm(64)
+    expected = norm(x.bfloat16().float())
+    norm.bfloat16()
+    out = norm(x.bfloat16().requires_grad_())
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), expected, rtol=2**-8, atol=0)
+    out.sum().backward()
+    assert norm.weight.grad.dtype == torch.bfloat16
+
+
+def test_zeros_have_a_gradient():
+    x = torch.zeros(2, 4, requires_grad=True)
+    RMSNorm(4)(x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
+def test_norm_is_root_mean_square():
+    out = RMSNorm(8, 3)(100 * torch.randn(3, 5, 8))
+    torch.testing.assert_close(out.pow(2).mean(-1), torch.ones(3, 5))
