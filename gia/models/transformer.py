@@ -120,6 +120,11 @@ class Transformer(nn.Module):
         if ptr is None:  # a single Data is a batch of one
             ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
         sizes = getattr(data, "num_nodes_per_graph", None)
+        if sizes is not None and sum(sizes) != data.num_nodes:
+            raise ValueError(
+                f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "
+                "nodes: delete it after changing a batch"
+            )
         # Compiled code is made for a number of buckets.
         return self.scope(ptr, sizes, bucketed=not self.is_compiled)
 

@@ -8,6 +8,7 @@ import all as everything
 import attention
 import generate
 import model
+import precision
 import pytest
 import torch
 
@@ -226,3 +227,15 @@ def test_targets_are_met_at_most_at_their_bound():
     assert verdicts["`gin_over_sdpa_L256`"] == "yes"
     assert verdicts["`gin_over_sdpa_L1024`"] == "no"
     assert verdicts["`generate_token_over_hf`"] == "not measured"
+
+
+@pytest.mark.slow
+def test_precision_compares_loss_curves(tmp_path):
+    arguments = ["--epochs", "2", "--seeds", "0", "1", "--set", "debug=fast"]
+    ratios, section = run(precision, tmp_path, *arguments)
+    assert set(ratios) == {
+        "bf16_mixed_difference_over_noise",
+        "bf16_true_difference_over_noise",
+    }
+    assert all(ratio > 0 for ratio in ratios.values())
+    assert section.count("32-true, seed") == 2

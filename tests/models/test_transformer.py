@@ -98,3 +98,13 @@ def test_graphs_are_the_same_in_training():
     first, second = (model.graphs(data)[-1].edge_weight for _ in range(2))
     assert torch.equal(first, second)
     assert model.training
+
+
+def test_sizes_that_are_out_of_date_are_named():
+    batch = Batch.from_data_list(sequences([3, 4]))
+    batch.num_nodes_per_graph = [3, 3]
+    with pytest.raises(ValueError, match="adds up to 6, but there are 7 nodes: delete it"):
+        make_model("gin")(batch)
+    batch.num_nodes_per_graph = [3, 4]
+    with_sizes = make_model("gin")(batch)
+    assert with_sizes.shape == (7, 11)
