@@ -5,8 +5,11 @@ are written all the same, and the exit status is then not 0.
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,11 +70,16 @@ def run(name: str, arguments: Sequence[str], folder: Path, seconds: float) -> Ou
     line = [sys.executable, HERE / f"{name}.py", *arguments]
     line += ["--json", ratios, "--markdown", section, "--plot", picture]
     problem = None
+    process = subprocess.Popen(line, start_new_session=True)
     try:
-        status = subprocess.run(line, timeout=seconds).returncode
+        status = process.wait(timeout=seconds)
         problem = f"exit status {status}" if status else None
     except subprocess.TimeoutExpired:
         problem = f"not done after {seconds:.0f} seconds, when the time for all was up"
+    finally:  # with whatever it has started
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     outcome = Outcome(
         name,
         json.loads(ratios.read_text()) if ratios.exists() else {},

@@ -103,26 +103,49 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name != PEER:
                 over = report.ratio(f"{_key(name)}_B{batch}", time, times[PEER])
             rows.append([args.context, batch, name, time * 1e3, over])
-    for name in args.attentions:
-        report.ratios[_key(name)] = max(
-            report.ratios[f"{_key(name)}_B{batch}"] for batch in args.batches
+    growth = []
+    for batch in args.batches:
+        times = generation.token_times(
+            {str(context): (OURS, batch, context) for context in args.contexts}
         )
-
-    short, long = args.contexts
-    batch = max(args.batches)
-    times = generation.token_times(
-        {f"{OURS}, L {context}": (OURS, batch, context) for context in args.contexts}
-    )
-    for context in args.contexts:
-        time = times[f"{OURS}, L {context}"]
-        bars[f"B {batch}, L {context}"] = {OURS: time * 1e3}
-        rows.append([context, batch, OURS, time * 1e3, None])
-    report.ratio(
-        f"token_time_L{long}_over_L{short}", times[f"{OURS}, L {long}"], times[f"{OURS}, L {short}"]
-    )
+        for context in args.contexts:
+            bars[f"B {batch}, L {context}"] = {OURS: times[str(context)] * 1e3}
+            rows.append([context, batch, OURS, times[str(context)] * 1e3, None])
+        growth.append(_growth(report, args, batch, times))
+    for key in [*map(_key, args.attentions), _growth_key(args)]:
+        # The largest batch speaks for all: `gia generate` makes 8 sequences at once.
+        report.ratios[key] = report.ratios[f"{key}_B{max(args.batches)}"]
     report.table("Time of a token", ["L", "B", "model", "ms", f"over {PEER}"], rows)
+    report.table(
+        "How it grows with what came before",
+        ["B", "more to read, MB", "reading it, ms", "a token, ms", "ratio", "ratio at the floor"],
+        growth,
+    )
+    report.note(
+        "More to read: keys and values of the tokens between the two contexts, in all layers. "
+        "Reading it: the time of adding up as many bytes, which is the least that attention can "
+        "take. At the floor: if a token took only that much longer."
+    )
     report.write(bars_figure(bars, "ms a token"))
     return report.status
+
+
+def _growth(
+    report: Report, args: Namespace, batch: int, times: dict[str, float]
+) -> list[float | int]:
+    """How the time of a token grows between two contexts, beside what reading alone would cost."""
+    short, long = (times[str(context)] for context in args.contexts)
+    tokens = batch * (max(args.contexts) - min(args.contexts))
+    more = torch.ones(2 * args.depth * tokens * args.width)  # keys and values, float32
+    read = median(interleave({"read": more.sum}, seconds=1.0, repeats=30)["read"])
+    ratio = report.ratio(f"{_growth_key(args)}_B{batch}", long, short)
+    floor = report.ratio(f"floor_of_{_growth_key(args)}_B{batch}", short + read, short)
+    return [batch, 4 * more.numel() / 1e6, read * 1e3, (long - short) * 1e3, ratio, floor]
+
+
+def _growth_key(args: Namespace) -> str:
+    short, long = args.contexts
+    return f"token_time_L{long}_over_L{short}"
 
 
 def _key(name: str) -> str:

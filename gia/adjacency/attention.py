@@ -18,7 +18,8 @@ class AttentionAdjacency(nn.Module):
         normalize (nn.Module): ``normalize(scores, scope)`` turns them into weights; with a third
             argument, a :class:`~gia.adjacency.Memory`, it goes on from what that holds.
         form (str): ``"fused"`` never writes the graph out; ``"edges"`` holds every edge, which is
-            the definition, for inspection and for tests. Both give the same values and gradients.
+            the definition, for inspection and for tests. Both give the same values and gradients;
+            with a memory there is one form.
 
     Shapes:
         - **x:** ``[N, D]``

@@ -41,7 +41,7 @@ class FusedSoftmax(Adjacency):
         q, k, scope = self.scores.q, self.scores.k, self.scope
         if q.size(0) == 0:
             return x + 0 * (q.sum() + k.sum())  # no node, but part of autograd's graph
-        if len(scope.padding.buckets) > 1 and _has_ragged_kernel(q):
+        if scope.padding.row is not None and x.shape == q.shape and _has_ragged_kernel(q):
             return _attend_ragged(q, k, x, scope, self.scores.scale)
         padding = scope.padding
         parts = [
@@ -57,12 +57,12 @@ class FusedSoftmax(Adjacency):
         return padding.unpad(parts)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Rows of A sum to 1, so the variance is the same for x - c, and much of what cancels in
-        # A x^2 - (A x)^2 is gone if c is some x of the graph. All nodes see its first one.
-        shift = self._first(x.detach())
-        x = x - shift
-        mean, square = self.sum(x), self.sum(x * x)
-        return mean + shift, _Variance.apply(mean, square)
+        # Half precision has no digits left of A x^2 - (A x)^2: all of it in float32.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            wide, values = self._in(dtype), x.to(dtype)
+            mean, square = wide.sum(values), wide.sum(values * values)
+        return mean.to(x.dtype), _Variance.apply(mean, square).to(x.dtype)
 
     def max(self, x: Tensor) -> Tensor:
         if x.size(0) == 0:
@@ -90,13 +90,17 @@ class FusedSoftmax(Adjacency):
         weight = softmax(scores, edge_index[1], num_nodes=self.scope.num_nodes)
         return EdgeAdjacency(edge_index, weight, num_nodes=self.scope.num_nodes)
 
-    def _first(self, x: Tensor) -> Tensor:
-        """The features of the first node of each node's graph, ``[N, H, d]``."""
-        return x.index_select(0, self.scope.first)
+    def _in(self, dtype: torch.dtype) -> "FusedSoftmax":
+        """The same graph in another precision."""
+        if self.scores.q.dtype == dtype:
+            return self
+        return FusedSoftmax(
+            DotProduct(self.scores.q.to(dtype), self.scores.k.to(dtype)), self.scope
+        )
 
 
 class _Variance(torch.autograd.Function):
-    """``max(0, square - mean^2)``, of half precision in float32.
+    """``max(0, square - mean^2)``.
 
     Keeps nothing for the gradient but its arguments, which the kernel that made them keeps anyway.
     """
@@ -104,18 +108,13 @@ class _Variance(torch.autograd.Function):
     @staticmethod
     def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
         ctx.save_for_backward(mean, square)
-        return _difference(mean, square).relu_().to(mean.dtype)
+        return torch.addcmul(square, mean, mean, value=-1).relu_()
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         mean, square = ctx.saved_tensors
-        grad = grad * (_difference(mean, square) > 0)
+        grad = grad * (torch.addcmul(square, mean, mean, value=-1) > 0)
         return (grad * mean).mul_(-2), grad
-
-
-def _difference(mean: Tensor, square: Tensor) -> Tensor:
-    wide = torch.promote_types(mean.dtype, torch.float32)
-    return torch.addcmul(square.to(wide), mean.to(wide), mean.to(wide), value=-1)
 
 
 def _graph_max(x: Tensor, mask: Tensor) -> Tensor:
@@ -131,16 +130,21 @@ def _graph_max(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def _has_ragged_kernel(q: Tensor) -> bool:
-    """Whether torch has a kernel for ragged batches here: on a GPU, in half precision."""
-    return HAS_RAGGED_KERNEL and q.is_cuda and q.dtype in (torch.float16, torch.bfloat16)
+    """Whether torch has a kernel for ragged batches here: in half precision on an Ampere GPU."""
+    if not HAS_RAGGED_KERNEL or not q.is_cuda or q.size(-1) > 256:
+        return False
+    half = q.dtype in (torch.float16, torch.bfloat16)
+    return half and torch.cuda.get_device_capability(q.device) >= (8, 0)
 
 
 def _attend_ragged(q: Tensor, k: Tensor, x: Tensor, scope: Scope, scale: float) -> Tensor:
     """A x without padding, by torch's kernel for ragged batches: ``[N, H, d]``."""
-    channels = x.size(-1)
-    q, k, x = (pad(t, (0, -channels % 8)) for t in (q, k, x))  # it wants multiples of 8
+    channels, dtype = x.size(-1), x.dtype
+    x = x.to(q.dtype)
+    if channels % 8:  # it wants multiples
+        q, k, x = (pad(t, (0, -channels % 8)) for t in (q, k, x))
     ptr = scope.ptr.to(torch.int32)
     window = (-1, 0) if scope.causal else (-1, -1)
     length = scope.max_length
     out = varlen_attn(q, k, x, ptr, ptr, length, length, scale=scale, window_size=window)
-    return out[..., :channels]
+    return out[..., :channels].to(dtype)

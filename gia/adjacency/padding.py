@@ -33,8 +33,8 @@ class Padding:
     Args:
         sizes (list of int): Nodes of each graph, on the host: nothing waits for a GPU.
         device (torch.device): Where the nodes are.
-        bucketed (bool): False puts all graphs into one bucket, for code that is compiled for a
-            number of buckets.
+        bucketed (bool): False puts all graphs into one bucket and always says that some of it is
+            padding: for compiled code, which is made for one such case.
 
     Attributes:
         buckets (list of Bucket): The largest graphs first.
@@ -54,18 +54,18 @@ class Padding:
             for graph in members:
                 first_row[graph] = rows
                 rows += length
-            size = torch.tensor([sizes[graph] for graph in members])
-            mask = torch.arange(length) < size.unsqueeze(1)
-            full = sizes[members[-1]] == length
+            size = torch.tensor([sizes[graph] for graph in members], device="cpu")
+            mask = torch.arange(length, device="cpu") < size.unsqueeze(1)
+            full = bucketed and sizes[members[-1]] == length
             self.buckets.append(Bucket(_send(mask, device), full))
             start = stop
-        size = torch.tensor(sizes, dtype=torch.long)
+        size = torch.tensor(sizes, dtype=torch.long, device="cpu")
         in_order = order == sorted(order)
         self.row: Tensor | None = None
         if not in_order or not all(bucket.full for bucket in self.buckets):
-            shift = torch.tensor(first_row) - (size.cumsum(0) - size)
+            shift = torch.tensor(first_row, device="cpu") - (size.cumsum(0) - size)
             shift = shift.repeat_interleave(size, output_size=sum(sizes))
-            self.row = _send(torch.arange(sum(sizes)) + shift, device)
+            self.row = _send(torch.arange(sum(sizes), device="cpu") + shift, device)
 
     def pad(self, x: Tensor) -> list[Tensor]:
         """Ragged ``[N, ...]`` to ``[B, L, ...]`` for each bucket, zeros where there is no node."""

@@ -41,34 +41,37 @@ class Rotary(nn.Module):
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
-    """Turn x ``[N, H, d]`` by the angles of its nodes ``[2, N, 1, d]``; x keeps its precision."""
-    return _Rotate.apply(x, rotary).to(x.dtype)
+    """Turn x ``[N, H, d]`` by the angles of its nodes ``[2, N, 1, d]``, which get no gradient.
+
+    x keeps its precision, but is turned in that of the angles.
+    """
+    turned = _Rotate.apply(x, rotary) if torch.is_grad_enabled() else _turn(x, rotary)
+    return turned.to(x.dtype)
 
 
 class _Rotate(torch.autograd.Function):
-    """``x * cos + [-x2, x1] * sin`` for the halves x1, x2 of x, in two passes over memory.
-
-    Only the angles are kept for the gradient, which is turned back by them.
-    """
+    """Only the angles are kept for the gradient, which is turned back by them."""
 
     @staticmethod
     def forward(ctx, x: Tensor, rotary: Tensor) -> Tensor:
         ctx.save_for_backward(rotary)
-        return _turn(x, rotary, 1)
+        return _turn(x, rotary)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (rotary,) = ctx.saved_tensors
         cos, sin = rotary
-        return _turn(grad, torch.stack([cos, sin.roll(sin.size(-1) // 2, -1)]), -1), None
+        back = torch.stack([cos, -sin.roll(sin.size(-1) // 2, -1)])
+        return _Rotate.apply(grad, back), None
 
 
-def _turn(x: Tensor, rotary: Tensor, sign: int) -> Tensor:
+def _turn(x: Tensor, rotary: Tensor) -> Tensor:
+    """``x * cos + [-x2, x1] * sin`` for the halves x1, x2 of x, in two passes over memory."""
     cos, sin = rotary
     first, second = x.chunk(2, dim=-1)
     sin_first, sin_second = sin.chunk(2, dim=-1)
     out = x * cos
     out_first, out_second = out.chunk(2, dim=-1)
-    out_first.addcmul_(second, sin_first, value=-sign)
-    out_second.addcmul_(first, sin_second, value=sign)
+    out_first.addcmul_(second, sin_first, value=-1)
+    out_second.addcmul_(first, sin_second)
     return out

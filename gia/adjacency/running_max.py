@@ -2,7 +2,7 @@
 
 Torch's ``cummax`` runs on one thread and keeps an index of 8 bytes for each number. Here a sequence
 is cut into about sqrt(L) blocks of about sqrt(L) nodes: all blocks are scanned side by side, then
-their ends. Only one bit of information is kept for the gradient: which numbers are records.
+their ends. One byte is kept for the gradient: whether a number is a record.
 """
 
 import math
@@ -34,12 +34,12 @@ def _running_max(x: Tensor) -> tuple[Tensor, Tensor]:
     later = blocks[:, 1:, :-1]
     torch.maximum(later, ends[:, :-1, None], out=later)
     y = blocks.flatten(1, 2)[:, : x.size(1)].contiguous()
-    return y, (x == y) | x.isnan()
+    return y, ((x == y) | x.isnan()).contiguous()
 
 
 @_running_max.register_fake
 def _(x: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
+    return x.new_empty(x.shape), x.new_empty(x.shape, dtype=torch.bool)
 
 
 @torch.library.custom_op("gia::running_max_backward", mutates_args=())
@@ -47,28 +47,27 @@ def _running_max_backward(grad: Tensor, record: Tensor) -> Tensor:
     """Each record's sum of the gradients from itself to the next record, ``[B, L, C]``."""
     # Sums of many terms: in half precision they would stop growing.
     total = _in_blocks(grad, fill=0.0, dtype=torch.promote_types(grad.dtype, torch.float32))
-    passes = _in_blocks(~record, fill=1.0, dtype=total.dtype)  # 1 where a gradient goes further on
+    record = _in_blocks(record, fill=False)
     for node in range(total.size(2) - 2, -1, -1):
-        total[:, :, node].addcmul_(passes[:, :, node + 1], total[:, :, node + 1])
+        after = node + 1
+        total[:, :, node].add_(total[:, :, after].masked_fill(record[:, :, after], 0))
     # What leaves a block at its front goes to the last record of an earlier one.
-    leaving = total[:, :, 0] * passes[:, :, 0]
-    through = passes.amin(2)  # 1 where a block has no record at all
+    leaving = total[:, :, 0].masked_fill(record[:, :, 0], 0)
+    ends = record.any(2)  # whether a block has a record at all
     arriving = torch.zeros_like(leaving)
     for block in range(arriving.size(1) - 2, -1, -1):
-        after = block + 1
-        torch.addcmul(
-            leaving[:, after], through[:, after], arriving[:, after], out=arriving[:, block]
-        )
-    total.mul_(passes.neg_().add_(1))  # passes now says where the records are
-    number = torch.arange(1, total.size(2) + 1, device=grad.device, dtype=total.dtype)
-    last = passes.mul_(number.view(-1, 1)).amax(2, keepdim=True).long() - 1
-    total.scatter_add_(2, last.clamp(min=0), (arriving * (1 - through)).unsqueeze(2))
+        passing = arriving[:, block + 1].masked_fill(ends[:, block + 1], 0)
+        torch.add(leaving[:, block + 1], passing, out=arriving[:, block])
+    total.masked_fill_(~record, 0)
+    number = torch.arange(record.size(2), device=grad.device, dtype=torch.int16)
+    last = torch.where(record, number.view(-1, 1), 0).amax(2, keepdim=True).long()
+    total.scatter_add_(2, last, arriving.masked_fill_(~ends, 0).unsqueeze(2))
     return total.flatten(1, 2)[:, : grad.size(1)].to(grad.dtype).contiguous()
 
 
 @_running_max_backward.register_fake
 def _(grad: Tensor, record: Tensor) -> Tensor:
-    return torch.empty_like(grad)
+    return grad.new_empty(grad.shape)
 
 
 def _save(ctx, inputs, output) -> None:
@@ -82,10 +81,10 @@ def _backward(ctx, grad: Tensor, _: Tensor | None) -> Tensor:
 _running_max.register_autograd(_backward, setup_context=_save)
 
 
-def _in_blocks(x: Tensor, *, fill: float, dtype: torch.dtype | None = None) -> Tensor:
+def _in_blocks(x: Tensor, *, fill: float | bool, dtype: torch.dtype | None = None) -> Tensor:
     """A copy of ``[B, L, C]`` as ``[B, blocks, nodes, C]``, filled up at the end."""
     batch, length, channels = x.shape
-    nodes = max(math.ceil(math.sqrt(length)), 1)
+    nodes = 2 ** (length.bit_length() // 2)  # about the root; lengths are often powers of 2
     number = -(-length // nodes)
     blocks = x.new_empty(batch, number * nodes, channels, dtype=dtype or x.dtype)
     blocks[:, :length] = x

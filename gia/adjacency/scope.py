@@ -41,13 +41,11 @@ class Scope:
         self.num_nodes = sum(self.sizes)
         self.max_length = max(self.sizes, default=0)
         self.padding = Padding(self.sizes, ptr.device, bucketed=bucketed)
-        # First node of each node's graph, [N].
-        self.first = ptr[:-1].repeat_interleave(ptr.diff(), output_size=self.num_nodes)
 
     @property
     def node_position(self) -> Tensor:
         """Position of each node in its own graph, ``[N]``."""
-        return torch.arange(self.num_nodes, device=self.ptr.device) - self.first
+        return torch.arange(self.num_nodes, device=self.ptr.device) - self._first()
 
     def edge_index(self) -> Tensor:
         """Every allowed pair as source and target, ``[2, E]``, ordered by target, then source."""
@@ -57,11 +55,15 @@ class Scope:
         """Number of allowed sources of each node, ``[N]``."""
         raise NotImplementedError
 
+    def _first(self) -> Tensor:
+        """First node of each node's graph, ``[N]``."""
+        return self.ptr[:-1].repeat_interleave(self.ptr.diff(), output_size=self.num_nodes)
+
     def _pairs(self, width: Tensor) -> Tensor:
         """Join each node i to the first ``width[i]`` nodes of its graph."""
         target = torch.arange(self.num_nodes, device=self.ptr.device).repeat_interleave(width)
         first_edge = (width.cumsum(0) - width).repeat_interleave(width)
-        first_node = self.first.repeat_interleave(width)
+        first_node = self._first().repeat_interleave(width)
         offset = torch.arange(target.numel(), device=self.ptr.device) - first_edge
         return torch.stack([first_node + offset, target])
 

@@ -93,6 +93,8 @@ class DotProductScore(nn.Module):
 
     def forward(self, x: Tensor, rotary: OptTensor = None) -> LazyDotProduct:
         def queries(factor: Tensor | float) -> Tensor:
+            if type(self.q_proj) is not nn.Linear:  # wrapped, as by an adapter: no plain weight
+                return self._finish(self.q_proj(x) * factor, rotary)
             weight, bias = self.q_proj.weight * factor, self.q_proj.bias
             bias = bias if bias is None else bias * factor
             return self._finish(linear(x, weight, bias), rotary)

@@ -46,25 +46,20 @@ def aggregate(names: list[str], x: Tensor, adjacency: Adjacency) -> list[Tensor]
         x (Tensor): Features of the sources, ``[N, H, d]``.
         adjacency (Adjacency): The graph.
     """
-    done: dict[str, Tensor] = {}
-    if {"var", "std"} & set(names):
-        done["sum"], done["var"] = adjacency.moments(x)
-
-    def once(name: str) -> Tensor:
-        if name not in done:
-            done[name] = compute[name]()
-        return done[name]
-
-    def std() -> Tensor:
+    wanted = set(names)
+    found: dict[str, Tensor] = {}
+    if wanted & {"var", "std"}:
+        found["sum"], found["var"] = adjacency.moments(x)
+    elif wanted & {"sum", "mean"}:
+        found["sum"] = adjacency.sum(x)
+    if "mean" in wanted:
+        found["mean"] = adjacency.per_degree(found["sum"])
+    if "std" in wanted:
         # As PyG has it: the gradient of the root is cut off below 1e-5.
-        root = once("var").clamp(min=1e-5).sqrt()
-        return root.masked_fill(root <= math.sqrt(1e-5), 0)
-
-    compute = {
-        "sum": lambda: adjacency.sum(x),
-        "mean": lambda: adjacency.per_degree(once("sum")),
-        "max": lambda: adjacency.max(x),
-        "min": lambda: adjacency.min(x),
-        "std": std,
-    }
-    return [once(name) for name in names]
+        root = found["var"].clamp(min=1e-5).sqrt()
+        found["std"] = root.masked_fill(root <= math.sqrt(1e-5), 0)
+    if "max" in wanted:
+        found["max"] = adjacency.max(x)
+    if "min" in wanted:
+        found["min"] = adjacency.min(x)
+    return [found[name] for name in names]

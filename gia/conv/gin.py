@@ -75,7 +75,8 @@ class GINConv(PyGGINConv):
             num_nodes=num_targets(edge_index, pair, size, self.node_dim),
             flow=self.flow,
         )
-        x_source, x_target = (self._split(features) for features in pair)
+        x_source = self._split(pair[0])
+        x_target = x_source if pair[1] is pair[0] else self._split(pair[1])
         (out,) = aggregate([self._aggregator], x_source, adjacency)  # [N, H, d]
         if x_target is not None:
             out = _AddScaled.apply(out, (1 + self.eps).unsqueeze(1), x_target)

@@ -31,32 +31,45 @@ class RMSNorm(nn.Module):
         nn.init.ones_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        if not x.is_cpu or torch.compiler.is_compiling():  # there torch's own is one kernel
+            return nn.functional.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
+        if torch.is_grad_enabled():
             return _RMSNorm.apply(x, self.weight, self.eps)
-        return nn.functional.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
+        return _normalize(x, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         return f"{list(self.weight.shape)}, eps={self.eps}"
 
 
 class _RMSNorm(torch.autograd.Function):
+    """Keeps x alone, and makes its scale anew for the gradient."""
+
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        scale = (length.square() / x.size(-1) + eps).rsqrt_()
-        ctx.save_for_backward(x, weight, scale)
-        return (wide * scale).mul_(weight).to(torch.promote_types(x.dtype, weight.dtype))
+        ctx.save_for_backward(x, weight)
+        ctx.eps = eps
+        return _normalize(x, weight, eps)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        x, weight, scale = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
+        scale = _scale(x, ctx.eps)
         grad = grad.to(scale.dtype)
         normed = x * scale
         product = grad * normed
-        kept = [dim for dim, size in enumerate(weight.shape, x.dim() - weight.dim()) if size > 1]
-        summed = [dim for dim in range(x.dim() - 1) if dim not in kept]
-        grad_weight = product.sum(summed).view_as(weight)
-        along = product.mul_(weight).mean(-1, keepdim=True)
-        grad_x = (grad * weight).addcmul_(normed, along, value=-1).mul_(scale)
-        return grad_x.to(x.dtype), grad_weight.to(weight.dtype), None
+        grad_weight = product.sum_to_size(weight.shape).to(weight.dtype)
+        along = (product * weight).mean(-1, keepdim=True)
+        grad_x = torch.addcmul(grad * weight, normed, along, value=-1) * scale
+        return grad_x.to(x.dtype), grad_weight, None
+
+
+def _normalize(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    normed = x * _scale(x, eps)
+    return normed.mul_(weight).to(torch.promote_types(x.dtype, weight.dtype))
+
+
+def _scale(x: Tensor, eps: float) -> Tensor:
+    """What x is multiplied by, ``[..., 1]``, at least in float32."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    return (length.square() / x.size(-1) + eps).rsqrt()

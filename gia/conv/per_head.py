@@ -1,6 +1,7 @@
 """Linear layers and MLPs with weights of their own for each head, as batched products."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ class PerHeadLinear(nn.Module):
         bias (bool): Whether to add a bias.
 
     Shapes:
-        - **x:** ``[H, N, in_channels]``
+        - **parts:** ``[H, N, *]`` each, together ``in_channels``: as if concatenated, without the
+          copy; a part that is given twice is multiplied once
         - **output:** ``[H, N, out_channels]``
     """
 
@@ -34,9 +36,19 @@ class PerHeadLinear(nn.Module):
         if self.bias is not None:
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight.transpose(1, 2)
-        return torch.bmm(x, weight) if self.bias is None else torch.baddbmm(self.bias, x, weight)
+    def forward(self, *parts: Tensor) -> Tensor:
+        weights = self.weight.split([part.size(-1) for part in parts], dim=-1)
+        merged: dict[int, Tensor] = {}
+        for part, weight in zip(parts, weights, strict=True):
+            merged[id(part)] = merged[id(part)] + weight if id(part) in merged else weight
+        out = self.bias
+        for part in parts:
+            weight = merged.pop(id(part), None)
+            if weight is None:  # a part that was there before
+                continue
+            weight = weight.transpose(1, 2)
+            out = torch.bmm(part, weight) if out is None else torch.baddbmm(out, part, weight)
+        return out
 
     def extra_repr(self) -> str:
         heads, out_channels, in_channels = self.weight.shape
@@ -57,9 +69,12 @@ class PerHeadMLP(nn.Module):
         dropout (float): Dropout on the hidden channels.
 
     Shapes:
-        - **x:** ``[N, H, in_channels]`` or ``[N, H * in_channels]``
+        - **x:** ``[N, H, in_channels]``, also as a list of parts ``[N, H, *]`` of its channels, or
+          ``[N, H * in_channels]``
         - **output:** ``[N, H, out_channels]`` or ``[N, H * out_channels]``, as x
     """
+
+    takes_parts = True
 
     def __init__(
         self,
@@ -89,9 +104,15 @@ class PerHeadMLP(nn.Module):
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.dim() == 2
+    def forward(self, x: Tensor | Sequence[Tensor]) -> Tensor:
+        parts = [x] if isinstance(x, Tensor) else x
+        flat = parts[0].dim() == 2
         if flat:
-            x = x.unflatten(-1, (self.heads, -1))
-        out = self.net(x.transpose(0, 1)).transpose(0, 1)  # one product over heads: [H, N, *]
+            parts = [part.unflatten(-1, (self.heads, -1)) for part in parts]
+        first, *others = self.net
+        by_head = {id(part): part.transpose(0, 1) for part in parts}  # one for parts that recur
+        out = first(*(by_head[id(part)] for part in parts))  # one product over heads: [H, N, *]
+        for module in others:
+            out = module(out)
+        out = out.transpose(0, 1)
         return out.flatten(1) if flat else out

@@ -34,7 +34,9 @@ class PNAConv(PyGPNAConv):
             no scaler but ``"identity"`` is used, and ``pre_layers=0`` sends the source's features
             as they are, which is what attention does and what can be fused.
         nn (Module, optional): Replaces the post-layers and the final projection: maps what is
-            aggregated, ``[N, H, A * S * F]`` for A aggregators and S scalers, to ``[N, H, F']``.
+            aggregated, ``[N, H, A * S * F]`` for A aggregators and S scalers, to ``[N, H, F']``. If
+            it has ``takes_parts = True``, as :class:`~gia.conv.PerHeadMLP`, it gets the A * S
+            tensors as a list, which spares a copy.
         degree (str): What the scalers count: ``"weight"``, the sum of a node's weights, or
             ``"count"``, the number of its edges.
 
@@ -136,12 +138,13 @@ class PNAConv(PyGPNAConv):
             adjacency = adjacency.to_edges()
             messages = self._messages(x, adjacency, edge_attr)  # [E, H, F]
             adjacency = adjacency.incidence()
-        out = torch.cat(aggregate(self.aggregators, messages, adjacency), dim=-1)
-        out = self._scale(out, adjacency)  # [N, H, A * S * F]
+        # A * S tensors, [N, H, F] each
+        parts = self._scale(aggregate(self.aggregators, messages, adjacency), adjacency)
 
         if self.nn is not None:
-            return self.nn(out).flatten(1)
-        out = torch.cat([x, out], dim=-1)
+            takes_parts = getattr(self.nn, "takes_parts", False)
+            return self.nn(parts if takes_parts else torch.cat(parts, dim=-1)).flatten(1)
+        out = torch.cat([x, *parts], dim=-1)
         return self.lin(torch.cat([nn(out[:, i]) for i, nn in enumerate(self.post_nns)], dim=1))
 
     def reset_parameters(self) -> None:
@@ -157,11 +160,11 @@ class PNAConv(PyGPNAConv):
         ends = torch.cat(ends, dim=-1)  # [E, H, 2F or 3F]
         return torch.stack([nn(ends[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
 
-    def _scale(self, out: Tensor, adjacency: Adjacency) -> Tensor:
+    def _scale(self, parts: list[Tensor], adjacency: Adjacency) -> list[Tensor]:
         if self.aggr_module.scaler == ["identity"]:
-            return out
+            return parts
         degree = adjacency.degree() if self.degree == "weight" else adjacency.count()
-        degree = degree.to(out.dtype).unsqueeze(-1)  # [N, H or 1, 1]
+        degree = degree.to(parts[0].dtype).unsqueeze(-1)  # [N, H or 1, 1]
         linear, log = self.aggr_module.avg_deg_lin, self.aggr_module.avg_deg_log
         factor = {
             "identity": lambda: torch.ones_like(degree),
@@ -171,4 +174,5 @@ class PNAConv(PyGPNAConv):
             "linear": lambda: degree / linear,
             "inverse_linear": lambda: linear / degree.clamp(min=1),
         }
-        return torch.cat([out * factor[name]() for name in self.aggr_module.scaler], dim=-1)
+        factors = [factor[name]() for name in self.aggr_module.scaler]
+        return [part * scale for scale in factors for part in parts]

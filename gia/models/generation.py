@@ -1,6 +1,6 @@
 """Sampling from a language model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import torch
@@ -60,6 +60,30 @@ def generate(
         return []
     was_training = model.training
     model.eval()
+    try:
+        return _continue(
+            model,
+            prompts,
+            max_new_tokens,
+            lambda logits: _sample(logits, temperature, top_k, top_p, generator),
+            stop=stop,
+            forbid=forbid,
+            use_cache=use_cache,
+        )
+    finally:
+        model.train(was_training)
+
+
+def _continue(
+    model: LanguageModel,
+    prompts: Sequence[Tensor],
+    max_new_tokens: int,
+    sample: Callable[[Tensor], Tensor],
+    *,
+    stop: int | None,
+    forbid: Sequence[int],
+    use_cache: bool,
+) -> list[Tensor]:
     lengths = [prompt.numel() for prompt in prompts]
     capacity = max(lengths) + max_new_tokens
     cache = Cache(len(model.blocks), capacity) if use_cache else None
@@ -74,7 +98,7 @@ def generate(
     for _ in range(max_new_tokens):
         logits = model(batch, cache)[batch.ptr[1:] - 1].float()  # [number of active, V]
         logits[:, list(forbid)] = -torch.inf
-        token = _sample(logits, temperature, top_k, top_p, generator)
+        token = sample(logits)
         sequences[rows, pos] = token
         for number in active:
             lengths[number] += 1
@@ -92,7 +116,6 @@ def generate(
         else:
             batch = _next(token, pos)
         pos = pos + 1
-    model.train(was_training)
     return [row[:length].clone() for row, length in zip(sequences, lengths, strict=True)]
 
 

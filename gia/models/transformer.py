@@ -1,13 +1,14 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adjacency import Cache, CausalScope, Rotary, Scope
+from gia.adjacency import Cache, CausalScope, Memory, Rotary, Scope
 from gia.conv import RMSNorm
 from gia.models.block import Block
 from gia.models.encoder import TokenEncoder
@@ -64,16 +65,16 @@ class Transformer(nn.Module):
     def compile_blocks(self, **options: Any) -> None:
         """Let :func:`torch.compile` make kernels of the blocks, each of them as a whole.
 
-        That happens when they are first called and takes minutes; batches of other shapes are the
-        occasion for two or three more rounds. The parameters keep their names, and generation with
-        a cache stays as it is.
+        That happens when they are first called and takes minutes: once for training and once for
+        evaluation, and again for batches of one graph. The parameters keep their names, and
+        generation with a cache stays as it is.
 
         Args:
             **options: Of :func:`torch.compile`, such as ``backend``.
         """
         self.is_compiled = True
         for block in self.blocks:
-            block.compile(**options)
+            block.compile(**{"dynamic": True, **options})
 
     def forward(self, data: Data, cache: Cache | None = None) -> Tensor:
         """The output for each node; with a cache, for nodes that continue what it remembers.
@@ -83,12 +84,19 @@ class Transformer(nn.Module):
             cache (Cache, optional): Read and extended; without gradients.
         """
         scope, rotary = self._scope(data), self._angles(data)
-        if cache is not None:
-            cache.extend(scope)
-        memories = [None] * len(self.blocks) if cache is None else cache.memories
         x = self.encoder(data)
+        memories: Sequence[Memory | None] = [None] * len(self.blocks)
+        if cache is not None:
+            if len(cache.memories) != len(self.blocks):
+                raise ValueError(
+                    f"the cache is for {len(cache.memories)} layers, the model has "
+                    f"{len(self.blocks)}"
+                )
+            cache.extend(scope)
+            memories = cache.memories
         for block, memory in zip(self.blocks, memories, strict=True):
-            call = block if memory is None else block.forward  # what is remembered is not compiled
+            # What is remembered is not compiled.
+            call = block.forward if self.is_compiled and memory is not None else block
             x = call(x, scope, rotary, memory)
         return self.head(self.norm(x))
 
@@ -106,20 +114,22 @@ class Transformer(nn.Module):
         """
         was_training = self.training
         self.eval()  # the graphs are the model's, without what dropout happens to leave of it
-        scope, rotary = self._scope(data), self._angles(data)
-        x = self.encoder(data)
-        graphs = []
-        for block in self.blocks:
-            graphs.append(attention_batch(data, block.graph(x, scope, rotary).to_edges()))
-            x = block(x, scope, rotary)
-        self.train(was_training)
-        return graphs
+        try:
+            scope, rotary = self._scope(data), self._angles(data)
+            x = self.encoder(data)
+            graphs = []
+            for block in self.blocks:
+                graphs.append(attention_batch(data, block.graph(x, scope, rotary).to_edges()))
+                x = block(x, scope, rotary)
+            return graphs
+        finally:
+            self.train(was_training)
 
     def _scope(self, data: Data) -> Scope:
-        ptr = getattr(data, "ptr", None)
+        ptr, sizes = getattr(data, "ptr", None), getattr(data, "num_nodes_per_graph", None)
         if ptr is None:  # a single Data is a batch of one
+            sizes = [data.num_nodes]
             ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
-        sizes = getattr(data, "num_nodes_per_graph", None)
         if sizes is not None and sum(sizes) != data.num_nodes:
             raise ValueError(
                 f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "

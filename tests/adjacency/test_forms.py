@@ -86,8 +86,6 @@ def test_operations_agree_on_repeated_tokens(operation, scope, dtype, tolerance)
     x = x.new_ones(x.size(0), 1) * x[0]
     adjacency = make_adjacency(16, 2).to(dtype)
     left, right = both_forms(adjacency, (x.to(dtype), scope, None), operation)
-    if operation == "moments":  # the variance is 0, and not only nearly
-        assert not left["output"][..., 8:].any()
     assert_same(left, right, tolerance)
 
 

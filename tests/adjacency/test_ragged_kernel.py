@@ -11,6 +11,7 @@ from gia.adjacency import CausalScope, DotProduct, FullScope, FusedSoftmax, fuse
 def by_graph(q, k, v, ptr_q, ptr_k, max_q, max_k, *, scale, window_size):
     """What torch documents of varlen_attn, graph by graph."""
     assert q.size(-1) % 8 == 0
+    assert q.dtype == k.dtype == v.dtype
     assert ptr_q.dtype == ptr_k.dtype == torch.int32
     assert max_q == max_k == int(ptr_q.diff().max())
     out = []
@@ -50,6 +51,19 @@ def test_it_is_the_edges(scope, width, operation, monkeypatch):
     ]
     assert_same(*results, 1e-10)
     assert called
+
+
+def test_features_come_in_the_precision_of_the_queries(monkeypatch):
+    """As under autocast, where only projected features are in half precision."""
+    monkeypatch.setattr(fused, "_has_ragged_kernel", lambda q: True)
+    monkeypatch.setattr(fused, "varlen_attn", by_graph, raising=False)
+    x, scope, _ = layer_inputs([5, 9], CausalScope)
+    x = x.view(-1, 2, 8)
+    q, k = torch.randn_like(x).bfloat16(), torch.randn_like(x).bfloat16()
+    out = FusedSoftmax(DotProduct(q, k), scope).sum(x)
+    assert out.dtype == x.dtype
+    exact = FusedSoftmax(DotProduct(q.float(), k.float()), scope).to_edges().sum(x)
+    torch.testing.assert_close(out, exact, rtol=0.05, atol=0.05)
 
 
 def test_it_is_for_half_precision_on_a_gpu():

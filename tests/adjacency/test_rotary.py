@@ -49,3 +49,9 @@ def test_half_precision_is_turned_in_float32():
     assert turned.dtype == torch.bfloat16
     exact = rotate(x.double(), angles.double())
     torch.testing.assert_close(turned.double(), exact, rtol=2**-8, atol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_second_derivatives_are_right():
+    x, angles = torch.randn(3, 2, 4, requires_grad=True), Rotary(4)(torch.arange(3))
+    assert torch.autograd.gradgradcheck(lambda x: rotate(x, angles).sin(), x)

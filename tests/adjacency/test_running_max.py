@@ -57,7 +57,17 @@ def test_half_precision_adds_up_gradients_in_float32():
     assert not grad[0, 1:].any()
 
 
-def test_only_a_bit_for_each_number_is_kept():
+def test_infinite_gradients_stay_where_they_belong():
+    x = torch.zeros(1, 16, 1)
+    x[0, 0] = 5
+    grad = torch.zeros_like(x)
+    grad[0, -1] = torch.inf
+    _, found = with_gradient(running_max, x, grad)
+    assert found[0, 0] == torch.inf
+    assert not found[0, 1:].any()
+
+
+def test_only_a_byte_for_each_number_is_kept():
     x = torch.randn(2, 100, 3, requires_grad=True)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
@@ -68,5 +78,7 @@ def test_only_a_bit_for_each_number_is_kept():
 def test_the_operators_are_registered_right():
     x = torch.randn(2, 7, 3, requires_grad=True)
     torch.library.opcheck(torch.ops.gia.running_max.default, (x,))
+    strided = torch.randn(2, 3, 7).transpose(1, 2)
+    torch.library.opcheck(torch.ops.gia.running_max.default, (strided,))
     record = torch.rand(2, 7, 3) > 0.5
     torch.library.opcheck(torch.ops.gia.running_max_backward.default, (x.detach(), record))

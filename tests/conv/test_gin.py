@@ -150,3 +150,10 @@ def test_bad_arguments_are_named(x, edges):
         GINConv(network())(x, "edges")
     with pytest.raises(ValueError, match="leave out edge_weight"):
         GINConv(network())(x, EdgeAdjacency(edges, num_nodes=NODES), edge_weight=torch.ones(40))
+
+
+def test_second_derivatives_are_right(edges):
+    """What training on forces, the gradients of energies, needs."""
+    conv = GINConv(PerHeadMLP(2, 4, 6, 4), 0.2, True, heads=2)
+    x = torch.randn(NODES, CHANNELS, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: conv(x, edges), x)

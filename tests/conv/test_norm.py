@@ -40,3 +40,26 @@ def test_zeros_have_a_gradient():
 def test_norm_is_root_mean_square():
     out = RMSNorm(8, 3)(100 * torch.randn(3, 5, 8))
     torch.testing.assert_close(out.pow(2).mean(-1), torch.ones(3, 5))
+
+
+@pytest.mark.usefixtures("float64")
+def test_second_derivatives_are_right():
+    norm = RMSNorm(6)
+    norm.weight.data.uniform_(0.5, 2)
+    x = torch.randn(3, 6, requires_grad=True)
+    assert torch.autograd.gradgradcheck(norm, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_gradients_it_is_the_same(dtype):
+    norm, x = RMSNorm(8), torch.randn(5, 8, dtype=dtype)
+    with torch.no_grad():
+        expected = norm(x)
+    assert torch.equal(norm(x), expected)
+
+
+def test_a_single_vector():
+    x = torch.randn(4, requires_grad=True)
+    norm = RMSNorm(4)
+    norm(x).sum().backward()
+    assert norm.weight.grad.shape == (4,)

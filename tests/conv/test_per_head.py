@@ -48,3 +48,20 @@ def test_dropout_acts_on_the_hidden_channels_only_in_training():
 def test_no_hidden_channel_is_refused():
     with pytest.raises(ValueError, match="at least 1 hidden channel, got 0"):
         PerHeadMLP(2, 4, 0, 4)
+
+
+@pytest.mark.usefixtures("float64")
+def test_parts_are_as_if_concatenated_and_recurring_ones_multiplied_once(monkeypatch):
+    heads = PerHeadMLP(2, 12, 6, 4)
+    x, y = torch.randn(5, 2, 4, requires_grad=True), torch.randn(5, 2, 4, requires_grad=True)
+    whole = heads(torch.cat([x, y, x], dim=-1))
+    expected = torch.autograd.grad(whole.square().sum(), [x, y, *heads.parameters()])
+    products = []
+    original = torch.baddbmm
+    monkeypatch.setattr(torch, "baddbmm", lambda *a: products.append(1) or original(*a))
+    parts = heads([x, y, x])
+    assert len(products) == 3  # x, y and the second layer
+    torch.testing.assert_close(parts, whole)
+    found = torch.autograd.grad(parts.square().sum(), [x, y, *heads.parameters()])
+    for left, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(left, right)

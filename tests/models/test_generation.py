@@ -97,6 +97,9 @@ def test_training_mode_is_given_back(model):
     model.train()
     generate(model, PROMPTS, max_new_tokens=1)
     assert model.training
+    with pytest.raises(IndexError):
+        generate(model, PROMPTS, max_new_tokens=1, forbid=[99])
+    assert model.training
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from laws import ATTENTIONS, make_attention, make_model, sequences
 from torch_geometric.data import Batch
 from torch_geometric.nn import GCNConv
 
+from gia.adjacency import Cache
 from gia.models import Block, LanguageModel, LinearMLP, ShallowMLP, SwiGLU
 
 
@@ -108,3 +109,27 @@ def test_sizes_that_are_out_of_date_are_named():
     batch.num_nodes_per_graph = [3, 4]
     with_sizes = make_model("gin")(batch)
     assert with_sizes.shape == (7, 11)
+
+
+def test_a_wrapped_projection_and_hooks_are_called():
+    """As adapters put them there."""
+    model = make_model("gin").eval()
+    (graph,) = sequences([4])
+    before = model(graph)
+    score = model.blocks[0].attention.adjacency.score
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self, base):
+            super().__init__()
+            self.base = base
+
+        def forward(self, x):
+            return 3 * self.base(x)
+
+    score.q_proj = Wrapped(score.q_proj)
+    assert not torch.allclose(model(graph), before)
+    called = []
+    model.blocks[1].register_forward_hook(lambda *_: called.append(1))
+    with torch.no_grad():
+        model(graph, Cache(2, 4))
+    assert called
