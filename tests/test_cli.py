@@ -121,6 +121,18 @@ def test_a_finished_run_can_be_resumed_without_more_training(trained):
     assert second["test"] == pytest.approx(first["test"])
 
 
+@pytest.mark.slow
+def test_a_compiled_model_trains_alike(trained, tmp_path):
+    folder, fasta, _ = trained
+    arguments = ["train", "data=fasta", f"data.path={fasta}", *FAST, "run_dir=run"]
+    gia(*arguments, "model.compile=true", cwd=tmp_path)
+    losses = [
+        json.loads((path / "run" / "summary.json").read_text())["test"]["loss"]
+        for path in (folder, tmp_path)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
 def test_every_precision_trains(trained, precision, tmp_path):
     folder, fasta, _ = trained

@@ -16,6 +16,8 @@ def resolve_model(cfg: DictConfig, vocab_size: int) -> dict[str, Any]:
     then chosen so that the model has as many parameters as the same model with that attention at
     the configured width.
 
+    ``model.compile`` says how the model is run and not what it is: it is left out.
+
     Args:
         cfg (DictConfig): The whole configuration; ``cfg.model`` is read.
         vocab_size (int): Symbols V of the data.
