@@ -1,7 +1,9 @@
 """How good a language model is."""
 
 import math
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
@@ -27,6 +29,13 @@ class LanguageMetrics(nn.Module):
         super().__init__()
         self.loss = MeanMetric()
         self.accuracy = MulticlassAccuracy(vocab_size, average="micro")
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> "LanguageMetrics":
+        # A model in half precision takes its metrics along, where a sum of losses stops growing.
+        super()._apply(fn, recurse)
+        if self.loss.dtype in (torch.bfloat16, torch.float16):
+            self.loss.set_dtype(torch.float32)
+        return self
 
     def update(self, logits: Tensor, data: Data) -> None:
         self.loss.update(cross_entropy(logits.float(), data.y, reduction="none"))

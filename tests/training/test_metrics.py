@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
@@ -38,3 +39,13 @@ def test_computing_starts_again():
     metrics.update(torch.full((2, 5), 7.0), Data(y=torch.ones(2, dtype=torch.long)))
     assert metrics.compute()["loss"].item() == pytest.approx(math.log(5))
     assert first.item() != pytest.approx(math.log(5))
+
+
+def test_a_model_in_half_precision_is_measured_in_float32():
+    logits, y = torch.randn(500, 11), torch.randint(11, (500,))
+    data = Data(y=y, num_nodes=500)
+    metrics = nn.ModuleList([LanguageMetrics(11)]).to(torch.bfloat16)[0]
+    for _ in range(20):
+        metrics.update(logits, data)
+    expected = torch.nn.functional.cross_entropy(logits, y)
+    torch.testing.assert_close(metrics.compute()["loss"], expected)
