@@ -35,8 +35,10 @@ TARGETS = {  # at most
     "peak_memory_gin_over_sdpa_L8192": 1.2,
     "peak_memory_pna_over_sdpa_L8192": 1.8,
     "model_step_over_hf_llama": 1.1,
-    "generate_token_over_hf": 1.0,
+    "generate_token_over_hf": 1.0,  # eight sequences at once, as `gia generate` makes them
+    "generate_token_over_hf_B1": 1.0,
     "token_time_L1024_over_L128": 1.5,
+    "token_time_L1024_over_L128_B1": 1.5,
     "padding_waste_peptides": 0.05,
     "padding_waste_proteins": 0.05,
 }
@@ -49,7 +51,7 @@ python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --hea
 ```
 
 is to give `gin_over_flash_sdpa_L4096` and `_L16384` of at most 1.15, a peak memory at L 65536, and
-`ragged_full_padded_over_gia` of at least 1.5. It is not part of `make bench`.
+`ragged_full_padded_over_gia` of at least 1.5. It has not been run yet: no GPU was at hand.
 """
 
 

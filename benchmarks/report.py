@@ -44,7 +44,7 @@ class Report:
         settings = {
             name: value
             for name, value in vars(args).items()
-            if f"--{name}" not in OUTPUTS and name not in facts and value not in (None, False)
+            if f"--{name}" not in OUTPUTS and name not in facts and value not in (None, False, [])
         }
         words = {**facts, **settings}.items()
         self.note(", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in words))
