@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:  # the edge form is itself an Adjacency
@@ -53,9 +54,36 @@ class Adjacency(ABC):
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Sum :math:`A\mathbf{x}` and variance
         :math:`\max(0, A\mathbf{x}^2 / \deg - (A\mathbf{x} / \deg)^2)`, ``[N, H, d]`` each."""
-        total = self.sum(x)
-        return total, (self.per_degree(self.sum(x * x)) - self.per_degree(total) ** 2).clamp(min=0)
+        # Half precision has no digits left of that difference: all of it in float32.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            graph, wide = self.in_precision(dtype), x.to(dtype)
+            total, square = graph.sum(wide), graph.sum(wide * wide)
+            var = _Variance.apply(graph.per_degree(total), graph.per_degree(square))
+        return total.to(x.dtype), var.to(x.dtype)
+
+    @abstractmethod
+    def in_precision(self, dtype: torch.dtype) -> "Adjacency":
+        """The same graph, at least in a precision."""
 
     @abstractmethod
     def to_edges(self) -> "EdgeAdjacency":
         """The same graph with every edge of its support written out."""
+
+
+class _Variance(torch.autograd.Function):
+    """``max(0, square - mean^2)``.
+
+    Keeps nothing for the gradient but its arguments, which the kernels that made them keep anyway.
+    """
+
+    @staticmethod
+    def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
+        ctx.save_for_backward(mean, square)
+        return torch.addcmul(square, mean, mean, value=-1).relu_()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        mean, square = ctx.saved_tensors
+        grad = grad * (torch.addcmul(square, mean, mean, value=-1) > 0)
+        return (grad * mean).mul_(-2), grad

@@ -107,7 +107,7 @@ class Memory:
     def nodes(self, new: Tensor) -> Tensor:
         """Remember the features of the new nodes, ``[N, H, d]``; all so far, ``[B, H, L, d]``."""
         cache = self.cache
-        tensor = self._next(
+        tensor = self.state(
             lambda: new.new_zeros(len(cache.lengths), new.size(1), cache.capacity, new.size(2))
         )
         sequence, position = cache.place
@@ -116,9 +116,6 @@ class Memory:
 
     def state(self, initial: Callable[[], Tensor]) -> Tensor:
         """A tensor ``[B, ...]`` that is ``initial()`` at first, to be changed in place."""
-        return self._next(initial)
-
-    def _next(self, initial: Callable[[], Tensor]) -> Tensor:
         if self._asked == len(self.tensors):
             self.tensors.append(initial())
         self._asked += 1
@@ -176,7 +173,7 @@ class CachedSoftmax(FusedSoftmax):
             "generate(..., use_cache=False) with layers that need every edge"
         )
 
-    def _in(self, dtype: torch.dtype) -> "CachedSoftmax":
+    def in_precision(self, dtype: torch.dtype) -> "CachedSoftmax":
         if self.keys.dtype == dtype:
             return self
         wide = copy(self)

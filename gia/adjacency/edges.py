@@ -81,6 +81,12 @@ class EdgeAdjacency(Adjacency):
         dtype = torch.get_default_dtype() if self.edge_weight is None else self.edge_weight.dtype
         return degree(self.edge_index[1], self.num_nodes, dtype=dtype).view(-1, 1)
 
+    def in_precision(self, dtype: torch.dtype) -> "EdgeAdjacency":
+        if self.edge_weight is None:
+            return self
+        weight = self.edge_weight.to(torch.promote_types(self.edge_weight.dtype, dtype))
+        return EdgeAdjacency(self.edge_index, weight, num_nodes=self.num_nodes)
+
     def to_edges(self) -> "EdgeAdjacency":
         return self
 

@@ -56,14 +56,6 @@ class FusedSoftmax(Adjacency):
         ]
         return padding.unpad(parts)
 
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Half precision has no digits left of A x^2 - (A x)^2: all of it in float32.
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        with torch.autocast(x.device.type, enabled=False):
-            wide, values = self._in(dtype), x.to(dtype)
-            mean, square = wide.sum(values), wide.sum(values * values)
-        return mean.to(x.dtype), _Variance.apply(mean, square).to(x.dtype)
-
     def max(self, x: Tensor) -> Tensor:
         if x.size(0) == 0:
             return x
@@ -90,31 +82,12 @@ class FusedSoftmax(Adjacency):
         weight = softmax(scores, edge_index[1], num_nodes=self.scope.num_nodes)
         return EdgeAdjacency(edge_index, weight, num_nodes=self.scope.num_nodes)
 
-    def _in(self, dtype: torch.dtype) -> "FusedSoftmax":
-        """The same graph in another precision."""
+    def in_precision(self, dtype: torch.dtype) -> "FusedSoftmax":
         if self.scores.q.dtype == dtype:
             return self
         return FusedSoftmax(
             DotProduct(self.scores.q.to(dtype), self.scores.k.to(dtype)), self.scope
         )
-
-
-class _Variance(torch.autograd.Function):
-    """``max(0, square - mean^2)``.
-
-    Keeps nothing for the gradient but its arguments, which the kernel that made them keeps anyway.
-    """
-
-    @staticmethod
-    def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
-        ctx.save_for_backward(mean, square)
-        return torch.addcmul(square, mean, mean, value=-1).relu_()
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        mean, square = ctx.saved_tensors
-        grad = grad * (torch.addcmul(square, mean, mean, value=-1) > 0)
-        return (grad * mean).mul_(-2), grad
 
 
 def _graph_max(x: Tensor, mask: Tensor) -> Tensor:

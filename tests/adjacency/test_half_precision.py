@@ -4,7 +4,7 @@ import pytest
 import torch
 from laws import layer_inputs
 
-from gia.adjacency import CausalScope, DotProduct, FullScope, FusedSoftmax
+from gia.adjacency import CausalScope, DotProduct, EdgeAdjacency, FullScope, FusedSoftmax
 
 
 def moments(scope, offset, outlier, dtype):
@@ -51,3 +51,14 @@ def test_autocast_leaves_them_in_float32(scope):
         found = graph.moments(x)
     for left, right in zip(found, expected, strict=True):
         assert torch.equal(left, right)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_so_do_edges(dtype):
+    x = (torch.randn(40, 2, 16) + 10).to(dtype)
+    edges = EdgeAdjacency(torch.randint(40, (2, 400)), torch.rand(400, 2).to(dtype), num_nodes=40)
+    exact = EdgeAdjacency(edges.edge_index, edges.edge_weight.double(), num_nodes=40)
+    for found, expected in zip(edges.moments(x), exact.moments(x.double()), strict=True):
+        assert found.dtype == dtype
+        rounding = torch.finfo(dtype).eps
+        torch.testing.assert_close(found.double(), expected, rtol=rounding, atol=2e-3)

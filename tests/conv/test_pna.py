@@ -153,3 +153,9 @@ def test_bad_arguments_are_named(arguments, message):
     defaults = {"aggregators": ["sum"], "scalers": ["identity"]}
     with pytest.raises(ValueError, match=message):
         PNAConv(CHANNELS, 6, **(defaults | arguments))
+
+
+def test_second_derivatives_are_right(edges):
+    conv = PNAConv(CHANNELS, 4, ["mean", "var"], ["identity"], pre_layers=0, act="tanh")
+    x = torch.randn(NODES, CHANNELS, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: conv(x, edges), x)
