@@ -23,5 +23,5 @@ from torch import Tensor
 
 OptTensor: TypeAlias = Tensor | None
 
-Form: TypeAlias = Literal["fused", "edges"]
+Form: TypeAlias = Literal["auto", "fused", "dense", "edges"]
 """How an adjacency is computed; every form has the same values and the same gradients."""

@@ -1,6 +1,7 @@
 """Law 3: the published layers, where they are right, and their intended output elsewhere.
 
-The vectors lie in tests/reference, or in the folder that GIA_REFERENCE_VECTORS names.
+Every layer is made by configuration alone. The vectors lie in tests/reference, or in the folder
+that GIA_REFERENCE_VECTORS names.
 """
 
 import json
@@ -9,95 +10,150 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
+from runs import compose_config
 from safetensors.torch import load_file
 
-from gia.adjacency import AttentionAdjacency, CausalScope, DotProductScore, Softmax
-from gia.models import GINAttention, PNAAttention
+from gia.adjacency import CausalScope
 
 FOLDER = Path(os.environ.get("GIA_REFERENCE_VECTORS") or Path(__file__).parent / "reference")
 INDEX = json.loads((FOLDER / "index.json").read_text())
-# Settings of the published configuration that this version has, and what ours are called.
-SUPPORTED = {
-    "use_sharpening",
-    "attention_GIN_MLP_o_proj_at_end",
-    "attention_GIN_MLP_GIN_softmax_temperature",
-}
+NAMES = [name for name in INDEX if name.startswith(("gin_", "pna_"))]
 TOLERANCE = 1e-6  # the published softmax runs in float32
+PREFIX = "attention_GIN_MLP_"
+# The published names of the modes, and ours.
+MODES = {
+    "flowthreshold": "flow",
+    "scaled_topk_causal_4d": "scaled_top_k",
+    "sigmoid_elementwise": "sigmoid",
+    "silu+binary": "silu_plus_binary",
+}
+BELOW_ABOVE = {f"{f}_below_binary_above" for f in ("relu", "silu", "softplus")}
+WITH_THRESHOLD = {"relu", "silu", "softplus", "sharp_softplus", "sigmoid", "flow", "binary"}
+WITH_THRESHOLD |= {"silu_plus_binary", "scaled_top_k"} | BELOW_ABOVE
 
 
-def unsupported(name: str) -> str | None:
-    if not name.startswith(("gin_", "pna_")) or name.startswith("pna_token"):
-        return "not built yet"
-    other = set(INDEX[name]["config"]) - SUPPORTED
-    return f"not built yet: {', '.join(sorted(other))}" if other else None
+def overrides(name: str) -> list[str]:
+    """Our configuration of a published one."""
+    entry, spec = dict(INDEX[name]["config"]), INDEX[name]
+    chosen = [f"model.width={spec['hidden']}", f"model.heads={spec['heads']}", "model.dropout=0"]
+    attention, adjacency = "model.block.attention", "model.block.attention.adjacency"
+    is_gin = name.startswith("gin_")
+    chosen.append("attention=gin" if is_gin else "attention=pna")
+    entry.pop("use_sharpening", None)
+    if entry.pop(f"{PREFIX}o_proj_at_end", False):
+        chosen.append(f"{attention}.out_proj=true")
+    temperature = entry.pop(f"{PREFIX}GIN_softmax_temperature", None)
+    if temperature is not None:
+        chosen.append(f"{adjacency}.normalize.temperature={temperature}")
+    if entry.pop("use_differential_attention", False):
+        chosen.append("normalize=differential")
+    if entry.pop(f"{PREFIX}use_scoring_fnct", False):
+        chosen += ["score=pair_network", f"{adjacency}.score.biases=[]"]
+        hidden = entry.pop(f"{PREFIX}scoring_hidden_dim")
+        chosen.append(f"{adjacency}.score.score.hidden_channels={hidden}")
+    if entry.pop(f"{PREFIX}GIN_use_ReLU_instead_of_softmax", False):
+        assert entry.pop(f"{PREFIX}GIN_use_softmax") is False
+        chosen.append("normalize=relu")
+    mode = entry.pop(f"{PREFIX}GIN_threshold_mode", None)
+    threshold = entry.pop(f"{PREFIX}GIN_threshold_value", None)
+    fraction = entry.pop(f"{PREFIX}GIN_top_k_fraction_of_sequence_length", None)
+    if name.startswith("pna_token"):
+        chosen += ["attention=pna_token", f"{attention}.threshold={threshold}"]
+    elif mode is not None:
+        mode = MODES.get(mode, mode)
+        chosen.append(f"sparsify={mode}")
+        if mode in WITH_THRESHOLD:
+            chosen.append(f"{adjacency}.sparsify.threshold={threshold}")
+        if mode in ("top_k", "scaled_top_k"):
+            chosen += [
+                f"{adjacency}.sparsify.fraction={fraction}",
+                f"{adjacency}.sparsify.weighting=binary",
+                f"{adjacency}.sparsify.published=true",
+            ]
+        if mode == "top_k":
+            chosen.append(f"{adjacency}.sparsify.k=null")
+    assert not entry, f"{name} has settings that are not understood: {entry}"
+    return chosen
 
 
-def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
-    """Our layer with the published parameters."""
-    config, heads, width = (INDEX[name][key] for key in ("config", "heads", "hidden"))
-    temperature = config.get("attention_GIN_MLP_GIN_softmax_temperature", 1.0)
-    parameters = {
+def published_parameters(name: str, vector: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The published parameters under our names."""
+    heads = INDEX[name]["heads"]
+    found = {
         key.removeprefix("param."): value
         for key, value in vector.items()
         if key.startswith("param.")
     }
-    adjacency = AttentionAdjacency(
-        score=DotProductScore(width, heads), normalize=Softmax(temperature=temperature)
-    )
-    ours = {
-        "adjacency.score.q_proj.weight": parameters["q_proj.weight"],
-        "adjacency.score.k_proj.weight": parameters["k_proj.weight"],
-        "adjacency.normalize.sharpening": parameters.get(
-            "sharpening_parameters.0", torch.tensor(1.0)
-        ),
-    }
 
     def stack(template: str) -> torch.Tensor:
-        return torch.stack([parameters[template.format(head)] for head in range(heads)])
+        return torch.stack([found[template.format(head)] for head in range(heads)])
 
+    if name == "gin_differential":
+        score = {
+            f"{part}_proj.weight": torch.cat(
+                [found[f"{part}_proj.weight"], found[f"{part}_proj_2.weight"]]
+            )
+            for part in "qk"
+        }
+    elif name == "gin_scoring":
+        score = {
+            "score.hidden.weight": found["mlp_scoring.0.weight"],
+            "score.hidden.bias": found["mlp_scoring.0.bias"],
+            "score.out.weight": found["mlp_scoring.2.weight"],
+            "score.out.bias": found["mlp_scoring.2.bias"],
+        }
+    else:
+        score = {f"{part}_proj.weight": found[f"{part}_proj.weight"] for part in "qk"}
+    ours = {f"adjacency.score.{key}": value for key, value in score.items()}
+    if "sharpening_parameters.0" in found:
+        ours["adjacency.normalize.sharpening"] = found["sharpening_parameters.0"]
+    if "lambda_param.0" in found:
+        ours["adjacency.normalize.balance"] = found["lambda_param.0"]
     if name.startswith("gin_"):
-        first = stack("gin_layers.{}.mlp.0.weight")
-        multiplier = first.size(1) * heads / width
-        out_proj = config.get("attention_GIN_MLP_o_proj_at_end", False)
-        layer = GINAttention(
-            width, heads, adjacency=adjacency, multiplier=multiplier, out_proj=out_proj
-        )
         ours |= {
             # The published eps multiplies x, PyG's is added to 1.
             "conv.eps": stack("gin_layers.{}.epsilon") - 1,
-            "conv.nn.net.0.weight": first,
+            "conv.nn.net.0.weight": stack("gin_layers.{}.mlp.0.weight"),
             "conv.nn.net.0.bias": stack("gin_layers.{}.mlp.0.bias").unsqueeze(1),
             "conv.nn.net.2.weight": stack("gin_layers.{}.normlayer.weight").unsqueeze(1),
             "conv.nn.net.4.weight": stack("gin_layers.{}.mlp.4.weight"),
             "conv.nn.net.4.bias": stack("gin_layers.{}.mlp.4.bias").unsqueeze(1),
         }
     else:
-        first = stack("aggregator_mlps.{}.0.weight")
-        layer = PNAAttention(
-            width, heads, adjacency=adjacency, multiplier=first.size(1) * heads / width
-        )
         ours |= {
-            "value.weight": parameters["v_proj.weight"],
-            "conv.nn.net.0.weight": first,
+            "value.weight": found["v_proj.weight"],
+            "conv.nn.net.0.weight": stack("aggregator_mlps.{}.0.weight"),
             "conv.nn.net.4.weight": stack("aggregator_mlps.{}.2.weight"),
-            "conv.aggr_module.avg_deg_lin": layer.conv.aggr_module.avg_deg_lin,
-            "conv.aggr_module.avg_deg_log": layer.conv.aggr_module.avg_deg_log,
         }
-    if "o_proj.weight" in parameters:
-        ours["out.weight"] = parameters["o_proj.weight"]
-    layer.load_state_dict(ours)
+    if "o_proj.weight" in found:
+        ours["out.weight"] = found["o_proj.weight"]
+    return ours
+
+
+def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Our layer, configured, with the published parameters."""
+    ours = published_parameters(name, vector)
+    first = ours["conv.nn.net.0.weight"]
+    multiplier = first.size(1) * INDEX[name]["heads"] / INDEX[name]["hidden"]
+    cfg = compose_config(*overrides(name), f"model.block.attention.multiplier={multiplier}")
+    layer = instantiate(cfg.model.block.attention)
+    missing, unexpected = layer.load_state_dict(ours, strict=False)
+    assert not unexpected
+    # What the published layer has not is as it starts: a sharpening of 1, fixed numbers.
+    known = ("sharpening", "threshold", "avg_deg_lin", "avg_deg_log")
+    assert all(key.endswith(known) for key in missing), missing
     return layer
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("form", ["fused", "edges"])
-@pytest.mark.parametrize("name", INDEX)
+@pytest.mark.parametrize("form", ["auto", "dense", "edges"])
+@pytest.mark.parametrize("name", NAMES)
 def test_published_layer(name, form):
-    reason = unsupported(name)
-    if reason:
-        pytest.skip(f"{name}: {reason}")
     vector = load_file(FOLDER / f"{name}.safetensors")
     layer = build(name, vector)
+    if form == "edges" and layer.adjacency.published:
+        pytest.skip("the published form looks at whole sequences: it has no edge form")
     layer.adjacency.form = form
     batch, length, _ = vector["x"].shape
     scope = CausalScope(torch.arange(batch + 1) * length)
@@ -109,10 +165,11 @@ def test_published_layer(name, form):
     expected = vector["out"] if "out" in vector else vector["out_intended"]
     torch.testing.assert_close(out.view_as(expected), expected, rtol=0, atol=TOLERANCE)
 
-    edges = layer.adjacency(x, scope, rotary).to_edges()
+    edges = layer.adjacency(x, scope, rotary).to_edges().joined()
+    weights = torch.zeros_like(vector["adjacency"])
     graph, row, column = edges.edge_index[1] // length, *(edges.edge_index.flip(0) % length)
-    heads = vector["adjacency"][graph, :, row, column]
-    torch.testing.assert_close(edges.edge_weight, heads, rtol=0, atol=TOLERANCE)
+    weights[graph, :, row, column] = edges.edge_weight.detach()
+    torch.testing.assert_close(weights, vector["adjacency"], rtol=0, atol=TOLERANCE)
 
     if "grad_x" in vector:
         out.pow(2).sum().backward()
@@ -121,5 +178,5 @@ def test_published_layer(name, form):
         )
 
 
-def test_some_vectors_were_compared():
-    assert [name for name in INDEX if unsupported(name) is None]
+def test_there_are_vectors():
+    assert NAMES

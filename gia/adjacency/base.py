@@ -26,12 +26,19 @@ class Adjacency(ABC):
         r""":math:`\sum_j A_{ij} \mathbf{x}_j`, ``[N, H, d]``."""
 
     @abstractmethod
+    def argmax(self, x: Tensor) -> Tensor:
+        """The neighbour that holds the largest number of each channel, ``[N, H, d]``; -1 if none.
+
+        The maximum runs over the support, whatever the weights; of ties the highest index is taken.
+        """
+
     def max(self, x: Tensor) -> Tensor:
         r""":math:`\max_{j \in \mathcal{N}(i)} \mathbf{x}_j` for each channel, ``[N, H, d]``.
 
         The maximum runs over the support, whatever the weights. Where several neighbours tie, the
         gradient goes to the one with the highest index.
         """
+        return take(x, self.argmax(x))
 
     def min(self, x: Tensor) -> Tensor:
         r""":math:`\min_{j \in \mathcal{N}(i)} \mathbf{x}_j`, ties as in `max`, ``[N, H, d]``."""
@@ -43,7 +50,7 @@ class Adjacency(ABC):
 
     @abstractmethod
     def count(self) -> Tensor:
-        """Number of neighbours of each node, ``[N, 1]``: the size of its support."""
+        """Number of neighbours of each node, ``[N, 1]`` or ``[N, H]``: the size of its support."""
 
     def per_degree(self, total: Tensor) -> Tensor:
         """A sum over the neighbours divided by the degree, or by 1 where that is 0."""
@@ -62,6 +69,14 @@ class Adjacency(ABC):
             var = _Variance.apply(graph.per_degree(total), graph.per_degree(square))
         return total.to(x.dtype), var.to(x.dtype)
 
+    def above(self, threshold: float) -> "EdgeAdjacency":
+        """The edges whose weight is above a threshold, written out."""
+        edges = self.to_edges()
+        weight = edges.edge_weight
+        if weight is None:
+            weight = edges.edge_index.new_ones(edges.edge_index.size(1), dtype=torch.float32)
+        return edges.with_weight(weight).select(weight > threshold)
+
     @abstractmethod
     def in_precision(self, dtype: torch.dtype) -> "Adjacency":
         """The same graph, at least in a precision."""
@@ -69,6 +84,13 @@ class Adjacency(ABC):
     @abstractmethod
     def to_edges(self) -> "EdgeAdjacency":
         """The same graph with every edge of its support written out."""
+
+
+def take(x: Tensor, node: Tensor) -> Tensor:
+    """The numbers of these nodes, channel by channel, ``[N, H, d]``; 0 where there is none (-1)."""
+    if x.size(0) == 0:
+        return x.new_zeros(node.shape) + x.sum()  # part of autograd's graph
+    return x.gather(0, node.clamp(min=0)).masked_fill(node < 0, 0)
 
 
 class _Variance(torch.autograd.Function):

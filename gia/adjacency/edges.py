@@ -2,9 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import degree, scatter
+from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.adjacency.base import Adjacency
+from gia.adjacency.pattern import Pattern
 from gia.typing import OptTensor
 
 
@@ -16,15 +17,26 @@ class EdgeAdjacency(Adjacency):
         edge_weight (Tensor, optional): Learned weights, ``[E]`` or ``[E, H]``; without them every
             edge counts 1.
         num_nodes (int): Number of target nodes N.
+        head (Tensor, optional): The one head that each edge belongs to, ``[E]``, where heads have
+            edges of their own, with weights ``[E]``; left out, all heads share the edges.
+        num_heads (int): Heads H; asked for with ``head`` only.
 
     Shapes:
-        - **x:** ``[N_source, H, d]``, or any ``[N_source, ...]`` if the weights are ``[E]``
+        - **x:** ``[N_source, H, d]``, or any ``[N_source, ...]`` if heads share edges and weights
 
     Raises:
         ValueError: If the shapes or types of the edges and the weights do not fit together.
     """
 
-    def __init__(self, edge_index: Tensor, edge_weight: OptTensor = None, *, num_nodes: int):
+    def __init__(
+        self,
+        edge_index: Tensor,
+        edge_weight: OptTensor = None,
+        *,
+        num_nodes: int,
+        head: OptTensor = None,
+        num_heads: int | None = None,
+    ):
         if edge_index.dim() != 2 or edge_index.size(0) != 2:
             raise ValueError(f"edge_index must have shape [2, E], got {list(edge_index.shape)}")
         if edge_index.dtype not in (torch.int64, torch.int32):
@@ -36,59 +48,122 @@ class EdgeAdjacency(Adjacency):
                 f"edge_weight must have shape [E] or [E, H] with E = {edge_index.size(1)} edges, "
                 f"got {list(edge_weight.shape)}"
             )
+        if head is not None and (
+            num_heads is None or edge_weight is None or edge_weight.dim() != 1
+        ):
+            raise ValueError("edges of single heads need num_heads and weights of shape [E]")
         self.edge_index = edge_index
         self.edge_weight = edge_weight
         self.num_nodes = num_nodes
+        self.head = head
+        self.num_heads = num_heads
+        self._patterns: dict[tuple[int, int], Pattern] = {}
 
     def sum(self, x: Tensor) -> Tensor:
-        source, target = self.edge_index
-        messages = x.index_select(0, source)  # [E, H, d]
-        if self.edge_weight is not None:
-            weight = self.edge_weight
-            if weight.dim() == 2 and weight.size(1) not in (1, x.size(1)):
-                raise ValueError(
-                    f"the edges have weights for {weight.size(1)} heads, but the features have "
-                    f"{x.size(1)}: give the layer as many heads"
-                )
-            messages = weight.view(*weight.shape, *[1] * (x.dim() - weight.dim())) * messages
-        return self._reduce(messages, target, "sum")
+        if torch.compiler.is_compiling():  # makes one kernel of it by itself
+            return self._gather_multiply_scatter(x)
+        heads = self._heads_apart(x)
+        pattern = self._pattern(x.size(0), heads)
+        weight = self.edge_weight
+        if weight is not None:
+            weight = pattern.arrange(weight.flatten())
+        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
 
-    def max(self, x: Tensor) -> Tensor:
-        # Sorted by source (parallel edges keep their order), an edge's position decides ties.
-        order = self.edge_index[0].argsort(stable=True)
-        source, target = self.edge_index[:, order]
+    def argmax(self, x: Tensor) -> Tensor:
         # NaN counts as the largest, so that it is seen in the result and not passed over.
-        comparable = x.detach().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        messages = comparable.index_select(0, source)  # [E, H, d]
-        peak = self._reduce(messages, target, "max")
-        position = torch.arange(order.numel(), device=x.device).view(-1, *[1] * (x.dim() - 1))
-        reaches = messages == peak.index_select(0, target)
-        last = self._reduce(torch.where(reaches, position, -1), target, "max")
-        empty = (self.count() == 0).view(-1, *[1] * (x.dim() - 1))
-        if source.numel() == 0:
-            return x.new_zeros(last.shape) + x[:0].sum()  # 0, and part of x's graph
-        winner = source[last]  # the neighbour that holds each channel's maximum, [N, H, d]
-        return x.gather(0, winner).masked_fill(empty, 0)
+        x = x.detach().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        heads = 1 if self.head is None else self._heads_apart(x)  # weights have no say
+        pattern = self._pattern(x.size(0), heads)
+        winner = pattern.argmax(_rows(x, heads))
+        winner = torch.where(winner < 0, winner, winner // heads)
+        return winner.view(self.num_nodes, *x.shape[1:])
 
     def degree(self) -> Tensor:
         if self.edge_weight is None:
             return self.count()
         weight = self.edge_weight.abs()
+        if self.head is not None:
+            row = self.edge_index[1] * self.num_heads + self.head
+            total = scatter(weight, row, dim_size=self.num_nodes * self.num_heads, reduce="sum")
+            return total.view(self.num_nodes, self.num_heads)
         weight = weight.unsqueeze(1) if weight.dim() == 1 else weight
-        return self._reduce(weight, self.edge_index[1], "sum")
+        return scatter(weight, self.edge_index[1], dim_size=self.num_nodes, reduce="sum")
 
     def count(self) -> Tensor:
         dtype = torch.get_default_dtype() if self.edge_weight is None else self.edge_weight.dtype
+        if self.head is not None:
+            row = self.edge_index[1] * self.num_heads + self.head
+            number = degree(row, self.num_nodes * self.num_heads, dtype=dtype)
+            return number.view(self.num_nodes, self.num_heads)
         return degree(self.edge_index[1], self.num_nodes, dtype=dtype).view(-1, 1)
 
     def in_precision(self, dtype: torch.dtype) -> "EdgeAdjacency":
         if self.edge_weight is None:
             return self
-        weight = self.edge_weight.to(torch.promote_types(self.edge_weight.dtype, dtype))
-        return EdgeAdjacency(self.edge_index, weight, num_nodes=self.num_nodes)
+        return self.with_weight(
+            self.edge_weight.to(torch.promote_types(self.edge_weight.dtype, dtype))
+        )
 
     def to_edges(self) -> "EdgeAdjacency":
         return self
+
+    def with_weight(self, edge_weight: OptTensor) -> "EdgeAdjacency":
+        """The same edges with other weights."""
+        other = EdgeAdjacency(
+            self.edge_index,
+            edge_weight,
+            num_nodes=self.num_nodes,
+            head=self.head,
+            num_heads=self.num_heads,
+        )
+        if (edge_weight is None) == (self.edge_weight is None) and (
+            edge_weight is None or edge_weight.dim() == self.edge_weight.dim()
+        ):
+            other._patterns = self._patterns
+        return other
+
+    def row_sum(self, values: Tensor) -> Tensor:
+        """The sum of numbers over the edges that arrive at the same node and head, for each edge.
+
+        Numbers are ``[E]`` where heads have edges of their own, otherwise ``[E]`` or ``[E, H]``.
+        """
+        row, number = self.edge_index[1], self.num_nodes
+        if self.head is not None:
+            row, number = row * self.num_heads + self.head, number * self.num_heads
+        return scatter(values, row, dim_size=number, reduce="sum")[row]
+
+    def select(self, keep: Tensor) -> "EdgeAdjacency":
+        """Only some edges, ``keep [E]``, or of each head, ``[E, H]``."""
+        if keep.dim() == 1:
+            head = self.head if self.head is None else self.head[keep]
+            weight = self.edge_weight if self.edge_weight is None else self.edge_weight[keep]
+            edge_index, heads = self.edge_index[:, keep], self.num_heads
+        else:
+            edge, head = keep.nonzero().unbind(1)
+            weight = self.edge_weight.expand(keep.shape)[edge, head]
+            edge_index, heads = self.edge_index[:, edge], keep.size(1)
+        return EdgeAdjacency(
+            edge_index, weight, num_nodes=self.num_nodes, head=head, num_heads=heads
+        )
+
+    def of_heads(self) -> "EdgeAdjacency":
+        """The same graph with edges that belong to one head each; it needs weights ``[E, H]``."""
+        if self.head is not None:
+            return self
+        return self.select(torch.ones_like(self.edge_weight, dtype=torch.bool))
+
+    def joined(self) -> "EdgeAdjacency":
+        """All heads on the same edges, with a weight of 0 where a head has none: for export.
+
+        Each pair is an edge once, ordered by target, then source, with weights ``[E, H]``.
+        """
+        if self.head is None:
+            return self
+        weight = self.edge_weight.new_zeros(self.edge_index.size(1), self.num_heads)
+        edge = torch.arange(self.head.numel(), device=self.head.device)
+        weight = weight.index_put((edge, self.head), self.edge_weight)
+        edge_index, weight = coalesce(self.edge_index, weight, sort_by_row=False)
+        return EdgeAdjacency(edge_index, weight, num_nodes=self.num_nodes)
 
     def incidence(self) -> "EdgeAdjacency":
         """The graph in which each edge is a source node of its own, for messages computed per edge.
@@ -99,8 +174,62 @@ class EdgeAdjacency(Adjacency):
         target = self.edge_index[1]
         edge = torch.arange(target.numel(), device=target.device, dtype=target.dtype)
         return EdgeAdjacency(
-            torch.stack([edge, target]), self.edge_weight, num_nodes=self.num_nodes
+            torch.stack([edge, target]),
+            self.edge_weight,
+            num_nodes=self.num_nodes,
+            head=self.head,
+            num_heads=self.num_heads,
         )
 
-    def _reduce(self, messages: Tensor, target: Tensor, reduce: str) -> Tensor:
-        return scatter(messages, target, dim=0, dim_size=self.num_nodes, reduce=reduce)
+    def use_pattern(self, sources: int, heads: int, pattern: Pattern) -> None:
+        """Take the sparse matrix of the graph from where it is known already."""
+        self._patterns[sources, heads] = pattern
+
+    def _heads_apart(self, x: Tensor) -> int:
+        """Rows of the sparse matrix for each node: 1 if the heads share edges and weights."""
+        weight = self.edge_weight
+        if self.head is None and (weight is None or weight.dim() == 1 or weight.size(1) == 1):
+            return 1
+        heads = self.num_heads if self.head is not None else weight.size(1)
+        if x.dim() < 2 or x.size(1) != heads:
+            raise ValueError(
+                f"the edges have weights for {heads} heads, but the features have "
+                f"{x.size(1) if x.dim() > 1 else 1}: give the layer as many heads"
+            )
+        return heads
+
+    def _pattern(self, sources: int, heads: int) -> Pattern:
+        """The sparse matrix of the graph in which each head of a node is a node, ``[N H, N H]``."""
+        found = self._patterns.get((sources, heads))
+        if found is None:
+            source, target = self.edge_index.long()
+            if heads > 1:
+                head = self.head
+                if head is None:
+                    head = torch.arange(heads, device=source.device)
+                    source, target = source.unsqueeze(1), target.unsqueeze(1)
+                source, target = source * heads + head, target * heads + head
+            shape = (self.num_nodes * heads, sources * heads)
+            found = Pattern(target.flatten(), source.flatten(), shape)
+            self._patterns[sources, heads] = found
+        return found
+
+    def _gather_multiply_scatter(self, x: Tensor) -> Tensor:
+        """The sum as it is defined."""
+        source, target = self.edge_index
+        weight = self.edge_weight
+        self._heads_apart(x)
+        if self.head is not None:
+            messages = weight.unsqueeze(1) * x[source, self.head]
+            row = target * self.num_heads + self.head
+            total = scatter(messages, row, dim_size=self.num_nodes * self.num_heads, reduce="sum")
+            return total.view(self.num_nodes, *x.shape[1:])
+        messages = x.index_select(0, source)  # [E, H, d]
+        if weight is not None:
+            messages = weight.view(*weight.shape, *[1] * (x.dim() - weight.dim())) * messages
+        return scatter(messages, target, dim=0, dim_size=self.num_nodes, reduce="sum")
+
+
+def _rows(x: Tensor, heads: int) -> Tensor:
+    """A row for each node, or for each node and head."""
+    return x.reshape(x.size(0) * heads, x.shape[1:].numel() // heads)

@@ -5,12 +5,11 @@ from inspect import signature
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
-from torch_geometric.utils import softmax
 
 from gia.adjacency.base import Adjacency
 from gia.adjacency.edges import EdgeAdjacency
-from gia.adjacency.running_max import running_max
 from gia.adjacency.scope import Scope
+from gia.adjacency.scope_max import scope_argmax, scope_max
 from gia.adjacency.score import DotProduct, LazyDotProduct
 
 try:
@@ -57,15 +56,10 @@ class FusedSoftmax(Adjacency):
         return padding.unpad(parts)
 
     def max(self, x: Tensor) -> Tensor:
-        if x.size(0) == 0:
-            return x
-        parts = self.scope.padding.pad(x.flatten(1))  # [B, L, D] each
-        if self.scope.causal:
-            parts = [running_max(part) for part in parts]
-        else:
-            buckets = self.scope.padding.buckets
-            parts = [_graph_max(part, b.mask) for part, b in zip(parts, buckets, strict=True)]
-        return self.scope.padding.unpad(parts).view_as(x)
+        return scope_max(x, self.scope)
+
+    def argmax(self, x: Tensor) -> Tensor:
+        return scope_argmax(x, self.scope)
 
     def degree(self) -> Tensor:
         return self.scores.q.new_ones(self.scope.num_nodes, 1)
@@ -77,10 +71,8 @@ class FusedSoftmax(Adjacency):
         return self.scope.count().unsqueeze(1).to(self.scores.q.dtype)
 
     def to_edges(self) -> EdgeAdjacency:
-        edge_index = self.scope.edge_index()
-        scores = self.scores.on(edge_index)  # [E, H]
-        weight = softmax(scores, edge_index[1], num_nodes=self.scope.num_nodes)
-        return EdgeAdjacency(edge_index, weight, num_nodes=self.scope.num_nodes)
+        pairs = self.scope.pairs(self.scores.heads)
+        return pairs.graph(pairs.softmax(self.scores.on(pairs)))
 
     def in_precision(self, dtype: torch.dtype) -> "FusedSoftmax":
         if self.scores.q.dtype == dtype:
@@ -88,18 +80,6 @@ class FusedSoftmax(Adjacency):
         return FusedSoftmax(
             DotProduct(self.scores.q.to(dtype), self.scores.k.to(dtype)), self.scope
         )
-
-
-def _graph_max(x: Tensor, mask: Tensor) -> Tensor:
-    """The maximum over the nodes of each graph, of ties the last, repeated: ``[B, L, D]``."""
-    with torch.no_grad():
-        # NaN counts as the largest, as in the edge form and in the running maximum.
-        value = x.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        value = value.masked_fill(~mask.unsqueeze(-1), -torch.inf)
-        position = torch.arange(x.size(1), device=x.device).view(1, -1, 1)
-        reaches = (value == value.amax(1, keepdim=True)) & mask.unsqueeze(-1)
-        last = torch.where(reaches, position, -1).amax(1, keepdim=True)
-    return x.gather(1, last).expand_as(x)
 
 
 def _has_ragged_kernel(q: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
 
 import torch
@@ -18,10 +19,14 @@ class Bucket:
     Attributes:
         mask (Tensor): True where there is a node, ``[B, L]``: its shape is the bucket's.
         full (bool): Whether nothing is padded.
+        first (list of int): First node of each graph in the ragged batch.
+        sizes (list of int): Nodes of each graph.
     """
 
     mask: Tensor
     full: bool
+    first: list[int]
+    sizes: list[int]
 
 
 class Padding:
@@ -47,6 +52,7 @@ class Padding:
         order = [graph for graph in order if sizes[graph] > 0]
         first_row = [0] * len(sizes)
         self.buckets: list[Bucket] = []
+        first_node = [0, *accumulate(sizes)]
         rows = start = 0
         for stop in _cuts([sizes[graph] for graph in order], PAIRS_PER_CALL if bucketed else inf):
             members = order[start:stop]
@@ -54,10 +60,12 @@ class Padding:
             for graph in members:
                 first_row[graph] = rows
                 rows += length
-            size = torch.tensor([sizes[graph] for graph in members], device="cpu")
+            sizes_of_members = [sizes[graph] for graph in members]
+            size = torch.tensor(sizes_of_members, device="cpu")
             mask = torch.arange(length, device="cpu") < size.unsqueeze(1)
             full = bucketed and sizes[members[-1]] == length
-            self.buckets.append(Bucket(_send(mask, device), full))
+            first = [first_node[graph] for graph in members]
+            self.buckets.append(Bucket(_send(mask, device), full, first, sizes_of_members))
             start = stop
         size = torch.tensor(sizes, dtype=torch.long, device="cpu")
         in_order = order == sorted(order)

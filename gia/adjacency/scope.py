@@ -1,12 +1,33 @@
 """Which pairs of nodes may be joined at all, in a ragged batch of graphs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import coalesce
 
 from gia.adjacency.padding import Padding
+from gia.adjacency.pairs import Block, EdgePairs
+from gia.typing import OptTensor
+
+# Numbers in a block of pairs: 8 MB of them in float32.
+BLOCK = 2**21
+
+
+@dataclass(frozen=True)
+class Given:
+    """The edges that the data comes with: bonds, contacts, neighbours.
+
+    Attributes:
+        edge_index (Tensor): Sources and targets, ``[2, E]``.
+        edge_attr (Tensor, optional): What is known of each edge, ``[E, F]``.
+    """
+
+    edge_index: Tensor
+    edge_attr: OptTensor = None
 
 
 class Scope:
@@ -21,14 +42,25 @@ class Scope:
         sizes (list of int, optional): Nodes of each graph, where the host knows them; left out,
             they are read from ``ptr``, which waits for a GPU.
         bucketed (bool): As in :class:`~gia.adjacency.padding.Padding`.
+        given (Given, optional): The data's own edges, for whatever reads them.
 
     Raises:
-        ValueError: If ``ptr`` does not start at 0 or decreases, or ``sizes`` has another length.
+        ValueError: If ``ptr`` does not start at 0 or decreases, ``sizes`` has another length, or a
+            given edge leaves its graph.
     """
 
     causal: bool
+    # Whether the pairs are all of a graph, or all up to the target: what fused kernels can do.
+    fusable = True
 
-    def __init__(self, ptr: Tensor, sizes: Sequence[int] | None = None, *, bucketed: bool = True):
+    def __init__(
+        self,
+        ptr: Tensor,
+        sizes: Sequence[int] | None = None,
+        *,
+        bucketed: bool = True,
+        given: Given | None = None,
+    ):
         self.ptr = ptr
         if sizes is None:
             bounds = ptr.tolist()
@@ -41,11 +73,20 @@ class Scope:
         self.num_nodes = sum(self.sizes)
         self.max_length = max(self.sizes, default=0)
         self.padding = Padding(self.sizes, ptr.device, bucketed=bucketed)
+        self.given = given
+        self._edge_pairs: dict[int, EdgePairs] = {}
+        if given is not None and given.edge_index.is_cpu:  # a GPU would have to be waited for
+            self._check(given)
 
     @property
     def node_position(self) -> Tensor:
         """Position of each node in its own graph, ``[N]``."""
-        return torch.arange(self.num_nodes, device=self.ptr.device) - self._first()
+        return torch.arange(self.num_nodes, device=self.ptr.device) - self.first_node
+
+    @property
+    def first_node(self) -> Tensor:
+        """First node of each node's graph, ``[N]``."""
+        return self.ptr[:-1].repeat_interleave(self.ptr.diff(), output_size=self.num_nodes)
 
     def edge_index(self) -> Tensor:
         """Every allowed pair as source and target, ``[2, E]``, ordered by target, then source."""
@@ -55,15 +96,78 @@ class Scope:
         """Number of allowed sources of each node, ``[N]``."""
         raise NotImplementedError
 
-    def _first(self) -> Tensor:
-        """First node of each node's graph, ``[N]``."""
-        return self.ptr[:-1].repeat_interleave(self.ptr.diff(), output_size=self.num_nodes)
+    def pairs(self, heads: int) -> EdgePairs:
+        """Every allowed pair and head as entries of a sparse matrix: made once for all layers."""
+        if heads not in self._edge_pairs:
+            self._edge_pairs[heads] = EdgePairs(self.edge_index(), self.first_node, heads)
+        return self._edge_pairs[heads]
 
-    def _pairs(self, width: Tensor) -> Tensor:
-        """Join each node i to the first ``width[i]`` nodes of its graph."""
+    def blocks(self, heads: int, *, whole: bool = False) -> Iterator[Block]:
+        """All pairs in blocks of rows, so many at a time that memory stays bounded.
+
+        Args:
+            heads (int): Heads H.
+            whole (bool): One block for each bucket of the padding.
+        """
+        for bucket in self.padding.buckets:
+            graphs, length = bucket.mask.shape
+            side_by_side = graphs if whole else max(BLOCK // (heads * length**2), 1)
+            tall = heads * length**2 > BLOCK and not whole
+            rows = max(BLOCK // (heads * length), 1) if tall else length
+            for first in range(0, graphs, side_by_side):
+                chosen = slice(first, min(first + side_by_side, graphs))
+                for start in range(0, length, rows):
+                    stop = min(start + rows, length)
+                    columns = stop if self.causal else length
+                    block = Block(bucket, chosen, slice(start, stop), columns, heads)
+                    block.allowed = self._allowed(block)
+                    yield block
+
+    def _allowed(self, block: Block) -> OptTensor:
+        """Which pairs of a block are in the scope, ``[B or 1, 1, R, C]``; None if all are."""
+        allowed = self._in_reach(block)
+        if block.is_padded:
+            real = block.mask[:, block.rows].unsqueeze(2) & block.mask[:, None, : block.columns]
+            allowed = real.unsqueeze(1) if allowed is None else real.unsqueeze(1) & allowed
+        return allowed
+
+    def _in_reach(self, block: Block) -> OptTensor:
+        """Which positions may be joined, ``[1, 1, R, C]`` or ``[B, 1, R, C]``; None: all."""
+        if not self.causal:
+            return None
+        return (block.source_position <= block.target_position)[None, None]
+
+    def _check(self, given: Given) -> None:
+        edge_index = given.edge_index
+        if edge_index.dim() != 2 or edge_index.size(0) != 2:
+            raise ValueError(f"edge_index must have shape [2, E], got {list(edge_index.shape)}")
+        if edge_index.dtype != torch.int64:
+            raise ValueError(f"edge_index must be of type torch.int64, got {edge_index.dtype}")
+        if given.edge_attr is not None and given.edge_attr.size(0) != edge_index.size(1):
+            raise ValueError(
+                f"edge_attr has {given.edge_attr.size(0)} rows for {edge_index.size(1)} edges"
+            )
+        if edge_index.numel() == 0:
+            return
+        low, high = int(edge_index.min()), int(edge_index.max())
+        if low < 0 or high >= self.num_nodes:
+            raise ValueError(
+                f"edge_index names node {low if low < 0 else high}, but there are "
+                f"{self.num_nodes} nodes"
+            )
+        first = self.first_node[edge_index]
+        crossing = (first[0] != first[1]).nonzero()
+        if crossing.numel():
+            source, target = edge_index[:, int(crossing[0])].tolist()
+            raise ValueError(
+                f"the edge from node {source} to node {target} joins two graphs of the batch"
+            )
+
+    def _pairs_from(self, start: Tensor, width: Tensor) -> Tensor:
+        """Join each node i to ``width[i]`` nodes of its graph, from position ``start[i]`` on."""
         target = torch.arange(self.num_nodes, device=self.ptr.device).repeat_interleave(width)
         first_edge = (width.cumsum(0) - width).repeat_interleave(width)
-        first_node = self._first().repeat_interleave(width)
+        first_node = (self.first_node + start).repeat_interleave(width)
         offset = torch.arange(target.numel(), device=self.ptr.device) - first_edge
         return torch.stack([first_node + offset, target])
 
@@ -74,7 +178,8 @@ class CausalScope(Scope):
     causal = True
 
     def edge_index(self) -> Tensor:
-        return self._pairs(self.node_position + 1)
+        width = self.count()
+        return self._pairs_from(torch.zeros_like(width), width)
 
     def count(self) -> Tensor:
         return self.node_position + 1
@@ -86,8 +191,107 @@ class FullScope(Scope):
     causal = False
 
     def edge_index(self) -> Tensor:
-        return self._pairs(self.count())
+        width = self.count()
+        return self._pairs_from(torch.zeros_like(width), width)
 
     def count(self) -> Tensor:
         sizes = self.ptr.diff()
         return sizes.repeat_interleave(sizes, output_size=self.num_nodes)
+
+
+class WindowScope(Scope):
+    """Each node sees itself and its neighbours in the sequence: ``|i - j| <= window``.
+
+    Args:
+        window (int): How far it sees, at least 0.
+        causal (bool): Whether it sees nodes before it only.
+        *args, **kwargs: Of :class:`Scope`.
+    """
+
+    fusable = False
+
+    def __init__(self, *args, window: int, causal: bool = True, **kwargs):
+        if window < 0:
+            raise ValueError(f"window must not be negative, got {window}")
+        super().__init__(*args, **kwargs)
+        self.window, self.causal = window, causal
+
+    @property
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """First and last position that each node sees, ``[N]`` each."""
+        position = self.node_position
+        last = self.ptr.diff().repeat_interleave(self.ptr.diff(), output_size=self.num_nodes) - 1
+        ahead = 0 if self.causal else self.window
+        return (position - self.window).clamp(min=0), torch.minimum(position + ahead, last)
+
+    def edge_index(self) -> Tensor:
+        first, last = self._bounds
+        return self._pairs_from(first, last - first + 1)
+
+    def count(self) -> Tensor:
+        first, last = self._bounds
+        return last - first + 1
+
+    def _in_reach(self, block: Block) -> Tensor:
+        behind = block.target_position - block.source_position
+        near = (behind <= self.window) & (behind >= (0 if self.causal else -self.window))
+        return near[None, None]
+
+
+class GivenScope(Scope):
+    """Each node sees the nodes that the data joins it to: bonds, contacts, neighbours.
+
+    Args:
+        given (Given): The data's edges; edges that occur several times count once.
+        self_loops (bool): Whether each node sees itself; otherwise as the data has it.
+        hops (int): Along how many edges it sees, at least 1.
+        *args, **kwargs: Of :class:`Scope`.
+    """
+
+    causal = False
+    fusable = False
+
+    def __init__(
+        self, *args, given: Given | None, self_loops: bool = True, hops: int = 1, **kwargs
+    ):
+        if given is None:
+            raise ValueError("the scope is the data's own edges, but the data has no edge_index")
+        if hops < 1:
+            raise ValueError(f"hops must be at least 1, got {hops}")
+        super().__init__(*args, given=given, **kwargs)
+        self.self_loops, self.hops = self_loops, hops
+
+    def edge_index(self) -> Tensor:
+        return self._reached
+
+    @cached_property
+    def _reached(self) -> Tensor:
+        edge_index = self.given.edge_index
+        if self.self_loops:
+            node = torch.arange(self.num_nodes, device=edge_index.device)
+            edge_index = torch.cat([edge_index, node.expand(2, -1)], dim=1)
+        edge_index = step = coalesce(edge_index, num_nodes=self.num_nodes, sort_by_row=False)
+        for _ in range(self.hops - 1):
+            further = _join(edge_index, step, self.num_nodes)
+            further = further[:, further[0] != further[1]]  # a way there and back
+            edge_index = torch.cat([edge_index, further], dim=1)
+            edge_index = coalesce(edge_index, num_nodes=self.num_nodes, sort_by_row=False)
+        return edge_index
+
+    def count(self) -> Tensor:
+        return self._reached[1].bincount(minlength=self.num_nodes)
+
+    def _in_reach(self, block: Block) -> Tensor:
+        graphs, _, rows, columns = block.shape
+        graph, source, target = block.find(self._reached, self.first_node)
+        mine = graph >= 0
+        allowed = torch.zeros(graphs, rows, columns, dtype=torch.bool, device=block.device)
+        allowed[graph[mine], target[mine], source[mine]] = True
+        return allowed.unsqueeze(1)
+
+
+def _join(first: Tensor, second: Tensor, num_nodes: int) -> Tensor:
+    """Where one step along each of two lists of edges leads, ``[2, E]``."""
+    one = torch.sparse_coo_tensor(first, first.new_ones(first.size(1)).float(), (num_nodes,) * 2)
+    two = torch.sparse_coo_tensor(second, second.new_ones(second.size(1)).float(), (num_nodes,) * 2)
+    return (one @ two).coalesce().indices()

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch_geometric.nn import aggr
 from torch_geometric.nn.resolver import aggregation_resolver
@@ -18,33 +19,45 @@ AGGREGATORS = {
 }
 
 
+# Whole vectors and not single channels: not PyG's, but of the published token-wise PNA.
+TOKEN_AGGREGATORS = ("token_max", "token_min")
+
+
 def aggregator_name(aggregator: str | aggr.Aggregation) -> str:
-    """The name of one of PyG's aggregators that a weighted graph has a meaning for.
+    """The name of an aggregator that a weighted graph has a meaning for.
 
     Raises:
         ValueError: If it is none of them.
     """
+    if aggregator in TOKEN_AGGREGATORS:
+        return aggregator
     name = AGGREGATORS.get(type(aggregation_resolver(aggregator)))
     if name is None:
         raise ValueError(
             f"aggregator {aggregator!r} has no meaning on a weighted graph: "
-            f"use one of {', '.join(AGGREGATORS.values())}"
+            f"use one of {', '.join([*AGGREGATORS.values(), *TOKEN_AGGREGATORS])}"
         )
     return name
 
 
-def aggregate(names: list[str], x: Tensor, adjacency: Adjacency) -> list[Tensor]:
+def aggregate(
+    names: list[str], x: Tensor, adjacency: Adjacency, *, threshold: float = 0.0
+) -> list[Tensor]:
     r"""Aggregate the neighbours of each node in several ways.
 
     With :math:`\deg_i = \sum_j |A_{ij}|` (1 where there is no neighbour): sum :math:`A\mathbf{x}`,
     mean :math:`A\mathbf{x} / \deg`, var :math:`\max(0, A\mathbf{x}^2 / \deg - \mathrm{mean}^2)`,
     std :math:`\sqrt{\mathrm{var}}`; max and min run over the support. With unit weights these are
-    PyG's aggregators.
+    PyG's aggregators. ``token_max`` (``token_min``) is the vector of the neighbour with the largest
+    (smallest) norm among those with a weight above a threshold, and the node's own where there is
+    none, from `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_; the norm
+    chooses and has no gradient.
 
     Args:
         names (list): Which ones, in PyG's words.
         x (Tensor): Features of the sources, ``[N, H, d]``.
         adjacency (Adjacency): The graph.
+        threshold (float): Of ``token_max`` and ``token_min``.
     """
     wanted = set(names)
     found: dict[str, Tensor] = {}
@@ -62,4 +75,15 @@ def aggregate(names: list[str], x: Tensor, adjacency: Adjacency) -> list[Tensor]
         found["max"] = adjacency.max(x)
     if "min" in wanted:
         found["min"] = adjacency.min(x)
+    if wanted & set(TOKEN_AGGREGATORS):
+        strong, norm = adjacency.above(threshold), x.detach().norm(dim=-1, keepdim=True)
+        for name, sign in zip(TOKEN_AGGREGATORS, (1, -1), strict=True):
+            if name in wanted:
+                found[name] = _vector_of(strong.argmax(sign * norm), x)
     return [found[name] for name in names]
+
+
+def _vector_of(node: Tensor, x: Tensor) -> Tensor:
+    """The vectors of chosen nodes, ``[N, H, 1]``, or the node's own where none is (-1)."""
+    itself = torch.arange(node.size(0), device=node.device).view(-1, 1, 1)
+    return x.gather(0, torch.where(node < 0, itself, node).expand(-1, -1, x.size(-1)))

@@ -10,7 +10,7 @@ from torch_geometric.nn.inits import reset
 from torch_geometric.typing import SparseTensor
 
 from gia.adjacency import Adjacency, EdgeAdjacency
-from gia.conv.aggregate import aggregate, aggregator_name
+from gia.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
 from gia.conv.graph import as_adjacency
 from gia.typing import OptTensor
 
@@ -37,6 +37,8 @@ class PNAConv(PyGPNAConv):
             aggregated, ``[N, H, A * S * F]`` for A aggregators and S scalers, to ``[N, H, F']``. If
             it has ``takes_parts = True``, as :class:`~gia.conv.PerHeadMLP`, it gets the A * S
             tensors as a list, which spares a copy.
+        threshold (float): The aggregators ``token_max`` and ``token_min`` (see
+            :func:`gia.conv.aggregate`) look at neighbours with a weight above it.
         degree (str): What the scalers count: ``"weight"``, the sum of a node's weights, or
             ``"count"``, the number of its edges.
 
@@ -69,6 +71,7 @@ class PNAConv(PyGPNAConv):
         *,
         nn: torch.nn.Module | None = None,
         degree: Literal["weight", "count"] = "weight",
+        threshold: float = 0.0,
         **kwargs,
     ):
         if (divide_input and in_channels % towers) or out_channels % towers:
@@ -94,7 +97,8 @@ class PNAConv(PyGPNAConv):
         super().__init__(
             in_channels,
             out_channels,
-            aggregators,
+            # The parent knows its own, and makes as much room for each.
+            ["max" if name in TOKEN_AGGREGATORS else name for name in aggregators],
             scalers,
             deg,
             edge_dim,
@@ -108,7 +112,7 @@ class PNAConv(PyGPNAConv):
             **kwargs,
         )
         self.aggregators = [aggregator_name(aggregator) for aggregator in aggregators]
-        self.degree = degree
+        self.degree, self.threshold = degree, threshold
         if pre_layers == 0:
             self.pre_nns = torch.nn.ModuleList()
         self.nn = nn
@@ -139,13 +143,20 @@ class PNAConv(PyGPNAConv):
             messages = self._messages(x, adjacency, edge_attr)  # [E, H, F]
             adjacency = adjacency.incidence()
         # A * S tensors, [N, H, F] each
-        parts = self._scale(aggregate(self.aggregators, messages, adjacency), adjacency)
+        parts = self._scale(
+            aggregate(self.aggregators, messages, adjacency, threshold=self.threshold), adjacency
+        )
 
         if self.nn is not None:
             takes_parts = getattr(self.nn, "takes_parts", False)
             return self.nn(parts if takes_parts else torch.cat(parts, dim=-1)).flatten(1)
         out = torch.cat([x, *parts], dim=-1)
         return self.lin(torch.cat([nn(out[:, i]) for i, nn in enumerate(self.post_nns)], dim=1))
+
+    @property
+    def needs_edges(self) -> bool:
+        """Whether its aggregators look at single edges."""
+        return bool(set(self.aggregators) & set(TOKEN_AGGREGATORS)) or len(self.pre_nns) > 0
 
     def reset_parameters(self) -> None:
         for module in self.children():

@@ -6,10 +6,11 @@ from gia.models.encoder import TokenEncoder
 from gia.models.generation import generate
 from gia.models.graphs import attention_batch
 from gia.models.matching import count_parameters, match_width
-from gia.models.mlp import LinearMLP, ShallowMLP, SwiGLU
+from gia.models.mlp import GINMLP, LinearMLP, ShallowMLP, SwiGLU
 from gia.models.transformer import LanguageModel, Transformer
 
 __all__ = [
+    "GINMLP",
     "Block",
     "GINAttention",
     "GraphAttention",

@@ -2,15 +2,26 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from gia.adjacency import AttentionAdjacency, Memory, Scope
+from gia.adjacency import (
+    Adjacency,
+    AttentionAdjacency,
+    Given,
+    GivenScope,
+    Memory,
+    Scope,
+)
 from gia.conv import GINConv, PerHeadMLP, PNAConv, SoftmaxConv
 from gia.typing import OptTensor
 
 
 class GraphAttention(nn.Module):
     """Attention as what it is: ``out(conv(value(x), adjacency(x)))``.
+
+    Given an ``edge_index`` in place of a scope it is a PyG layer whose weights come from attention
+    over these edges, such as the ``conv`` of :class:`torch_geometric.nn.GPSConv`.
 
     Args:
         adjacency (nn.Module): ``adjacency(x, scope, rotary, memory)`` draws the graph; given a
@@ -21,6 +32,8 @@ class GraphAttention(nn.Module):
 
     Shapes:
         - **x**, **output:** ``[N, D]``
+        - **scope:** a :class:`~gia.adjacency.Scope`, or ``edge_index [2, E]``
+        - **edge_attr:** attributes of these edges, ``[E, F]``, where a part of the layer reads them
     """
 
     def __init__(
@@ -38,9 +51,40 @@ class GraphAttention(nn.Module):
         self.out = out if out is not None else nn.Identity()
 
     def forward(
-        self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
+        self,
+        x: Tensor,
+        scope: Scope | Tensor,
+        rotary: OptTensor = None,
+        memory: Memory | None = None,
+        *,
+        edge_attr: OptTensor = None,
     ) -> Tensor:
-        return self.out(self.conv(self.value(x), self.adjacency(x, scope, rotary, memory)))
+        if isinstance(scope, Tensor):
+            ptr = torch.tensor([0, x.size(0)], device=x.device)
+            given = Given(scope, edge_attr)
+            scope = GivenScope(ptr, [x.size(0)], given=given, self_loops=False)
+        return self.propagate(x, self.graph(x, scope, rotary, memory))
+
+    def graph(
+        self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
+    ) -> Adjacency:
+        """The graph that messages are passed over."""
+        return self.adjacency(x, scope, rotary, memory)
+
+    def propagate(self, x: Tensor, graph: Adjacency) -> Tensor:
+        """Pass messages over a graph, ``[N, D]`` to ``[N, D]``."""
+        return self.out(self.conv(self.value(x), graph))
+
+    @property
+    def continuable(self) -> bool:
+        """Whether a cache can continue the graphs and what is done with them."""
+        return self.adjacency.continuable and not getattr(self.conv, "needs_edges", False)
+
+    def reset_parameters(self) -> None:
+        """Begin anew, every part."""
+        for part in self.modules():
+            if part is not self and hasattr(part, "reset_parameters"):
+                part.reset_parameters()
 
 
 class SoftmaxAttention(GraphAttention):
@@ -112,7 +156,7 @@ class PNAAttention(GraphAttention):
         heads (int): Heads H, each with an MLP of its own.
         adjacency (nn.Module): The graph.
         multiplier (float): Hidden channels of a head's MLP over its channels d.
-        aggregators, scalers, deg, degree: As in :class:`~gia.conv.PNAConv`.
+        aggregators, scalers, deg, degree, threshold: As in :class:`~gia.conv.PNAConv`.
         dropout (float): Dropout inside the MLPs.
     """
 
@@ -127,6 +171,7 @@ class PNAAttention(GraphAttention):
         scalers: Sequence[str] = ("identity",),
         deg: OptTensor = None,
         degree: str = "weight",
+        threshold: float = 0.0,
         dropout: float = 0.0,
     ):
         channels = width // heads
@@ -150,6 +195,7 @@ class PNAAttention(GraphAttention):
             divide_input=True,
             nn=mlp,
             degree=degree,
+            threshold=threshold,
         )
         super().__init__(
             adjacency=adjacency,

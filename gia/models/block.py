@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from gia.adjacency import Adjacency, Memory, Scope
 from gia.conv import RMSNorm
+from gia.models.attention import GraphAttention
 from gia.typing import OptTensor
 
 
@@ -12,8 +13,10 @@ class Block(nn.Module):
 
     Args:
         width (int): Channels D of a node.
-        attention (nn.Module): ``attention(x, scope, rotary, memory)``, ``[N, D]`` to ``[N, D]``.
+        attention (GraphAttention): Draws a graph and passes messages over it.
         mlp (nn.Module, optional): ``[N, D]`` to ``[N, D]``; left out, the block is attention alone.
+            If it has ``takes_adjacency = True``, as :class:`~gia.models.GINMLP`, it is given the
+            attention's graph too.
         dropout (float): Dropout on what each of the two adds.
 
     Shapes:
@@ -24,7 +27,7 @@ class Block(nn.Module):
         self,
         width: int,
         *,
-        attention: nn.Module,
+        attention: GraphAttention,
         mlp: nn.Module | None = None,
         dropout: float = 0.0,
     ):
@@ -38,11 +41,15 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
     ) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), scope, rotary, memory))
+        normed = self.attention_norm(x)
+        graph = self.attention.graph(normed, scope, rotary, memory)
+        x = x + self.dropout(self.attention.propagate(normed, graph))
         if self.mlp is not None:
-            x = x + self.dropout(self.mlp(self.mlp_norm(x)))
+            normed = self.mlp_norm(x)
+            passes_messages = getattr(self.mlp, "takes_adjacency", False)
+            x = x + self.dropout(self.mlp(normed, graph) if passes_messages else self.mlp(normed))
         return x
 
     def graph(self, x: Tensor, scope: Scope, rotary: OptTensor = None) -> Adjacency:
         """The attention graph that :meth:`forward` passes messages over."""
-        return self.attention.adjacency(self.attention_norm(x), scope, rotary)
+        return self.attention.graph(self.attention_norm(x), scope, rotary)

@@ -23,7 +23,7 @@ def generate(
     stop: int | None = None,
     forbid: Sequence[int] = (),
     generator: torch.Generator | None = None,
-    use_cache: bool = True,
+    use_cache: bool | None = None,
 ) -> list[Tensor]:
     """Continue each prompt, token by token.
 
@@ -37,8 +37,9 @@ def generate(
         stop (int, optional): A sequence ends after this token.
         forbid (list of int): Tokens never generated, such as the one that starts a sequence.
         generator (torch.Generator, optional): For repeatable samples.
-        use_cache (bool): Remember keys and features of the tokens so far; without, every token
-            costs a pass over its whole sequence, for graphs that cannot be continued.
+        use_cache (bool, optional): Remember keys and features of the tokens so far; without, every
+            token costs a pass over its whole sequence. Left out, it is done wherever the model's
+            graphs can be continued.
 
     Returns:
         Prompt and continuation of each, ending with ``stop`` if it was met.
@@ -68,7 +69,7 @@ def generate(
             lambda logits: _sample(logits, temperature, top_k, top_p, generator),
             stop=stop,
             forbid=forbid,
-            use_cache=use_cache,
+            use_cache=model.continuable if use_cache is None else use_cache,
         )
     finally:
         model.train(was_training)

@@ -1,14 +1,14 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adjacency import Cache, CausalScope, Memory, Rotary, Scope
+from gia.adjacency import Cache, CausalScope, Given, Memory, Rotary, Scope
 from gia.conv import RMSNorm
 from gia.models.block import Block
 from gia.models.encoder import TokenEncoder
@@ -24,13 +24,16 @@ class Transformer(nn.Module):
         block (Block): One block; the stack holds ``depth`` copies, each initialised anew.
         depth (int): Number of blocks.
         head (nn.Module): ``[N, D]`` to the output.
-        scope (callable): A :class:`~gia.adjacency.Scope`: which nodes may be joined.
+        scope (callable): A :class:`~gia.adjacency.Scope`, or ``scope(ptr, sizes, bucketed=...,
+            given=...)`` that makes one: which nodes may be joined.
         width (int): Channels D of a node.
         rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
 
     Shapes:
         - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched; a list
           ``num_nodes_per_graph`` spares the question to the GPU how many those are
+        - **data.edge_index**, **data.edge_attr:** where scope, biases or messages read them,
+          ``[2, E]`` and ``[E, F]``
         - **output:** what the head makes of ``[N, D]``
 
     Raises:
@@ -44,7 +47,7 @@ class Transformer(nn.Module):
         block: Block,
         depth: int,
         head: nn.Module,
-        scope: type[Scope],
+        scope: Callable[..., Scope],
         width: int,
         rotary: Rotary | None = None,
     ):
@@ -53,9 +56,12 @@ class Transformer(nn.Module):
             raise ValueError(f"depth must be at least 1, got {depth}")
         self.encoder = encoder
         self.blocks = nn.ModuleList(copy.deepcopy(block) for _ in range(depth))
-        for module in self.blocks.modules():  # copies must not start alike
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+        for number, copied in enumerate(self.blocks, start=1):
+            for module in copied.modules():  # copies must not start alike
+                if hasattr(module, "layer"):
+                    module.layer = number
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
         self.norm = RMSNorm(width)
         self.head = head
         self.scope = scope
@@ -109,7 +115,8 @@ class Transformer(nn.Module):
 
         Returns:
             For each layer a ``Batch`` with the nodes of ``data`` and its attributes, and
-            ``edge_index [2, E]`` and ``edge_weight [E, H]``, an edge for every pair in the scope:
+            ``edge_index [2, E]`` and ``edge_weight [E, H]``, an edge for every pair that some head
+            joins, 0 for heads that do not. Without a sparsifier that is every pair in the scope:
             for a sequence of L tokens L * (L + 1) / 2 of them under the causal scope.
         """
         was_training = self.training
@@ -119,7 +126,9 @@ class Transformer(nn.Module):
             x = self.encoder(data)
             graphs = []
             for block in self.blocks:
-                graphs.append(attention_batch(data, block.graph(x, scope, rotary).to_edges()))
+                graphs.append(
+                    attention_batch(data, block.graph(x, scope, rotary).to_edges().joined())
+                )
                 x = block(x, scope, rotary)
             return graphs
         finally:
@@ -135,8 +144,10 @@ class Transformer(nn.Module):
                 f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "
                 "nodes: delete it after changing a batch"
             )
+        edge_index = getattr(data, "edge_index", None)
+        given = None if edge_index is None else Given(edge_index, getattr(data, "edge_attr", None))
         # Compiled code is made for a number of buckets.
-        return self.scope(ptr, sizes, bucketed=not self.is_compiled)
+        return self.scope(ptr, sizes, bucketed=not self.is_compiled, given=given)
 
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:
@@ -155,6 +166,7 @@ class LanguageModel(Transformer):
         depth (int): Number of blocks.
         block (Block): One block, copied ``depth`` times.
         dropout (float): Dropout on the embeddings.
+        scope (callable): A causal scope, as for :class:`Transformer`.
 
     Shapes:
         - **data.token**, **data.pos:** ``[N]``
@@ -170,6 +182,7 @@ class LanguageModel(Transformer):
         depth: int,
         block: Block,
         dropout: float = 0.0,
+        scope: Callable[..., Scope] = CausalScope,
     ):
         encoder = TokenEncoder(vocab_size, width, dropout=dropout)
         head = nn.Linear(width, vocab_size, bias=False)
@@ -179,7 +192,21 @@ class LanguageModel(Transformer):
             block=block,
             depth=depth,
             head=head,
-            scope=CausalScope,
+            scope=scope,
             width=width,
             rotary=Rotary(width // heads),
         )
+
+    @property
+    def continuable(self) -> bool:
+        """Whether a cache can continue all that the layers do."""
+        whole = self.scope is CausalScope
+        return whole and all(block.attention.continuable for block in self.blocks)
+
+    def _scope(self, data: Data) -> Scope:
+        scope = super()._scope(data)
+        if not scope.causal:
+            raise ValueError(
+                f"a language model must not see what it is to predict, but {scope} is not causal"
+            )
+        return scope

@@ -14,10 +14,12 @@ def test_the_weights_of_a_node_add_up_to_one():
 def test_sharpening_and_temperature_divide_and_multiply_the_scores():
     scores = DotProduct(torch.randn(4, 2, 8), torch.randn(4, 2, 8))
     scope = FullScope(torch.tensor([0, 4]))
-    made = Softmax(temperature=0.5, sharpening=1.5)(scores, scope).to_edges()
-    plain = scores.on(made.edge_index).view(4, 4, 2)
-    expected = (plain * 1.5 / 0.5).softmax(dim=1).view(16, 2)
-    torch.testing.assert_close(made.edge_weight, expected)
+    normalize = Softmax(temperature=0.5, sharpening=1.5)
+    made = normalize.fused(normalize.scale(scores), scope, None).to_edges()
+    (block,) = scope.blocks(2)
+    expected = (scores.block(block) * 1.5 / 0.5).softmax(-1)[0]  # [H, target, source]
+    source, target = made.edge_index
+    torch.testing.assert_close(made.edge_weight, expected[:, target, source].T)
 
 
 def test_sharpening_starts_where_it_should_and_is_trained():
@@ -34,5 +36,7 @@ def test_bad_settings_are_named():
         DotProductScore(16, 3)
     with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
         Softmax(temperature=0)
-    with pytest.raises(ValueError, match="form must be one of fused, edges, got 'dense'"):
-        AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax(), form="dense")
+    with pytest.raises(
+        ValueError, match="form must be one of auto, fused, dense, edges, got 'csr'"
+    ):
+        AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax(), form="csr")

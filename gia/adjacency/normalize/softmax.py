@@ -1,17 +1,20 @@
-"""From scores to weights."""
+"""Softmax with trainable sharpening."""
 
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from gia.adjacency.base import Adjacency
 from gia.adjacency.cached import CachedSoftmax, Memory
 from gia.adjacency.fused import FusedSoftmax
+from gia.adjacency.normalize.base import Normalizer
+from gia.adjacency.pairs import Pairs
 from gia.adjacency.scope import Scope
-from gia.adjacency.score import DotProduct, LazyDotProduct
+from gia.adjacency.score import DotProduct, LazyDotProduct, Scores
 
 
-class Softmax(nn.Module):
+class Softmax(Normalizer):
     r"""Softmax with trainable sharpening: :math:`A = \mathrm{softmax}(\alpha S / T)`.
 
     From `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_. The support is
@@ -47,10 +50,30 @@ class Softmax(nn.Module):
         low, high = (start, start) if isinstance(start, (int, float)) else start
         nn.init.uniform_(self.sharpening, low, high)
 
-    def forward(
-        self, scores: DotProduct | LazyDotProduct, scope: Scope, memory: Memory | None = None
-    ) -> FusedSoftmax:
-        scores = scores.times(self.sharpening / self.temperature)
+    def scale(self, scores: Scores) -> Scores:
+        return scores.times(self.sharpening / self.temperature)
+
+    def forward(self, scores: Tensor, *, pairs: Pairs) -> Tensor:
+        return pairs.softmax(scores)
+
+    def pull_back(self, weight: Tensor, kept: Tensor, grad: Tensor) -> Tensor:
+        """The gradient of a block's scores, given that of some of its weights.
+
+        Args:
+            weight (Tensor): The weights, ``[B, H, R, C]``; overwritten.
+            kept (Tensor): Which of them have a gradient, counted along that shape, ``[E']``.
+            grad (Tensor): Their gradients, ``[E']``.
+        """
+        product = weight.flatten()[kept] * grad
+        row = kept // weight.size(-1)
+        total = product.new_zeros(weight.shape[:-1].numel()).index_add_(0, row, product)
+        weight.mul_(-total.view(*weight.shape[:-1], 1))
+        weight.view(-1).index_add_(0, kept, product)
+        return weight
+
+    def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
+        if not isinstance(scores, (DotProduct, LazyDotProduct)) or not scope.fusable:
+            return None
         if memory is not None:
             return CachedSoftmax(scores, scope, memory)
         return FusedSoftmax(scores, scope)

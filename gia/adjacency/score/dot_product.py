@@ -1,17 +1,21 @@
-"""How well a source answers a target: the scores from which attention's weights are made."""
+"""Scaled dot products of queries and keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from gia.adjacency.pairs import Block, EdgePairs
 from gia.adjacency.rotary import rotate
+from gia.adjacency.scope import Scope
+from gia.adjacency.score.base import Scores
 from gia.typing import OptTensor
 
 
 @dataclass(frozen=True)
-class DotProduct:
+class DotProduct(Scores):
     r"""Scores :math:`S[i, j] = \mathbf{q}_i \cdot \mathbf{k}_j / \sqrt{d}`, not computed yet.
 
     Shapes:
@@ -22,25 +26,49 @@ class DotProduct:
     k: Tensor
 
     @property
+    def heads(self) -> int:
+        return self.q.size(1)
+
+    @property
     def scale(self) -> float:
         return self.q.size(-1) ** -0.5
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.q, self.k]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "DotProduct":
+        return DotProduct(*tensors)
+
     def times(self, factor: Tensor | float) -> "DotProduct":
-        """All scores times a factor (sharpening, temperature) that may be trained."""
         return DotProduct(self.q * factor, self.k)
 
-    def compute(self) -> "DotProduct":
-        """Itself: queries and keys are there."""
-        return self
+    def block(self, block: Block) -> Tensor:
+        q, k = self._ends(block)
+        return q @ k.transpose(-1, -2)
 
-    def on(self, edge_index: Tensor) -> Tensor:
-        """The scores of some pairs, ``[E, H]``."""
-        source, target = edge_index
-        return (self.q[target] * self.k[source]).sum(-1) * self.scale
+    def on(self, pairs: EdgePairs) -> Tensor:
+        return pairs.pattern.dots(self.q.flatten(0, 1), self.k.flatten(0, 1)) * self.scale
+
+    def split(self, maps: int) -> list["DotProduct"]:
+        parts = (tensor.chunk(maps, dim=1) for tensor in self.tensors)
+        return [DotProduct(q, k) for q, k in zip(*parts, strict=True)]
+
+    def pull_back(self, block: Block, grad: Tensor, grads: Sequence[Tensor]) -> None:
+        """Add the gradients of the tensors, given that of a block's scores ``[B, H, R, C]``."""
+        q, k = self._ends(block)
+        block.add_to_targets(grads[0], (grad @ k).transpose(1, 2), self.scale)
+        block.add_to_sources(grads[1], (grad.transpose(-1, -2) @ q).transpose(1, 2))
+
+    def _ends(self, block: Block) -> tuple[Tensor, Tensor]:
+        """Scaled queries ``[B, H, R, d]`` and keys ``[B, H, C, d]``, at least in float32."""
+        dtype = torch.promote_types(self.q.dtype, torch.float32)
+        q, k = block.targets(self.q).to(dtype), block.sources(self.k).to(dtype)
+        return (q * self.scale).transpose(1, 2), k.transpose(1, 2)
 
 
 @dataclass(frozen=True)
-class LazyDotProduct:
+class LazyDotProduct(Scores):
     """Scores whose queries are made when the factor on them is known.
 
     A factor is taken into the projection of the queries, ``[D, D]``, where it costs next to nothing
@@ -56,13 +84,28 @@ class LazyDotProduct:
     k: Tensor
     factor: Tensor | float = 1.0
 
+    @property
+    def heads(self) -> int:
+        return self.k.size(1)
+
     def times(self, factor: Tensor | float) -> "LazyDotProduct":
-        """All scores times a factor (sharpening, temperature) that may be trained."""
         return LazyDotProduct(self.queries, self.k, self.factor * factor)
 
     def compute(self) -> DotProduct:
-        """The scores with their queries."""
         return DotProduct(self.queries(self.factor), self.k)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return self.compute().tensors
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> DotProduct:
+        return DotProduct(*tensors)
+
+    def block(self, block: Block) -> Tensor:
+        return self.compute().block(block)
+
+    def on(self, pairs: EdgePairs) -> Tensor:
+        return self.compute().on(pairs)
 
 
 class DotProductScore(nn.Module):
@@ -72,6 +115,7 @@ class DotProductScore(nn.Module):
         in_channels (int): Channels D of a node.
         heads (int): Heads H; must divide ``in_channels``.
         bias (bool): Whether the projections have a bias.
+        maps (int): Maps of scores; :class:`~gia.adjacency.Differential` needs 2.
 
     Shapes:
         - **x:** ``[N, D]``
@@ -81,17 +125,19 @@ class DotProductScore(nn.Module):
         ValueError: If ``heads`` does not divide ``in_channels``.
     """
 
-    def __init__(self, in_channels: int, heads: int, *, bias: bool = False):
+    def __init__(self, in_channels: int, heads: int, *, bias: bool = False, maps: int = 1):
         super().__init__()
         if heads < 1 or in_channels % heads:
             raise ValueError(
                 f"the number of heads must divide the width: {heads} heads, {in_channels} wide"
             )
-        self.heads = heads
-        self.q_proj = nn.Linear(in_channels, in_channels, bias=bias)
-        self.k_proj = nn.Linear(in_channels, in_channels, bias=bias)
+        self.heads = heads * maps
+        self.q_proj = nn.Linear(in_channels, maps * in_channels, bias=bias)
+        self.k_proj = nn.Linear(in_channels, maps * in_channels, bias=bias)
 
-    def forward(self, x: Tensor, rotary: OptTensor = None) -> LazyDotProduct:
+    def forward(
+        self, x: Tensor, rotary: OptTensor = None, scope: Scope | None = None
+    ) -> LazyDotProduct:
         def queries(factor: Tensor | float) -> Tensor:
             if type(self.q_proj) is not nn.Linear:  # wrapped, as by an adapter: no plain weight
                 return self._finish(self.q_proj(x) * factor, rotary)

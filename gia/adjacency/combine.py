@@ -1,0 +1,134 @@
+"""Graphs made of graphs: sums and powers of adjacencies are adjacencies."""
+
+import torch
+from torch import Tensor
+from torch_geometric.utils import scatter
+
+from gia.adjacency.base import Adjacency, take
+from gia.adjacency.edges import EdgeAdjacency
+
+
+class SumAdjacency(Adjacency):
+    r"""The sum :math:`A + w B` of two graphs over the same nodes, with a weight for each head.
+
+    ``sum`` adds up, ``max`` and ``min`` run over the union of the supports. A pair that both graphs
+    join is two parallel edges: it counts twice in ``count``, and ``degree`` adds their absolute
+    weights.
+
+    Args:
+        first (Adjacency): A.
+        second (EdgeAdjacency): B, with weights that all heads share or without any.
+        weight (Tensor): w, ``[H]``.
+    """
+
+    def __init__(self, first: Adjacency, second: EdgeAdjacency, weight: Tensor):
+        self.first, self.second, self.weight = first, second, weight
+
+    def sum(self, x: Tensor) -> Tensor:
+        return self.first.sum(x) + self.weight.unsqueeze(1).to(x.dtype) * self.second.sum(x)
+
+    def argmax(self, x: Tensor) -> Tensor:
+        one, other = self.first.argmax(x), self.second.argmax(x)
+        value = x.detach().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        a = take(value, one).masked_fill(one < 0, -torch.inf)
+        b = take(value, other).masked_fill(other < 0, -torch.inf)
+        is_second = (b > a) | ((b == a) & (other > one))
+        return torch.where(is_second, other, one)
+
+    def degree(self) -> Tensor:
+        return self.first.degree() + self.weight.abs() * self.second.degree()
+
+    def count(self) -> Tensor:
+        return self.first.count() + self.second.count()
+
+    def in_precision(self, dtype: torch.dtype) -> "SumAdjacency":
+        weight = self.weight.to(torch.promote_types(self.weight.dtype, dtype))
+        return SumAdjacency(self.first.in_precision(dtype), self.second.in_precision(dtype), weight)
+
+    def to_edges(self) -> EdgeAdjacency:
+        first, heads = self.first.to_edges(), self.weight.numel()
+        second = self.second.edge_weight
+        second = self.weight.expand(self.second.edge_index.size(1), -1) * (
+            1 if second is None else second.unsqueeze(1)
+        )
+        edge_index, weight, head = first.edge_index, first.edge_weight, first.head
+        added = self.second.edge_index
+        if head is not None:  # heads have edges of their own
+            number = torch.arange(heads, device=head.device)
+            head = torch.cat([head, number.repeat(added.size(1))])
+            added, second = added.repeat_interleave(heads, dim=1), second.flatten()
+        return EdgeAdjacency(
+            torch.cat([edge_index, added], dim=1),
+            torch.cat([weight, second.to(weight.dtype)]),
+            num_nodes=first.num_nodes,
+            head=head,
+            num_heads=heads if head is not None else None,
+        )
+
+
+class HopAdjacency(Adjacency):
+    r"""The power :math:`A^k`: what reaches a node along k edges, one after the other.
+
+    For a sum it is never written out: A is applied k times. Under a causal scope it is causal.
+
+    Args:
+        adjacency (Adjacency): A.
+        hops (int): k, at least 1.
+    """
+
+    def __init__(self, adjacency: Adjacency, hops: int):
+        if hops < 1:
+            raise ValueError(f"hops must be at least 1, got {hops}")
+        self.adjacency, self.hops = adjacency, hops
+        self._edges: EdgeAdjacency | None = None
+
+    def sum(self, x: Tensor) -> Tensor:
+        for _ in range(self.hops):
+            x = self.adjacency.sum(x)
+        return x
+
+    def argmax(self, x: Tensor) -> Tensor:
+        return self.to_edges().argmax(x)
+
+    def degree(self) -> Tensor:
+        return self.to_edges().degree()
+
+    def count(self) -> Tensor:
+        return self.to_edges().count()
+
+    def in_precision(self, dtype: torch.dtype) -> "HopAdjacency":
+        return HopAdjacency(self.adjacency.in_precision(dtype), self.hops)
+
+    def to_edges(self) -> EdgeAdjacency:
+        if self._edges is None:
+            step = self._edges = self.adjacency.to_edges().of_heads()
+            for _ in range(self.hops - 1):
+                self._edges = _join(self._edges, step)
+        return self._edges
+
+
+def _join(last: EdgeAdjacency, first: EdgeAdjacency) -> EdgeAdjacency:
+    """The product of two graphs whose heads have edges of their own: paths of two edges."""
+    heads, nodes = last.num_heads, last.num_nodes
+    middle = last.edge_index[0] * heads + last.head
+    arrival = first.edge_index[1] * heads + first.head
+    order = arrival.argsort(stable=True)
+    start = torch.searchsorted(arrival[order], torch.arange(nodes * heads + 1, device=order.device))
+    number = start.diff()[middle]  # edges that each edge can follow
+    after = torch.arange(number.numel(), device=order.device).repeat_interleave(number)
+    place = torch.arange(after.numel(), device=order.device)
+    place = place - (number.cumsum(0) - number)[after]
+    before = order[start[middle[after]] + place]
+    source, target, head = first.edge_index[0][before], last.edge_index[1][after], last.head[after]
+    # Paths between the same nodes are one edge.
+    key, path = torch.unique((target * nodes + source) * heads + head, return_inverse=True)
+    weight = last.edge_weight[after] * first.edge_weight[before]
+    weight = scatter(weight, path, dim_size=key.numel(), reduce="sum")
+    pair = key // heads
+    return EdgeAdjacency(
+        torch.stack([pair % nodes, pair // nodes]),
+        weight,
+        num_nodes=nodes,
+        head=key % heads,
+        num_heads=heads,
+    )

@@ -1,0 +1,299 @@
+"""Pairs of nodes and numbers on them, in two layouts that those who use them need not know.
+
+A *row* is what one target and head sees: its candidates. :class:`Block` holds rows of equal length
+side by side, ``[B, H, R, C]``; :class:`EdgePairs` holds them one after the other, ``[E']``, one
+entry for each pair and head.
+"""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch_geometric.utils import scatter, softmax
+
+from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.padding import Bucket
+from gia.adjacency.pattern import Pattern
+from gia.typing import OptTensor
+
+
+class Pairs(ABC):
+    """Candidate pairs. Numbers on them come and go in the layout of the class."""
+
+    heads: int
+
+    @abstractmethod
+    def fill(self, values: Tensor, value: float) -> Tensor:
+        """Another number where there is no candidate."""
+
+    @abstractmethod
+    def softmax(self, values: Tensor) -> Tensor:
+        """The softmax over each row's candidates."""
+
+    @abstractmethod
+    def row_sum(self, values: Tensor) -> Tensor:
+        """The sum over each row's candidates, for each pair of the row (or to be broadcast)."""
+
+    @abstractmethod
+    def count(self) -> Tensor:
+        """Candidates of each row, for each pair of the row (or to be broadcast)."""
+
+    @abstractmethod
+    def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
+        """True at the k largest numbers of each row, of ties the highest sources.
+
+        Candidates at minus infinity are never among them. ``k`` is one number or one for each row,
+        in the shape that :meth:`count` has.
+        """
+
+    @abstractmethod
+    def per_head(self, values: Tensor) -> Tensor:
+        """A number for each head, ``[H]``, where its pairs are."""
+
+    @property
+    @abstractmethod
+    def target_position(self) -> Tensor:
+        """Position of the target in its own graph, for each pair (or to be broadcast)."""
+
+    @property
+    @abstractmethod
+    def source_position(self) -> Tensor:
+        """Position of the source in its own graph, for each pair (or to be broadcast)."""
+
+
+class Block(Pairs):
+    """Some rows of some graphs, side by side, and what stands out of them: ``[B, H, R, C]``.
+
+    Args:
+        bucket (Bucket): Graphs of similar size.
+        graphs (slice): Which of them.
+        rows (slice): Which targets of each, by position.
+        columns (int): How many sources, from the first.
+        heads (int): Heads H.
+
+    Attributes:
+        allowed (Tensor, optional): Which pairs are candidates, ``[B or 1, 1, R, C]``; None: all.
+    """
+
+    def __init__(self, bucket: Bucket, graphs: slice, rows: slice, columns: int, heads: int):
+        self.first, self.sizes = bucket.first[graphs], bucket.sizes[graphs]
+        self.rows, self.columns, self.heads = rows, columns, heads
+        self.device = bucket.mask.device
+        self.mask = bucket.mask[graphs]
+        self.allowed: OptTensor = None
+
+    @property
+    def shape(self) -> torch.Size:
+        height = self.rows.stop - self.rows.start
+        return torch.Size((len(self.first), self.heads, height, self.columns))
+
+    @cached_property
+    def first_node(self) -> Tensor:
+        """First node of each graph, ``[B]``."""
+        return torch.tensor(self.first, device=self.device)
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether some rows or columns belong to no node."""
+        return min(self.sizes) < max(self.rows.stop, self.columns)
+
+    def targets(self, x: Tensor) -> Tensor:
+        """What belongs to the nodes of the rows, ``[N, *]`` to ``[B, R, *]``."""
+        return self._part(x, self.rows)
+
+    def sources(self, x: Tensor) -> Tensor:
+        """What belongs to the nodes of the columns, ``[N, *]`` to ``[B, C, *]``."""
+        return self._part(x, slice(0, self.columns))
+
+    def _part(self, x: Tensor, part: slice) -> Tensor:
+        start, number = self.first[0], len(self.first)
+        if number == 1 and part.stop <= self.sizes[0]:
+            return x[start + part.start : start + part.stop].unsqueeze(0)
+        position = torch.arange(part.start, part.stop, device=self.device)
+        node = (self.first_node.unsqueeze(1) + position).clamp(max=x.size(0) - 1)
+        return x[node]  # what is beyond the end of a graph is masked
+
+    def add_to_targets(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
+        """Add ``[B, R, *]`` where :meth:`targets` reads, ``[N, *]``."""
+        self._add(buffer, values, self.rows, factor)
+
+    def add_to_sources(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
+        """Add ``[B, C, *]`` where :meth:`sources` reads, ``[N, *]``."""
+        self._add(buffer, values, slice(0, self.columns), factor)
+
+    def _add(self, buffer: Tensor, values: Tensor, part: slice, factor: float) -> None:
+        for graph, (start, size) in enumerate(zip(self.first, self.sizes, strict=True)):
+            stop = min(part.stop, size)
+            if stop > part.start:
+                mine = values[graph, : stop - part.start]
+                buffer[start + part.start : start + stop].add_(mine, alpha=factor)
+
+    def find(self, edge_index: Tensor, first_node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where edges lie in the block: graph (-1: outside), column and row, ``[E]`` each."""
+        graph = first_node.new_full((first_node.numel() + 1,), -1)
+        graph[self.first_node] = torch.arange(len(self.first), device=self.device)
+        first = first_node[edge_index[1]]
+        column, row = edge_index[0] - first, edge_index[1] - first - self.rows.start
+        height = self.rows.stop - self.rows.start
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < self.columns)
+        return torch.where(inside, graph[first], -1), column, row
+
+    def fill(self, values: Tensor, value: float) -> Tensor:
+        if self.allowed is None:
+            return values
+        return values.masked_fill(~self.allowed, value)
+
+    def softmax(self, values: Tensor) -> Tensor:
+        # A finite number: rows without a candidate must not become NaN.
+        weight = self.fill(values, torch.finfo(values.dtype).min).softmax(-1)
+        return weight if self.allowed is None else weight * self.allowed
+
+    def row_sum(self, values: Tensor) -> Tensor:
+        return self.fill(values, 0.0).sum(-1, keepdim=True)
+
+    def count(self) -> Tensor:
+        if self.allowed is None:
+            return torch.full((1, 1, 1, 1), self.columns, device=self.device)
+        return self.allowed.sum(-1, keepdim=True)
+
+    def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
+        values = self.fill(values, -torch.inf)
+        most = min(int(k.max()) if isinstance(k, Tensor) else k, self.columns)
+        # One more than asked for shows where the cut goes through ties.
+        largest, place = values.topk(min(most + 1, self.columns))  # [B, H, R, k + 1]
+        rank = torch.arange(largest.size(-1), device=self.device)
+        chosen = (rank < k) & (largest > -torch.inf)
+        keep = torch.zeros(values.shape, dtype=torch.bool, device=self.device)
+        keep.scatter_(-1, place, chosen)
+        if largest.size(-1) > 1:
+            at_cut = (rank == k - 1)[..., :-1] & (largest[..., :-1] == largest[..., 1:])
+            at_cut &= largest[..., :-1] > -torch.inf
+            tied = at_cut.any(-1)
+            if bool(tied.any()):
+                k = torch.as_tensor(k, device=self.device).expand(*values.shape[:-1], 1)
+                keep[tied] = _last_of_ties(values[tied], k[tied])
+        return keep
+
+    def per_head(self, values: Tensor) -> Tensor:
+        return values.view(-1, 1, 1)
+
+    @property
+    def target_position(self) -> Tensor:
+        return torch.arange(self.rows.start, self.rows.stop, device=self.device).unsqueeze(1)
+
+    @property
+    def source_position(self) -> Tensor:
+        return torch.arange(self.columns, device=self.device)
+
+    def edges(self, keep: OptTensor) -> Tensor:
+        """The candidates that are kept (all, if None), counted along ``[B, H, R, C]``, ``[E']``."""
+        if keep is None:
+            keep = self.allowed
+        elif self.allowed is not None:
+            keep = keep & self.allowed
+        if keep is None:
+            return torch.arange(self.shape.numel(), device=self.device)
+        return keep.expand(self.shape).flatten().nonzero().squeeze(1)
+
+    def places(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Row and column of some pairs in the matrix of all heads of all nodes, ``[E']`` each.
+
+        Args:
+            flat (Tensor): The pairs, counted along ``[B, H, R, C]``.
+        """
+        _, heads, rows, columns = self.shape
+        rest, column = flat // columns, flat % columns
+        rest, row = rest // rows, rest % rows + self.rows.start
+        graph, head = rest // heads, rest % heads
+        first = self.first_node[graph]
+        return (first + row) * heads + head, (first + column) * heads + head
+
+
+class EdgePairs(Pairs):
+    """Pairs as entries of a sparse matrix, ``[E']``, with a row for each target and head.
+
+    Args:
+        edge_index (Tensor): Sources and targets, ``[2, E]``; each pair once.
+        first_node (Tensor): First node of each node's graph, ``[N]``.
+        heads (int): Heads H.
+
+    Attributes:
+        pattern (Pattern): The matrix, ``[N H, N H]``: its entries are in the order of its rows.
+        edge (Tensor): Which of the E pairs each entry is, ``[E']``.
+        head (Tensor): Its head, ``[E']``.
+    """
+
+    def __init__(self, edge_index: Tensor, first_node: Tensor, heads: int):
+        self.edge_index, self.first_node, self.heads = edge_index, first_node, heads
+        head = torch.arange(heads, device=edge_index.device)
+        source, target = (end.unsqueeze(1) * heads + head for end in edge_index)  # [E, H]
+        size = first_node.numel() * heads
+        self.pattern = Pattern(target.flatten(), source.flatten(), (size, size))
+        entry = self.pattern.arrange(torch.arange(source.numel(), device=head.device))
+        self.edge, self.head = entry // heads, entry % heads
+
+    def graph(self, weight: Tensor, keep: OptTensor = None) -> EdgeAdjacency:
+        """The pairs, or those of them that are kept, as edges with weights."""
+        nodes, heads = self.first_node.numel(), self.heads
+        if keep is None:  # all heads share the edges
+            weight = self.pattern.restore(weight).view(-1, heads)
+            edges = EdgeAdjacency(self.edge_index, weight, num_nodes=nodes)
+            edges.use_pattern(nodes, heads, self.pattern)
+            return edges
+        edge, head = self.edge[keep], self.head[keep]
+        return EdgeAdjacency(
+            self.edge_index[:, edge], weight[keep], num_nodes=nodes, head=head, num_heads=heads
+        )
+
+    def from_edges(self, values: Tensor) -> Tensor:
+        """Numbers ``[E, H]`` in the order of the entries, ``[E']``."""
+        return values[self.edge, self.head]
+
+    def fill(self, values: Tensor, value: float) -> Tensor:
+        return values
+
+    def softmax(self, values: Tensor) -> Tensor:
+        return softmax(values, self.pattern.row, num_nodes=self.pattern.shape[0])
+
+    def row_sum(self, values: Tensor) -> Tensor:
+        row = self.pattern.row
+        return scatter(values, row, dim_size=self.pattern.shape[0], reduce="sum")[row]
+
+    def count(self) -> Tensor:
+        return self.pattern.rowptr.diff()[self.pattern.row]
+
+    def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
+        row = self.pattern.row
+        # From behind, so that the highest source comes first among ties.
+        order = values.flip(0).argsort(descending=True, stable=True)
+        order = values.numel() - 1 - order
+        order = order[row[order].argsort(stable=True)]  # by row, then from the largest down
+        rank = torch.arange(order.numel(), device=row.device) - self.pattern.rowptr[row]
+        k = k if isinstance(k, int) else k[order]
+        keep = torch.zeros_like(row, dtype=torch.bool)
+        keep[order] = (rank < k) & (values[order] > -torch.inf)
+        return keep
+
+    def per_head(self, values: Tensor) -> Tensor:
+        return values[self.head]
+
+    @property
+    def target_position(self) -> Tensor:
+        target = self.pattern.row // self.heads
+        return target - self.first_node[target]
+
+    @property
+    def source_position(self) -> Tensor:
+        source = self.pattern.col // self.heads
+        return source - self.first_node[source]
+
+
+def _last_of_ties(values: Tensor, k: Tensor) -> Tensor:
+    """True at the k largest numbers of each row, of ties the last: ``[*, C]``, k ``[*, 1]``."""
+    ranked = values.sort(-1, descending=True).values
+    cut = ranked.gather(-1, (k - 1).clamp(0, values.size(-1) - 1))
+    above = values > cut
+    ties = (values == cut) & (values > -torch.inf)
+    from_behind = ties.flip(-1).cumsum(-1).flip(-1)
+    return above | (ties & (from_behind <= k - above.sum(-1, keepdim=True)))

@@ -1,0 +1,197 @@
+"""What is added to scores: distances along the sequence, attributes of given edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.scope import Scope
+from gia.adjacency.score.base import Scores
+from gia.typing import OptTensor
+
+
+@dataclass(frozen=True)
+class SumOfScores(Scores):
+    """Several scores of the same pairs, added up."""
+
+    parts: tuple[Scores, ...]
+
+    @property
+    def heads(self) -> int:
+        return self.parts[0].heads
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [tensor for part in self.parts for tensor in part.tensors]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "SumOfScores":
+        left = list(tensors)
+        parts = []
+        for part in self.parts:
+            number = len(part.tensors)
+            parts.append(part.with_tensors(left[:number]))
+            left = left[number:]
+        return SumOfScores(tuple(parts))
+
+    def times(self, factor: Tensor | float) -> "SumOfScores":
+        return SumOfScores(tuple(part.times(factor) for part in self.parts))
+
+    def compute(self) -> "SumOfScores":
+        return SumOfScores(tuple(part.compute() for part in self.parts))
+
+    def block(self, block: Block) -> Tensor:
+        return sum(part.block(block) for part in self.parts)
+
+    def on(self, pairs: EdgePairs) -> Tensor:
+        return sum(part.on(pairs) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Distances(Scores):
+    """``-slope * |i - j|`` with a slope for each head, ``[H]``."""
+
+    slope: Tensor
+
+    @property
+    def heads(self) -> int:
+        return self.slope.numel()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.slope]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "Distances":
+        return Distances(*tensors)
+
+    def times(self, factor: Tensor | float) -> "Distances":
+        return Distances(self.slope * factor)
+
+    def block(self, block: Block) -> Tensor:
+        return self._scores(block).unsqueeze(0)
+
+    def on(self, pairs: EdgePairs) -> Tensor:
+        return self._scores(pairs)
+
+    def _scores(self, pairs: Block | EdgePairs) -> Tensor:
+        distance = (pairs.target_position - pairs.source_position).abs()
+        return -pairs.per_head(self.slope) * distance
+
+
+@dataclass(frozen=True)
+class GivenScores(Scores):
+    """A number for each given edge and head, ``[E, H]``, and 0 for every other pair.
+
+    The numbers of edges that join the same nodes add up.
+    """
+
+    value: Tensor
+    scope: Scope
+
+    @property
+    def heads(self) -> int:
+        return self.value.size(1)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.value]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> "GivenScores":
+        return replace(self, value=tensors[0])
+
+    def times(self, factor: Tensor | float) -> "GivenScores":
+        return replace(self, value=self.value * factor)
+
+    def block(self, block: Block) -> Tensor:
+        graph, source, target = block.find(self.scope.given.edge_index, self.scope.first_node)
+        mine = graph >= 0
+        scores = self.value.new_zeros(*block.shape).permute(0, 2, 3, 1)  # [B, R, C, H]
+        place = graph[mine], target[mine], source[mine]
+        return scores.index_put(place, self.value[mine], accumulate=True).permute(0, 3, 1, 2)
+
+    def on(self, pairs: EdgePairs) -> Tensor:
+        def key(edge_index: Tensor) -> Tensor:
+            return edge_index[1] * self.scope.num_nodes + edge_index[0]
+
+        known, wanted = key(pairs.edge_index), key(self.scope.given.edge_index)
+        place = torch.searchsorted(known, wanted).clamp(max=max(known.numel() - 1, 0))
+        scores = self.value.new_zeros(known.numel(), self.heads)
+        if known.numel():
+            found = known[place] == wanted
+            scores = scores.index_add(0, place[found], self.value[found])
+        return pairs.from_edges(scores)
+
+
+class DistanceBias(nn.Module):
+    r"""The bias :math:`-m_h |i - j|` with a trainable slope for each head.
+
+    `"Train Short, Test Long" <https://arxiv.org/abs/2108.12409>`_ (ALiBi), eq. 1 and its geometric
+    start, :math:`m_h = 2^{-8h/H}`; there the slopes are fixed. It depends on the pair alone, not on
+    the length of the sequence.
+
+    Args:
+        heads (int): Heads H.
+        train_slope (bool): Whether the slopes are trained; they may change their sign.
+    """
+
+    def __init__(self, heads: int, *, train_slope: bool = True):
+        super().__init__()
+        self.slope = nn.Parameter(torch.empty(heads), requires_grad=train_slope)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        heads = self.slope.numel()
+        with torch.no_grad():
+            head = torch.arange(1, heads + 1, device=self.slope.device)
+            self.slope.copy_(2.0 ** (-8.0 * head / heads))
+
+    def forward(self, scope: Scope) -> Distances:
+        return Distances(self.slope)
+
+
+class EdgeBias(nn.Module):
+    r"""The bias :math:`W \mathbf{e}_{ij}` on pairs that a given edge with attributes joins.
+
+    Args:
+        edge_dim (int): Numbers F that are known of an edge.
+        heads (int): Heads H.
+
+    Shapes:
+        - **scope.given.edge_attr:** ``[E, F]``, or ``[E]`` for one number
+
+    Raises:
+        ValueError: If the data has no edges with attributes.
+    """
+
+    def __init__(self, edge_dim: int, heads: int):
+        super().__init__()
+        self.proj = nn.Linear(edge_dim, heads, bias=False)
+
+    def forward(self, scope: Scope) -> GivenScores:
+        given = scope.given
+        if given is None or given.edge_attr is None:
+            raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
+        attr = given.edge_attr.to(self.proj.weight.dtype)
+        return GivenScores(self.proj(attr.unsqueeze(1) if attr.dim() == 1 else attr), scope)
+
+
+class BiasedScore(nn.Module):
+    """A score and what is added to it.
+
+    Args:
+        score (nn.Module): ``score(x, rotary, scope)``.
+        biases (list of nn.Module): ``bias(scope)`` each.
+
+    Shapes:
+        - **x:** ``[N, D]``
+    """
+
+    def __init__(self, *, score: nn.Module, biases: Sequence[nn.Module]):
+        super().__init__()
+        self.score = score
+        self.biases = nn.ModuleList(biases)
+
+    def forward(self, x: Tensor, rotary: OptTensor, scope: Scope) -> SumOfScores:
+        added = (bias(scope) for bias in self.biases)
+        return SumOfScores((self.score(x, rotary, scope), *added))
