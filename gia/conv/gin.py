@@ -73,6 +73,7 @@ class GINConv(PyGGINConv):
             edge_index,
             edge_weight,
             num_nodes=num_targets(edge_index, pair, size, self.node_dim),
+            num_sources=pair[0].size(self.node_dim),
             flow=self.flow,
         )
         x_source = self._split(pair[0])
