@@ -1,7 +1,7 @@
 """What PyG users hand to a layer, turned into an adjacency."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import SparseTensor
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
@@ -127,3 +127,44 @@ def num_targets(edges: object, x: tuple[Tensor, OptTensor], size: object, node_d
         if number is not None:
             return number
     return x[0].size(node_dim)
+
+
+def take_edge_attr(
+    edges: Adjacency | Tensor | SparseTensor, edge_attr: OptTensor, edge_dim: int | None
+) -> tuple[Adjacency | Tensor | SparseTensor, OptTensor]:
+    """The graph and the edge attributes of a call, the latter exactly where the layer takes them.
+
+    Where it is given none, they are a ``SparseTensor``'s values, as in PyG.
+
+    Raises:
+        ValueError: If there are attributes without ``edge_dim``, or none with it.
+    """
+    if edge_dim is None:
+        if edge_attr is not None:
+            raise ValueError(
+                f"edge_attr of shape {list(edge_attr.shape)} needs a layer with edge_dim; weights "
+                "are passed as edge_weight=..."
+            )
+        return edges, None
+    if edge_attr is None and isinstance(edges, SparseTensor):
+        edges, edge_attr = edges.set_value(None), edges.storage.value()
+    if edge_attr is None:
+        raise ValueError(f"a layer with edge_dim={edge_dim} needs edge_attr [E, {edge_dim}]")
+    return edges, edge_attr
+
+
+def encode_edge_attr(encoder: nn.Module, edge_attr: Tensor, num_edges: int) -> Tensor:
+    """Edge attributes as the layer's linear map makes them fit its nodes, ``[E, *]``.
+
+    Raises:
+        ValueError: If there is not one row of ``edge_dim`` attributes for each edge.
+    """
+    edge_dim = encoder.in_channels
+    if edge_attr.dim() == 2 and edge_dim < 0:  # a lazy encoder takes what comes first
+        edge_dim = edge_attr.size(1)
+    if edge_attr.shape != (num_edges, edge_dim):
+        raise ValueError(
+            f"edge_attr must have shape [E, edge_dim] = [{num_edges}, {edge_dim}], "
+            f"got {list(edge_attr.shape)}"
+        )
+    return encoder(edge_attr)
