@@ -11,6 +11,7 @@ from torch_geometric.typing import OptPairTensor, Size, SparseTensor
 
 from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv.aggregate import aggregate, aggregator_name
+from gia.conv.explain import explained
 from gia.conv.graph import as_adjacency, encode_edge_attr, num_targets, take_edge_attr
 from gia.typing import OptTensor
 
@@ -95,10 +96,10 @@ class GINConv(PyGGINConv):
         x_source = self._split(pair[0])
         x_target = x_source if pair[1] is pair[0] else self._split(pair[1])
         messages = x_source
-        if edge_attr is not None:  # one for each edge
-            adjacency = adjacency.to_edges()
-            messages = self._messages(x_source, adjacency, edge_attr)
-            adjacency = adjacency.incidence()
+        if edge_attr is not None or self.explain:  # one for each edge
+            edges = adjacency.to_edges()
+            messages = explained(self, self._messages(x_source, edges, edge_attr), adjacency)
+            adjacency = edges.incidence()
         (out,) = aggregate([self._aggregator], messages, adjacency)  # [N, H, d]
         if x_target is not None:
             out = _AddScaled.apply(out, (1 + self.eps).unsqueeze(1), x_target)
@@ -108,11 +109,14 @@ class GINConv(PyGGINConv):
         super().reset_parameters()
         reset(getattr(self, "lin", None))  # the parent calls this before there is one
 
-    def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: Tensor) -> Tensor:
+    def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: OptTensor) -> Tensor:
         source = edges.edge_index[0]
+        messages = x.index_select(0, source)  # [E, H, d]
+        if edge_attr is None:
+            return messages
         encoded = encode_edge_attr(self.lin, edge_attr, source.numel())
         encoded = encoded.view(source.numel(), *[1] * (x.dim() - 3), *x.shape[-2:])
-        return (x.index_select(0, source) + encoded).relu()  # [E, H, d]
+        return (messages + encoded).relu()
 
     def _split(self, x: OptTensor) -> OptTensor:
         """Nodes first, heads apart: ``[N, D]`` to ``[N, H, d]``."""

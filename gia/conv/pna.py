@@ -11,6 +11,7 @@ from torch_geometric.typing import SparseTensor
 
 from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv.aggregate import aggregate, aggregator_name
+from gia.conv.explain import explained
 from gia.conv.graph import as_adjacency, encode_edge_attr, take_edge_attr
 from gia.typing import OptTensor
 
@@ -132,10 +133,10 @@ class PNAConv(PyGPNAConv):
             x = x.unsqueeze(1).expand(-1, self.towers, -1)
 
         messages = x
-        if len(self.pre_nns) > 0:  # a message depends on both its ends: one for each edge
-            adjacency = adjacency.to_edges()
-            messages = self._messages(x, adjacency, edge_attr)  # [E, H, F]
-            adjacency = adjacency.incidence()
+        if len(self.pre_nns) > 0 or self.explain:  # one for each edge
+            edges = adjacency.to_edges()
+            messages = explained(self, self._messages(x, edges, edge_attr), adjacency)
+            adjacency = edges.incidence()
         # A * S tensors, [N, H, F] each
         parts = self._scale(aggregate(self.aggregators, messages, adjacency), adjacency)
 
@@ -151,6 +152,8 @@ class PNAConv(PyGPNAConv):
 
     def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: OptTensor) -> Tensor:
         source, target = edges.edge_index
+        if len(self.pre_nns) == 0:
+            return x.index_select(0, source)  # [E, H, F]
         ends = [x.index_select(0, target), x.index_select(0, source)]
         if edge_attr is not None:
             encoded = encode_edge_attr(self.edge_encoder, edge_attr, source.numel())
