@@ -289,6 +289,16 @@ def test_compiled_whole_is_eager(x, edges, layer, backend):
     assert_same(*results, 1e-10)
 
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_compiled_layers_take_graphs_of_any_size(layer):
+    torch._dynamo.reset()
+    conv = make(LAYERS[layer][0])
+    compiled = torch.compile(conv, backend="aot_eager", fullgraph=True)
+    for nodes, count in ((12, 40), (9, 21), (30, 70), (17, 5)):
+        x, edges = torch.randn(nodes, CHANNELS), torch.randint(nodes, (2, count))
+        torch.testing.assert_close(compiled(x, edges), conv(x, edges))
+
+
 def test_compiled_with_edge_attributes_is_eager(x, edges):
     torch._dynamo.reset()
     conv = GINConv(nn.Linear(CHANNELS, 6), edge_dim=2)
