@@ -91,6 +91,7 @@ class PerHeadMLP(nn.Module):
         if hidden_channels < 1:
             raise ValueError(f"a head's MLP needs at least 1 hidden channel, got {hidden_channels}")
         self.heads = heads
+        self.in_features = heads * in_channels  # as torch's layers name the width of a flat x
         self.net = nn.Sequential(
             PerHeadLinear(heads, in_channels, hidden_channels, bias=bias),
             nn.Dropout(dropout),

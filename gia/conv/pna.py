@@ -11,7 +11,8 @@ from torch_geometric.typing import SparseTensor
 
 from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
-from gia.conv.graph import as_adjacency
+from gia.conv.explain import explained
+from gia.conv.graph import as_adjacency, encode_edge_attr, take_edge_attr
 from gia.typing import OptTensor
 
 
@@ -128,9 +129,7 @@ class PNAConv(PyGPNAConv):
         *,
         edge_weight: OptTensor = None,
     ) -> Tensor:
-        if self.edge_dim is not None and isinstance(edge_index, SparseTensor) and edge_attr is None:
-            # Where the layer takes edge attributes, PyG reads a SparseTensor's values as these.
-            edge_attr, edge_index = edge_index.storage.value(), edge_index.set_value(None)
+        edge_index, edge_attr = take_edge_attr(edge_index, edge_attr, self.edge_dim)
         adjacency = as_adjacency(edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow)
         if self.divide_input:
             x = x.view(-1, self.towers, self.F_in)  # [N, H, F]
@@ -138,10 +137,10 @@ class PNAConv(PyGPNAConv):
             x = x.unsqueeze(1).expand(-1, self.towers, -1)
 
         messages = x
-        if len(self.pre_nns) > 0:  # a message depends on both its ends: one for each edge
-            adjacency = adjacency.to_edges()
-            messages = self._messages(x, adjacency, edge_attr)  # [E, H, F]
-            adjacency = adjacency.incidence()
+        if len(self.pre_nns) > 0 or self.explain:  # one for each edge
+            edges = adjacency.to_edges()
+            messages = explained(self, self._messages(x, edges, edge_attr), adjacency)
+            adjacency = edges.incidence()
         # A * S tensors, [N, H, F] each
         parts = self._scale(
             aggregate(self.aggregators, messages, adjacency, threshold=self.threshold), adjacency
@@ -164,10 +163,12 @@ class PNAConv(PyGPNAConv):
 
     def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: OptTensor) -> Tensor:
         source, target = edges.edge_index
+        if len(self.pre_nns) == 0:
+            return x.index_select(0, source)  # [E, H, F]
         ends = [x.index_select(0, target), x.index_select(0, source)]
         if edge_attr is not None:
-            encoded = self.edge_encoder(edge_attr).unsqueeze(1)
-            ends.append(encoded.expand(-1, self.towers, -1))
+            encoded = encode_edge_attr(self.edge_encoder, edge_attr, source.numel())
+            ends.append(encoded.unsqueeze(1).expand(-1, self.towers, -1))
         ends = torch.cat(ends, dim=-1)  # [E, H, 2F or 3F]
         return torch.stack([nn(ends[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
 

@@ -5,6 +5,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import SparseTensor
 
 from gia.adjacency import Adjacency
+from gia.conv.explain import explained
 from gia.conv.graph import as_adjacency
 from gia.typing import OptTensor
 
@@ -41,7 +42,12 @@ class SoftmaxConv(MessagePassing):
         edge_weight: OptTensor = None,
     ) -> Tensor:
         adjacency = as_adjacency(edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow)
-        return adjacency.sum(x.unflatten(-1, (self.heads, -1))).flatten(1)
+        messages = x.unflatten(-1, (self.heads, -1))  # [N, H, d]
+        if self.explain:
+            edges = adjacency.to_edges()
+            messages = explained(self, messages.index_select(0, edges.edge_index[0]), adjacency)
+            adjacency = edges.incidence()
+        return adjacency.sum(messages).flatten(1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(heads={self.heads})"
