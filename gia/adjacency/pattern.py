@@ -33,7 +33,9 @@ class Pattern:
         self.shape = shape
         key = row * shape[1] + col
         self.order: Tensor | None = None
-        if not bool((key[1:] >= key[:-1]).all()):
+        # A GPU would have to be waited for, and compiled code cannot ask.
+        ask = key.is_cpu and not torch.compiler.is_compiling()
+        if not (ask and bool((key[1:] >= key[:-1]).all())):
             self.order = key.argsort(stable=True)
             row, col = row[self.order], col[self.order]
         self.row, self.col = row, col
