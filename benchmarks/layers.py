@@ -22,10 +22,14 @@ from gia.adjacency import (
     FullScope,
     Rotary,
     Softmax,
+    WindowScope,
 )
+from gia.adjacency.sparsify import TopK
 from gia.models import GINAttention, PNAAttention, SoftmaxAttention
+from gia.typing import Form
 
 SHORTEST, GRAPHS = 0.1, 16  # sizes from 0.1 L to L: 45 % of a padded batch of them is padding
+TOP, WINDOW = 16, 64  # edges of a node and head that sparse layers keep; how far windows reach
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,17 @@ def ragged(layer: nn.Module, case: Case) -> Call:
     return lambda x: layer(x.flatten(0, 1), scope, angles).view_as(x)
 
 
+def in_window(layer: nn.Module, case: Case) -> Call:
+    """The same, where each node sees a few before it."""
+    scope, angles = causal(case)
+
+    def call(x: Tensor) -> Tensor:
+        window = WindowScope(scope.ptr, scope.sizes, window=WINDOW)  # a new one for each batch
+        return layer(x.flatten(0, 1), window, angles).view_as(x)
+
+    return call
+
+
 def dense(layer: nn.Module, case: Case) -> Call:
     """A peer on ``[B, L, D]``."""
     angles = rotary(torch.arange(case.length), case)
@@ -84,9 +99,16 @@ def rotary(pos: Tensor, case: Case) -> Tensor:
     return angles.to(getattr(torch, case.dtype))
 
 
-def adjacency(case: Case) -> AttentionAdjacency:
+def adjacency(case: Case, **options: Any) -> AttentionAdjacency:
     """Softmax attention's graph."""
-    return AttentionAdjacency(score=DotProductScore(case.width, case.heads), normalize=Softmax())
+    score = DotProductScore(case.width, case.heads)
+    return AttentionAdjacency(score=score, normalize=Softmax(), **options)
+
+
+def sparse_gin(case: Case, form: Form) -> GINAttention:
+    """GIN over the strongest edges of each node and head."""
+    graph = adjacency(case, sparsify=TopK(TOP), form=form)
+    return GINAttention(case.width, case.heads, adjacency=graph)
 
 
 # How each layer is built and run.
@@ -94,6 +116,9 @@ LAYERS: dict[str, tuple[Callable[[Case], nn.Module], Callable[[nn.Module, Case],
     "gin": (lambda c: GINAttention(c.width, c.heads, adjacency=adjacency(c)), ragged),
     "pna": (lambda c: PNAAttention(c.width, c.heads, adjacency=adjacency(c)), ragged),
     "softmax": (lambda c: SoftmaxAttention(c.width, c.heads, adjacency=adjacency(c)), ragged),
+    "sparse_gin": (lambda c: sparse_gin(c, "edges"), ragged),
+    "dense_gin": (lambda c: sparse_gin(c, "dense"), ragged),
+    "window_gin": (lambda c: GINAttention(c.width, c.heads, adjacency=adjacency(c)), in_window),
     "sdpa": (lambda c: PlainAttention(c.width, c.heads), dense),
     "flash_sdpa": (lambda c: FlashAttention(c.width, c.heads), dense),
     "eager_gin": (lambda c: EagerGIN(c.width, c.heads), dense),
