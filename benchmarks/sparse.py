@@ -7,7 +7,7 @@ forward and backward.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,16 +15,7 @@ import torch
 from harness import available_memory, interleave, make_parser, medians, peak_memory
 from layers import TOP, WINDOW, Case, prepare
 from report import Report, lines_figure
-from sums import (
-    MAXIMA,
-    SUMS,
-    Graph,
-    dense_sum,
-    gia_max,
-    gia_sum,
-    maximum,
-    summing,
-)
+from sums import MAXIMA, SUMS, Graph, Step, dense_sum, gia_max, gia_sum, maximum, summing
 
 TOKENS = 2048  # of a batch of sequences
 COPIES = 2.5  # of the dense matrices: they, their gradient, and room
@@ -75,29 +66,27 @@ class Comparison:
     def _sums(self, length: int) -> None:
         graph = self._graph(length)
         weight = graph.edges.edge_weight
-        columns = ["L", "edges", "by", "ms", "over gia's"]
-        for title, ours, steps in (
-            (
-                "sum",
-                summing(graph, gia_sum, weight),
-                {name: way and summing(graph, way, weight) for name, way in SUMS.items()},
-            ),
-            (
-                "max",
-                maximum(graph, gia_max),
-                {name: way and maximum(graph, way) for name, way in MAXIMA.items()},
-            ),
-        ):
-            there = {name: step for name, step in steps.items() if step}
-            times = self._time({"gia": ours, **there}, share=1.0)
-            rows = [[length, weight.numel(), "gia", times["gia"] * 1e3, None]]
-            for name in steps:
-                if name not in there:
-                    rows.append([length, weight.numel(), name, "not installed", None])
-                    continue
-                ratio = self.report.ratio(f"{name}_over_{title}_k{TOP}", times[name], times["gia"])
-                rows.append([length, weight.numel(), name, times[name] * 1e3, ratio])
-            self.report.table(f"{title} over edges".capitalize(), columns, rows)
+        sums = {name: way and summing(graph, way, weight) for name, way in SUMS.items()}
+        maxima = {name: way and maximum(graph, way) for name, way in MAXIMA.items()}
+        self._over_edges("sum", length, summing(graph, gia_sum, weight), sums)
+        self._over_edges("max", length, maximum(graph, gia_max), maxima)
+
+    def _over_edges(
+        self, what: str, length: int, ours: Step, theirs: dict[str, Step | None]
+    ) -> None:
+        """Ways of aggregating over edges beside ours; None: not installed."""
+        there = {name: step for name, step in theirs.items() if step is not None}
+        times = self._time({"gia": ours, **there}, share=1.0)
+        rows = [[length, "gia", times["gia"] * 1e3, None]]
+        for name in theirs:
+            if name not in there:
+                rows.append([length, name, "not installed", None])
+                continue
+            key = f"{name}_over_{what}_k{TOP}"
+            rows.append(
+                [length, name, times[name] * 1e3, self.report.ratio(key, times[name], times["gia"])]
+            )
+        self.report.table(f"{what.capitalize()} over edges", ["L", "by", "ms", "over gia's"], rows)
 
     def _dense_sum(self, length: int) -> None:
         matrices = 4 * self.args.heads * length**2
@@ -146,23 +135,32 @@ class Comparison:
         columns = ["L", "B", "graph", "ms", "over fused", "over sparse"]
         self.report.table("GIN-Attention layers", columns, rows)
 
-    def _memory(self, lengths: Iterable[int]) -> None:
-        rows, args = [], self.args
+    def _memory(self, lengths: Sequence[int]) -> None:
+        rows = []
         for length in sorted(lengths):
-            peaks = {}
-            for name, layer in (("fused", "gin"), ("sparse", "sparse_gin")):
-                case = self._case(layer, length)
-                tiny = replace(case, length=4, batch=1)
-                with self.report.console.status(f"memory of {name} at L {length}"):
-                    peaks[name] = peak_memory(
-                        prepare, case, tiny, threads=args.threads, device=case.device
-                    )
-                self._keep(self.memory, name, case, peaks[name] / 2**10)
-            key = f"peak_memory_sparse_over_fused_L{length}"
-            ratio = self.report.ratio(key, peaks["sparse"], peaks["fused"])
-            rows.append([length, case.batch, *(peak / 2**20 for peak in peaks.values()), ratio])
+            cases = {"fused": self._case("gin", length), "sparse": self._case("sparse_gin", length)}
+            peaks = {name: self._peak(case) for name, case in cases.items()}
+            over, known = None, {name: peak for name, peak in peaks.items() if peak is not None}
+            for name, peak in known.items():
+                self._keep(self.memory, name, cases[name], peak / 2**10)
+            if len(known) == len(peaks):
+                key = f"peak_memory_sparse_over_fused_L{length}"
+                over = self.report.ratio(key, peaks["sparse"], peaks["fused"])
+            mib = [peak if peak is None else peak / 2**20 for peak in peaks.values()]
+            rows.append([length, cases["fused"].batch, *mib, over])
         columns = ["L", "B", "fused, MiB", "sparse, MiB", "sparse over fused"]
         self.report.table("Peak memory, forward + backward", columns, rows)
+
+    def _peak(self, case: Case) -> int | None:
+        tiny, threads = replace(case, length=4, batch=1), self.args.threads
+        try:
+            with self.report.console.status(f"memory of {case.layer} at L {case.length}"):
+                return peak_memory(prepare, case, tiny, threads=threads, device=case.device)
+        except MemoryError as error:
+            self.report.note(str(error))
+        except RuntimeError as error:
+            self.report.fail(str(error))
+        return None
 
     @staticmethod
     def _keep(kept: dict[str, dict[int, float]], name: str, case: Case, value: float) -> None:

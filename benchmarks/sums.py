@@ -124,7 +124,7 @@ def segment_max(graph: Graph) -> Tensor:
     return segment_csr(messages, pointers, reduce="max").view_as(graph.x)
 
 
-# On edges. What is not installed is not there.
+# None: not installed.
 SUMS = {"gather": gather_sum, "torch_sparse": torch_sparse_sum if SparseTensor else None}
 MAXIMA = {"scatter_max": scatter_max, "segment_max": segment_max if segment_csr else None}
 

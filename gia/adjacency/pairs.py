@@ -74,6 +74,9 @@ class Block(Pairs):
 
     Attributes:
         allowed (Tensor, optional): Which pairs are candidates, ``[B or 1, 1, R, C]``; None: all.
+        free (int): How many columns, from the first, are candidates of every row: the mask need not
+            be looked at there.
+        occupied (bool): Whether every row has a candidate.
     """
 
     def __init__(self, bucket: Bucket, graphs: slice, rows: slice, columns: int, heads: int):
@@ -82,6 +85,7 @@ class Block(Pairs):
         self.device = bucket.mask.device
         self.mask = bucket.mask[graphs]
         self.allowed: OptTensor = None
+        self.free, self.occupied = 0, False
 
     @property
     def shape(self) -> torch.Size:
@@ -142,12 +146,17 @@ class Block(Pairs):
     def fill(self, values: Tensor, value: float) -> Tensor:
         if self.allowed is None:
             return values
-        return values.masked_fill(~self.allowed, value)
+        if not self.free:
+            return values.masked_fill(~self.allowed, value)
+        filled = values.expand(self.shape).clone(memory_format=torch.contiguous_format)
+        filled[..., self.free :].masked_fill_(~self.allowed[..., self.free :], value)
+        return filled
 
     def softmax(self, values: Tensor) -> Tensor:
+        if self.allowed is None or self.occupied:
+            return self.fill(values, -torch.inf).softmax(-1)
         # A finite number: rows without a candidate must not become NaN.
-        weight = self.fill(values, torch.finfo(values.dtype).min).softmax(-1)
-        return weight if self.allowed is None else weight * self.allowed
+        return self.fill(values, torch.finfo(values.dtype).min).softmax(-1) * self.allowed
 
     def row_sum(self, values: Tensor) -> Tensor:
         return self.fill(values, 0.0).sum(-1, keepdim=True)

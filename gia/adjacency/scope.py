@@ -52,6 +52,8 @@ class Scope:
     causal: bool
     # Whether the pairs are all of a graph, or all up to the target: what fused kernels can do.
     fusable = True
+    # Whether every node sees itself.
+    self_loops = True
 
     def __init__(
         self,
@@ -121,6 +123,10 @@ class Scope:
                     columns = stop if self.causal else length
                     block = Block(bucket, chosen, slice(start, stop), columns, heads)
                     block.allowed = self._allowed(block)
+                    block.occupied = self.self_loops and not block.is_padded
+                    # What is before all targets of a block, all of them see.
+                    before = self.causal and self.fusable and not block.is_padded
+                    block.free = start if before else 0
                     yield block
 
     def _allowed(self, block: Block) -> OptTensor:
