@@ -291,7 +291,12 @@ class GivenScope(Scope):
 
 
 def _join(first: Tensor, second: Tensor, num_nodes: int) -> Tensor:
-    """Where one step along each of two lists of edges leads, ``[2, E]``."""
-    one = torch.sparse_coo_tensor(first, first.new_ones(first.size(1)).float(), (num_nodes,) * 2)
-    two = torch.sparse_coo_tensor(second, second.new_ones(second.size(1)).float(), (num_nodes,) * 2)
-    return (one @ two).coalesce().indices()
+    """Where one edge of a first list and then one of a second lead, ``[2, E]``."""
+    second = second[:, second[0].argsort()]
+    bounds = torch.arange(num_nodes + 1, device=second.device)
+    start = torch.searchsorted(second[0].contiguous(), bounds)
+    number = start.diff()[first[1]]  # of edges that go on where each one ends
+    edge = torch.arange(number.numel(), device=number.device).repeat_interleave(number)
+    place = torch.arange(edge.numel(), device=number.device)
+    place = place - (number.cumsum(0) - number)[edge] + start[first[1][edge]]
+    return torch.stack([first[0][edge], second[1][place]])
