@@ -29,6 +29,28 @@ class Given:
     edge_index: Tensor
     edge_attr: OptTensor = None
 
+    def find(self, values: Tensor, edge_index: Tensor, num_nodes: int) -> Tensor:
+        """What is known of given edges, ``[E, F]``, where other edges join the same nodes.
+
+        Args:
+            values (Tensor): Numbers of the given edges, ``[E, F]``; several between the same nodes
+                add up.
+            edge_index (Tensor): The other edges, ``[2, E']``, in any order.
+            num_nodes (int): Nodes N.
+
+        Returns:
+            ``[E', F]``, 0 where no given edge joins the two.
+        """
+        known, values = coalesce(
+            self.edge_index, values, num_nodes=num_nodes, reduce="sum", sort_by_row=False
+        )
+        found = values.new_zeros(edge_index.size(1), values.size(1))
+        if known.size(1) == 0:
+            return found + values.sum()  # part of autograd's graph
+        key, wanted = (ends[1] * num_nodes + ends[0] for ends in (known, edge_index))
+        place = torch.searchsorted(key, wanted).clamp(max=key.numel() - 1)
+        return torch.where((key[place] == wanted).unsqueeze(1), values[place], found)
+
 
 class Scope:
     """The pairs of nodes that attention may join, and the padded layout that fused kernels need.

@@ -111,16 +111,8 @@ class GivenScores(Scores):
         return scores.index_put(place, self.value[mine], accumulate=True).permute(0, 3, 1, 2)
 
     def on(self, pairs: EdgePairs) -> Tensor:
-        def key(edge_index: Tensor) -> Tensor:
-            return edge_index[1] * self.scope.num_nodes + edge_index[0]
-
-        known, wanted = key(pairs.edge_index), key(self.scope.given.edge_index)
-        place = torch.searchsorted(known, wanted).clamp(max=max(known.numel() - 1, 0))
-        scores = self.value.new_zeros(known.numel(), self.heads)
-        if known.numel():
-            found = known[place] == wanted
-            scores = scores.index_add(0, place[found], self.value[found])
-        return pairs.from_edges(scores)
+        given, nodes = self.scope.given, self.scope.num_nodes
+        return pairs.from_edges(given.find(self.value, pairs.edge_index, nodes))
 
 
 class DistanceBias(nn.Module):
