@@ -70,6 +70,10 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
     weights = to_dense_adj(graph.edge_index, None, edge_weight, graph.num_nodes)[0]
     # Edges point from source to target, and a row is a target.
     weights = weights.permute(2, 1, 0)  # [H, L, L]
+    signed = bool((weights < 0).any())
+    highest = float(weights.abs().max())
+    highest = highest if signed else max(highest, 1.0)  # a softmax's scale is the same everywhere
+    colours = {"cmap": "RdBu_r", "vmin": -highest} if signed else {"cmap": "magma_r", "vmin": 0}
     weights = weights.masked_fill(weights == 0, torch.nan)  # no edge, no colour
     heads = weights.size(0)
     columns = min(heads, 4)
@@ -80,7 +84,7 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
         if head >= heads:
             axes.axis("off")
             continue
-        image = axes.imshow(weights[head].numpy(), cmap="magma_r", vmin=0, vmax=1)
+        image = axes.imshow(weights[head].numpy(), vmax=highest, **colours)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, fontsize=5)
         axes.set_yticks(ticks, labels, fontsize=5)
@@ -130,12 +134,13 @@ def attention_graph(
         )
         short = {node: label.strip("<>")[:3] for node, label in enumerate(labels)}
         nx.draw_networkx_labels(net, position, short, ax=axes, font_size=6)
-        weights = [weight for _, _, weight in net.edges(data="weight")]
+        weights = [abs(weight) for _, _, weight in net.edges(data="weight")]
+        highest = max([*weights, 1.0])
         nx.draw_networkx_edges(
             net,
             position,
             ax=axes,
-            width=[0.4 + 2.5 * weight for weight in weights],
+            width=[0.4 + 2.5 * weight / highest for weight in weights],
             edge_color=weights,
             edge_cmap=colormaps["Blues"],
             edge_vmin=-0.3,  # so that the weakest is still seen
@@ -156,10 +161,11 @@ def _strongest_edges(graph: Data, head: int, strongest: int) -> nx.DiGraph:
     arriving: dict[int, list[tuple[float, int]]] = {}
     edges = zip(graph.edge_index.T.tolist(), graph.edge_weight[:, head].tolist(), strict=True)
     for (source, target), weight in edges:
-        if source != target:
+        if source != target and weight != 0:  # other heads may have an edge there
             arriving.setdefault(target, []).append((weight, source))
     net = nx.DiGraph()
     for target, candidates in arriving.items():
-        for weight, source in sorted(candidates, reverse=True)[:strongest]:
+        candidates.sort(key=lambda edge: abs(edge[0]), reverse=True)
+        for weight, source in candidates[:strongest]:
             net.add_edge(source, target, weight=weight)
     return net

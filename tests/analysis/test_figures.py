@@ -57,3 +57,24 @@ def test_figures_are_saved_as_png_and_svg(graph, tmp_path):
     assert [path.name for path in written] == ["picture.png", "picture.svg"]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in written[1].read_bytes()
+
+
+def test_signed_weights_have_colours_on_both_sides_of_zero():
+    (data,) = sequences([7])
+    graph = make_model("gin_differential").eval().graphs(data)[-1]
+    graph.edge_weight[0] = -0.5
+    image = attention_heat_map(graph, LABELS).axes[0].images[0]
+    low, high = image.get_clim()
+    assert low == -high
+    assert high == pytest.approx(float(graph.edge_weight.abs().max()))
+    attention_graph(graph, LABELS)
+
+
+def test_pairs_that_a_head_does_not_join_are_not_drawn():
+    (data,) = sequences([7])
+    graph = make_model("gin_top_k").eval().graphs(data)[-1]
+    assert (graph.edge_weight == 0).any()  # another head's edges
+    heat_map = attention_heat_map(graph, LABELS)
+    for head in range(2):
+        drawn = ~torch.as_tensor(heat_map.axes[head].images[0].get_array().mask)
+        assert int(drawn.sum()) == int((graph.edge_weight[:, head] != 0).sum())
