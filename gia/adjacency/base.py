@@ -18,7 +18,8 @@ class Adjacency(ABC):
 
     Shapes:
         - **x:** features of the source nodes, ``[N, H, d]``
-        - **results:** features of the target nodes, ``[N, H, d]``; 0 where a node has no neighbour
+        - **results:** features of the target nodes, ``[N, H, d]``, in the precision of x; 0 where
+          a node has no neighbour
     """
 
     @abstractmethod

@@ -61,13 +61,14 @@ class EdgeAdjacency(Adjacency):
 
     def sum(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():  # makes one kernel of it by itself
-            return self._gather_multiply_scatter(x)
+            return self._gather_multiply_scatter(x).to(x.dtype)
         heads = self._heads_apart(x)
         pattern = self._pattern(x.size(0), heads)
         weight = self.edge_weight
         if weight is not None:
             weight = pattern.arrange(weight.flatten())
-        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
+        total = pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
+        return total.to(x.dtype)  # attention's weights are wider than half precision
 
     def argmax(self, x: Tensor) -> Tensor:
         # NaN counts as the largest, so that it is seen in the result and not passed over.
