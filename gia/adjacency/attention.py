@@ -107,10 +107,9 @@ class AttentionAdjacency(nn.Module):
         maps = scores.split(self.normalize.maps)
         if form == "dense":
             return self._dense(maps, scope, heads)
-        if self.drops and scope.fusable:
-            edges = select_edges(maps, self.normalize, self._keep, scope, heads)
-        else:
-            edges = self.written_out(maps, scope, heads)
+        if not self._is_sparse or not scope.fusable:
+            return self.written_out(maps, scope, heads)
+        edges = select_edges(maps, self.normalize, self._keep, scope, heads)
         if self.sparsify is None:
             return edges
         return edges.with_weight(self.sparsify(edges.edge_weight, edges.row_sum))
@@ -130,7 +129,7 @@ class AttentionAdjacency(nn.Module):
             )
         if self.form != "auto":
             return self.form
-        sparse = not scope.fusable or (self.drops and scope.max_length > SHORT)
+        sparse = not scope.fusable or (self._is_sparse and scope.max_length > SHORT)
         form = "edges" if sparse else "dense"
         if form not in self._told:
             self._told.add(form)
@@ -162,7 +161,16 @@ class AttentionAdjacency(nn.Module):
         with torch.autocast(scope.ptr.device.type, enabled=False):
             weight = self.normalize(*(wide(part.on(pairs)) for part in scores), pairs=pairs)
             keep = self._keep(weight.detach(), pairs)
+            if keep is not None:
+                weight = weight.masked_fill(~keep, 0)
+            if self.sparsify is not None:
+                weight = self.sparsify(weight, pairs.row_sum)
         return pairs.graph(weight, keep)
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Whether edges can be chosen before their weights are finished."""
+        return self.drops and not (self.sparsify is not None and self.sparsify.smooth)
 
     def _keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
         """Which candidates become edges; None: all."""

@@ -25,6 +25,7 @@ from gia.adjacency import (
     GivenGraph,
     GivenScope,
     HeadNorm,
+    HopAdjacency,
     PairNetworkScore,
     ReLU,
     Rotary,
@@ -178,14 +179,10 @@ def forms_of(adjacency, scope):
 
     def definition(x, scope, angles):
         """Every candidate written out, whatever the scope."""
-        chosen = attention.select_edges
-        attention.select_edges = lambda scores, normalize, keep, scope, heads: (
-            adjacency.written_out(scores, scope, heads)
-        )
-        try:
-            return as_form("edges")(x, scope, angles)
-        finally:
-            attention.select_edges = chosen
+        scores = adjacency.normalize.scale(adjacency.score(x, angles, scope)).compute()
+        graph = adjacency.written_out(scores.split(adjacency.normalize.maps), scope, HEADS)
+        graph = graph if adjacency.given is None else adjacency.given(graph, scope)
+        return HopAdjacency(graph, adjacency.hops)
 
     forms = {"definition": definition, "auto": as_form("auto")}
     forms |= {form: as_form(form) for form in ("edges", "dense")}

@@ -19,10 +19,14 @@ class Sparsifier(nn.Module):
     Attributes:
         drops (bool): Whether it leaves some candidates without an edge: then the graph is cheap to
             hold as a list.
+        smooth (bool): Whether weights go through a function that rounds, such as a sigmoid. On lists
+            of edges the last bit of such a function can depend on how long the list is, and so on
+            later tokens: they are applied to all candidates, before any is dropped.
         published (bool): Whether an edge depends on more than its target's own candidates.
     """
 
     drops = True
+    smooth = False
     published = False
 
     def keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
@@ -53,7 +57,7 @@ class Selection(Sparsifier):
 
     Args:
         weighting (str): ``"keep"``: the attention weight, through which a gradient reaches queries
-            and keys; ``"renormalize"``: the same, divided by its sum over the target's edges;
+            and keys; ``"renormalize"``: the same, divided by the sum of its absolute values over the target's edges;
             ``"binary"``: 1, as published, and no gradient.
 
     Raises:
@@ -72,7 +76,7 @@ class Selection(Sparsifier):
         if self.weighting == "binary":
             return torch.ones_like(weight)
         if self.weighting == "renormalize":
-            total = row_sum(weight)
+            total = row_sum(weight.abs())
             return weight / total.masked_fill(total == 0, 1)
         return weight
 
@@ -91,6 +95,7 @@ class Chain(Sparsifier):
         super().__init__()
         self.steps = nn.ModuleList(steps)
         self.drops = any(step.drops for step in steps)
+        self.smooth = any(step.smooth for step in steps)
         self.published = any(step.published for step in steps)
 
     def keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
