@@ -19,9 +19,9 @@ class Sparsifier(nn.Module):
     Attributes:
         drops (bool): Whether it leaves some candidates without an edge: then the graph is cheap to
             hold as a list.
-        smooth (bool): Whether weights go through a function that rounds, such as a sigmoid. On lists
-            of edges the last bit of such a function can depend on how long the list is, and so on
-            later tokens: they are applied to all candidates, before any is dropped.
+        smooth (bool): Whether weights go through a function that rounds, such as a sigmoid. On
+            lists of edges its last bit can depend on how long the list is, and so on later tokens:
+            it is applied to all candidates, before any is dropped.
         published (bool): Whether an edge depends on more than its target's own candidates.
     """
 
@@ -57,8 +57,8 @@ class Selection(Sparsifier):
 
     Args:
         weighting (str): ``"keep"``: the attention weight, through which a gradient reaches queries
-            and keys; ``"renormalize"``: the same, divided by the sum of its absolute values over the target's edges;
-            ``"binary"``: 1, as published, and no gradient.
+            and keys; ``"renormalize"``: the same, divided by the sum of its absolute values over
+            the target's edges; ``"binary"``: 1, as published, and no gradient.
 
     Raises:
         ValueError: If the weighting is unknown.
