@@ -1,6 +1,7 @@
 """Attention as a graph: scores, then weights, then edges."""
 
 import logging
+from functools import cache
 from typing import get_args
 
 import torch
@@ -22,6 +23,12 @@ from gia.typing import Form, OptTensor
 # Below this length, products with matrices that are mostly zeros are faster than lists of edges.
 SHORT = 128
 log = logging.getLogger(__name__)
+
+
+@cache
+def _tell(form: Form) -> None:
+    """Say once that graphs cannot be fused, and what is done in place of that."""
+    log.info("attention graphs are held in the form %r", form)
 
 
 class AttentionAdjacency(nn.Module):
@@ -70,7 +77,6 @@ class AttentionAdjacency(nn.Module):
         self.given = given
         self.hops = hops
         self.form = form
-        self._told: set[str] = set()
 
     @property
     def published(self) -> bool:
@@ -101,6 +107,7 @@ class AttentionAdjacency(nn.Module):
             adjacency = self.given(adjacency, scope)
         return adjacency if self.hops == 1 else HopAdjacency(adjacency, self.hops)
 
+    @torch.compiler.disable  # which edges there are depends on the data
     def _write_out(self, scores: Scores, scope: Scope) -> Adjacency:
         form = self._form(scope)
         heads = (scores.heads or 1) // self.normalize.maps
@@ -131,9 +138,7 @@ class AttentionAdjacency(nn.Module):
             return self.form
         sparse = not scope.fusable or (self._is_sparse and scope.max_length > SHORT)
         form = "edges" if sparse else "dense"
-        if form not in self._told:
-            self._told.add(form)
-            log.info("attention graphs of up to %d nodes: form=%s", scope.max_length, form)
+        _tell(form)
         return form
 
     def _dense(self, scores: list[Scores], scope: Scope, heads: int) -> DenseAdjacency:
