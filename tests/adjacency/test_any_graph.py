@@ -192,7 +192,7 @@ def forms_of(adjacency, scope):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Long sequences are cut into blocks; here short ones are, so that seams are met."""
-    monkeypatch.setattr(scope, "BLOCK", 60)
+    monkeypatch.setattr(scope.base, "BLOCK", 60)
     monkeypatch.setattr(pair_network, "HIDDEN", 100)
     monkeypatch.setattr(attention, "SHORT", 6)
 
