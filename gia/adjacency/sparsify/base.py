@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
+from gia.adjacency.base import divisor
 from gia.adjacency.pairs import Pairs
 from gia.typing import OptTensor
 
@@ -72,8 +73,7 @@ class Selection(Sparsifier):
         if self.weighting == "binary":
             return torch.ones_like(weight)
         if self.weighting == "renormalize":
-            total = row_sum(weight)
-            return weight / total.masked_fill(total == 0, 1)
+            return weight / divisor(row_sum(weight))
         return weight
 
     def extra_repr(self) -> str:
