@@ -124,7 +124,8 @@ def graph_matrices(
             to_dense_adj(graph.edge_index, None, values, len(labels))[0].T
             for values in (graph.edge_weight.float().cpu(), None)
         )
-        image = axes.imshow(weights.masked_fill(joined == 0, torch.nan), cmap=colours, norm=scale)
+        weights = weights.masked_fill(joined == 0, torch.nan)  # no edge, no colour
+        image = axes.imshow(weights.numpy(), cmap=colours, norm=scale)
         axes.set_xticks(ticks, labels, fontsize=4)
         axes.set_yticks(ticks, labels, fontsize=4)
         axes.tick_params(length=0, pad=1)
