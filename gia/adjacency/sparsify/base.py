@@ -123,7 +123,7 @@ def threshold_parameter(threshold: float, train_threshold: bool) -> nn.Parameter
         ValueError: If it is negative or not finite.
     """
     if not 0 <= threshold < float("inf"):
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+        raise ValueError(f"threshold must be finite and not negative, got {threshold}")
     return nn.Parameter(torch.tensor(float(threshold)), requires_grad=train_threshold)
 
 
