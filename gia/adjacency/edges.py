@@ -149,6 +149,14 @@ class EdgeAdjacency(Adjacency):
             return self
         return self.select(torch.ones_like(self.edge_weight, dtype=torch.bool))
 
+    def with_heads(self, heads: int) -> "EdgeAdjacency":
+        """The same shared edges with a weight for each head, ``[E, H]``."""
+        weight = self.edge_weight
+        if weight is None:
+            weight = torch.ones(self.edge_index.size(1), device=self.edge_index.device)
+        weight = weight.unsqueeze(1) if weight.dim() == 1 else weight
+        return self.with_weight(weight.expand(-1, heads))
+
     def joined(self) -> "EdgeAdjacency":
         """All heads on the same edges, with a weight of 0 where a head has none: for export.
 

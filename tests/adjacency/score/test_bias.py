@@ -23,13 +23,10 @@ def test_the_distance_counts_by_a_slope_for_each_head():
     position = torch.arange(5)
     distance = (position.view(-1, 1) - position).abs()
     expected = -bias.slope.view(4, 1, 1) * distance
-    pairs = scope.pairs(4)
-    source, target = pairs.edge_index
-    torch.testing.assert_close(
-        bias(scope).on(pairs), pairs.from_edges(expected[:, target, source].T)
-    )
-    (block,) = scope.blocks(4, whole=True)
-    torch.testing.assert_close(bias(scope).block(block)[0], expected)
+    scores = bias(scope)
+    for pairs, (values,), back in layouts(scope, expected):
+        found = scores.on(pairs) if hasattr(pairs, "pattern") else scores.block(pairs)
+        torch.testing.assert_close(back(found), back(values))
 
 
 @pytest.mark.parametrize("scope", [CausalScope, FullScope])

@@ -84,7 +84,7 @@ def test_impossible_thresholds_are_named(name, threshold):
 def test_a_threshold_that_no_weight_exceeds_is_named(name):
     high = FUNCTIONS[name][0](1.0)
     for normalize in (Softmax(), Uniform(), Differential()):
-        with pytest.raises(ValueError, match="below 1, which no weight exceeds, got 1.0"):
+        with pytest.raises(ValueError, match=r"below 1, which no weight exceeds, got 1\.0"):
             AttentionAdjacency(score=None, normalize=normalize, sparsify=high)
     for normalize in (ReLU(), Differential(head_norm=HeadNorm(2))):  # weights without a bound
         assert AttentionAdjacency(score=None, normalize=normalize, sparsify=high).sparsify is high

@@ -123,7 +123,7 @@ def test_bad_settings_of_scaled_top_k_are_named(settings, message):
 
 def test_a_threshold_that_no_weight_reaches_is_named():
     parts = {"score": DotProductScore(8, 2), "sparsify": ScaledTopK(threshold=1.5)}
-    with pytest.raises(ValueError, match="at most 1, which no weight exceeds, got 1.5"):
+    with pytest.raises(ValueError, match=r"at most 1, which no weight exceeds, got 1\.5"):
         AttentionAdjacency(normalize=Softmax(), **parts)
     assert AttentionAdjacency(normalize=ReLU(), **parts).drops  # scores have no bound
 
