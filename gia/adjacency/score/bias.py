@@ -153,7 +153,7 @@ class EdgeBias(nn.Module):
         - **scope.given.edge_attr:** ``[E, F]``, or ``[E]`` for one number
 
     Raises:
-        ValueError: If the data has no edges with attributes.
+        ValueError: If the data has no edges with attributes, or others than ``edge_dim``.
     """
 
     def __init__(self, edge_dim: int, heads: int):
@@ -165,7 +165,13 @@ class EdgeBias(nn.Module):
         if given is None or given.edge_attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
         attr = given.edge_attr.to(self.proj.weight.dtype)
-        return GivenScores(self.proj(attr.unsqueeze(1) if attr.dim() == 1 else attr), scope)
+        attr = attr.unsqueeze(1) if attr.dim() == 1 else attr
+        if attr.size(1) != self.proj.in_features:
+            raise ValueError(
+                f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is "
+                f"{self.proj.in_features}"
+            )
+        return GivenScores(self.proj(attr), scope)
 
 
 class BiasedScore(nn.Module):

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
+from gia.adjacency.base import divisor
 from gia.adjacency.pairs import Pairs
 from gia.typing import OptTensor
 
@@ -76,8 +77,7 @@ class Selection(Sparsifier):
         if self.weighting == "binary":
             return torch.ones_like(weight)
         if self.weighting == "renormalize":
-            total = row_sum(weight.abs())
-            return weight / total.masked_fill(total == 0, 1)
+            return weight / divisor(row_sum(weight.abs()))
         return weight
 
     def extra_repr(self) -> str:
@@ -128,7 +128,7 @@ def threshold_parameter(threshold: float, train_threshold: bool) -> nn.Parameter
         ValueError: If it is negative or not finite.
     """
     if not 0 <= threshold < float("inf"):
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+        raise ValueError(f"threshold must be finite and not negative, got {threshold}")
     return nn.Parameter(torch.tensor(float(threshold)), requires_grad=train_threshold)
 
 
