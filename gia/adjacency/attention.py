@@ -20,8 +20,9 @@ from gia.adjacency.selected import select_edges, wide
 from gia.adjacency.sparsify import Sparsifier
 from gia.typing import Form, OptTensor
 
-# Below this length, products with matrices that are mostly zeros are faster than lists of edges.
-SHORT = 128
+# Up to this length, products with matrices that are mostly zeros are faster than lists of edges
+# (benchmarks/sparse.py).
+SHORT = 512
 log = logging.getLogger(__name__)
 
 
