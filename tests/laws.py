@@ -14,13 +14,16 @@ from gia.adjacency import (
     AttentionAdjacency,
     Cache,
     CausalScope,
+    Differential,
     DotProductScore,
     FullScope,
     Rotary,
     Scope,
     Softmax,
 )
+from gia.adjacency.sparsify import Sparsifier, Threshold, TopK
 from gia.models import (
+    GINMLP,
     Block,
     GINAttention,
     LanguageModel,
@@ -30,19 +33,48 @@ from gia.models import (
 )
 
 SCOPES = [CausalScope, FullScope]
-ATTENTIONS = ["gin", "gin_out_proj", "pna", "pna_all", "softmax"]
+ATTENTIONS = ["gin", "gin_out_proj", "gin_two_hops", "pna", "pna_all", "softmax"]
+# Those whose graphs a cache cannot continue.
+SPARSE_ATTENTIONS = ["gin_top_k", "gin_differential", "pna_threshold", "pna_token"]
 
 
-def make_adjacency(width: int, heads: int, form: str = "fused") -> AttentionAdjacency:
+def make_adjacency(
+    width: int,
+    heads: int,
+    form: str = "auto",
+    sparsify: Sparsifier | None = None,
+    hops: int = 1,
+) -> AttentionAdjacency:
     return AttentionAdjacency(
         score=DotProductScore(width, heads),
         normalize=Softmax(temperature=0.7, sharpening=(0.5, 1.5)),
+        sparsify=sparsify,
+        hops=hops,
         form=form,
     )
 
 
-def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "fused") -> nn.Module:
+def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "auto") -> nn.Module:
     adjacency = make_adjacency(width, heads, form)
+    if name == "gin_two_hops":
+        adjacency = make_adjacency(width, heads, form, hops=2)
+        return GINAttention(width, heads, adjacency=adjacency, eps=0.2)
+    if name == "gin_top_k":
+        adjacency = make_adjacency(width, heads, form, TopK(2))
+        return GINAttention(width, heads, adjacency=adjacency, eps=0.2)
+    if name == "gin_differential":
+        adjacency = AttentionAdjacency(
+            score=DotProductScore(width, heads, maps=2), normalize=Differential(), form=form
+        )
+        return GINAttention(width, heads, adjacency=adjacency)
+    if name == "pna_threshold":
+        adjacency = make_adjacency(width, heads, form, Threshold(0.1, weighting="renormalize"))
+        return PNAAttention(width, heads, adjacency=adjacency)
+    if name == "pna_token":
+        aggregators = ["mean", "token_max", "var", "token_min"]
+        return PNAAttention(
+            width, heads, adjacency=adjacency, aggregators=aggregators, threshold=0.1
+        )
     if name == "softmax":
         return SoftmaxAttention(width, heads, adjacency=adjacency)
     if name == "gin":
@@ -63,7 +95,8 @@ def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "fuse
 
 
 def make_model(attention: str, vocab_size: int = 11, dropout: float = 0.0) -> LanguageModel:
-    block = Block(16, attention=make_attention(attention), mlp=SwiGLU(16, 24), dropout=dropout)
+    mlp = GINMLP(16, 24, 2) if attention == "gin_two_hops" else SwiGLU(16, 24)
+    block = Block(16, attention=make_attention(attention), mlp=mlp, dropout=dropout)
     return LanguageModel(vocab_size=vocab_size, width=16, heads=2, depth=2, block=block)
 
 
@@ -115,13 +148,14 @@ def assert_same(left: dict[str, Tensor], right: dict[str, Tensor], tolerance: fl
 
 
 def law_1_forms_agree(attention: nn.Module, inputs: Any, tolerance: float) -> None:
-    """Fused and edge form: the same outputs and gradients."""
+    """Every form: the same outputs and gradients."""
     x, scope, angles = inputs
     results = []
-    for form in ("fused", "edges"):
+    for form in ("auto", "dense", "edges"):
         attention.adjacency.form = form
         results.append(outputs_and_gradients(attention, x, lambda x: attention(x, scope, angles)))
-    assert_same(*results, tolerance)
+    for result in results[1:]:
+        assert_same(results[0], result, tolerance)
 
 
 def law_4_causality(model: Callable[[Data], Tensor], graph: Data, vocab_size: int = 11) -> None:

@@ -1,5 +1,6 @@
 """The Python in the documentation runs, and what it points to exists."""
 
+import importlib
 import re
 
 import pytest
@@ -30,3 +31,28 @@ def test_every_option_of_the_data_is_documented():
             option = re.match(r"([a-z_]+):(?! *$)", line)
             if option:
                 assert f"`{option[1]}`" in text, option[1]
+
+
+@pytest.mark.parametrize("group", ["scope", "score", "normalize", "sparsify", "given"])
+def test_every_graph_is_documented(group):
+    text = (ROOT / "docs" / "graphs.md").read_text()
+    options = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
+    assert options
+    for option in options:
+        assert f"`{group}={option}`" in text, f"{group}={option}"
+
+
+def test_every_graph_is_pictured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    modes = {
+        option
+        for options in importlib.import_module("draw_graphs").MODES.values()
+        for option in options
+    }
+    # Those that need other weights or other data are not.
+    missing = {"score=pair_network", "score=edge_attr"}
+    for group in ("score", "normalize", "sparsify"):
+        for path in (ROOT / "conf" / group).glob("*.yaml"):
+            default = path.stem in ("dot_product", "softmax", "none")
+            choice = f"{group}={path.stem}"
+            assert default or (choice in modes) != (choice in missing), choice

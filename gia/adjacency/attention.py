@@ -1,6 +1,7 @@
 """Attention as a graph: scores, then weights, then edges."""
 
 import logging
+from functools import cache
 from typing import get_args
 
 import torch
@@ -19,9 +20,16 @@ from gia.adjacency.selected import select_edges, wide
 from gia.adjacency.sparsify import Sparsifier
 from gia.typing import Form, OptTensor
 
-# Below this length, products with matrices that are mostly zeros are faster than lists of edges.
-SHORT = 128
+# Up to this length, products with matrices that are mostly zeros are faster than lists of edges
+# (benchmarks/sparse.py).
+SHORT = 512
 log = logging.getLogger(__name__)
+
+
+@cache
+def _tell(form: Form) -> None:
+    """Say once that graphs cannot be fused, and what is done in place of that."""
+    log.info("attention graphs are held in the form %r", form)
 
 
 class AttentionAdjacency(nn.Module):
@@ -70,7 +78,6 @@ class AttentionAdjacency(nn.Module):
         self.given = given
         self.hops = hops
         self.form = form
-        self._told: set[str] = set()
 
     @property
     def published(self) -> bool:
@@ -101,16 +108,16 @@ class AttentionAdjacency(nn.Module):
             adjacency = self.given(adjacency, scope)
         return adjacency if self.hops == 1 else HopAdjacency(adjacency, self.hops)
 
+    @torch.compiler.disable  # which edges there are depends on the data
     def _write_out(self, scores: Scores, scope: Scope) -> Adjacency:
         form = self._form(scope)
         heads = (scores.heads or 1) // self.normalize.maps
         maps = scores.split(self.normalize.maps)
         if form == "dense":
             return self._dense(maps, scope, heads)
-        if self.drops and scope.fusable:
-            edges = select_edges(maps, self.normalize, self._keep, scope, heads)
-        else:
-            edges = self.written_out(maps, scope, heads)
+        if not self._is_sparse or not scope.fusable:
+            return self.written_out(maps, scope, heads)
+        edges = select_edges(maps, self.normalize, self._keep, scope, heads)
         if self.sparsify is None:
             return edges
         return edges.with_weight(self.sparsify(edges.edge_weight, edges.row_sum))
@@ -130,11 +137,9 @@ class AttentionAdjacency(nn.Module):
             )
         if self.form != "auto":
             return self.form
-        sparse = not scope.fusable or (self.drops and scope.max_length > SHORT)
+        sparse = not scope.fusable or (self._is_sparse and scope.max_length > SHORT)
         form = "edges" if sparse else "dense"
-        if form not in self._told:
-            self._told.add(form)
-            log.info("attention graphs of up to %d nodes: form=%s", scope.max_length, form)
+        _tell(form)
         return form
 
     def _dense(self, scores: list[Scores], scope: Scope, heads: int) -> DenseAdjacency:
@@ -162,7 +167,16 @@ class AttentionAdjacency(nn.Module):
         with torch.autocast(scope.ptr.device.type, enabled=False):
             weight = self.normalize(*(wide(part.on(pairs)) for part in scores), pairs=pairs)
             keep = self._keep(weight.detach(), pairs)
+            if keep is not None:
+                weight = weight.masked_fill(~keep, 0)
+            if self.sparsify is not None:
+                weight = self.sparsify(weight, pairs.row_sum)
         return pairs.graph(weight, keep)
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Whether edges can be chosen before their weights are finished."""
+        return self.drops and not (self.sparsify is not None and self.sparsify.smooth)
 
     def _keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
         """Which candidates become edges; None: all."""

@@ -18,7 +18,8 @@ class Adjacency(ABC):
 
     Shapes:
         - **x:** features of the source nodes, ``[N, H, d]``
-        - **results:** features of the target nodes, ``[N, H, d]``; 0 where a node has no neighbour
+        - **results:** features of the target nodes, ``[N, H, d]``, in the precision of x; 0 where
+          a node has no neighbour
     """
 
     @abstractmethod
@@ -54,9 +55,11 @@ class Adjacency(ABC):
 
     def per_degree(self, total: Tensor) -> Tensor:
         """A sum over the neighbours divided by the degree, or by 1 where that is 0."""
-        degree = self.degree().to(total.dtype)
-        degree = degree.masked_fill(degree == 0, 1)
-        return total / degree.view(*degree.shape, *[1] * (total.dim() - degree.dim()))
+        degree = self.degree()
+        dtype = torch.promote_types(degree.dtype, total.dtype)
+        degree = divisor(degree.to(torch.promote_types(dtype, torch.float32)))
+        degree = degree.view(*degree.shape, *[1] * (total.dim() - degree.dim()))
+        return (total / degree).to(total.dtype)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Sum :math:`A\mathbf{x}` and variance
@@ -84,6 +87,12 @@ class Adjacency(ABC):
     @abstractmethod
     def to_edges(self) -> "EdgeAdjacency":
         """The same graph with every edge of its support written out."""
+
+
+def divisor(total: Tensor) -> Tensor:
+    """A sum of weights to divide by: 1 where it is 0, or so small that gradients would overflow."""
+    limits = torch.finfo(total.dtype)
+    return total.masked_fill(total.abs() < limits.tiny / limits.eps, 1)
 
 
 def take(x: Tensor, node: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ class SumAdjacency(Adjacency):
 
     def to_edges(self) -> EdgeAdjacency:
         first, heads = self.first.to_edges(), self.weight.numel()
+        first = first if first.head is not None else first.with_heads(heads)
         second = self.second.edge_weight
         second = self.weight.expand(self.second.edge_index.size(1), -1) * (
             1 if second is None else second.unsqueeze(1)
@@ -101,9 +102,16 @@ class HopAdjacency(Adjacency):
 
     def to_edges(self) -> EdgeAdjacency:
         if self._edges is None:
-            step = self._edges = self.adjacency.to_edges().of_heads()
+            edges = self.adjacency.to_edges()
+            weight = edges.edge_weight
+            is_shared = edges.head is None and (weight is None or weight.dim() == 1)
+            edges = step = (edges.with_heads(1) if is_shared else edges).of_heads()
             for _ in range(self.hops - 1):
-                self._edges = _join(self._edges, step)
+                edges = _join(edges, step)
+            if is_shared:
+                nodes = edges.num_nodes
+                edges = EdgeAdjacency(edges.edge_index, edges.edge_weight, num_nodes=nodes)
+            self._edges = edges
         return self._edges
 
 

@@ -44,7 +44,7 @@ class DenseAdjacency(Adjacency):
                 (weight.to(dtype) @ part.to(dtype).transpose(1, 2)).transpose(1, 2)
                 for weight, part in zip(self.weights, self.scope.padding.pad(x), strict=True)
             ]
-        return self.scope.padding.unpad(parts)
+        return self.scope.padding.unpad(parts).to(x.dtype)
 
     def max(self, x: Tensor) -> Tensor:
         # Where every pair of the scope is an edge, no edge needs to be looked at.

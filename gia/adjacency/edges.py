@@ -60,14 +60,11 @@ class EdgeAdjacency(Adjacency):
         self._patterns: dict[tuple[int, int], Pattern] = {}
 
     def sum(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # makes one kernel of it by itself
-            return self._gather_multiply_scatter(x)
-        heads = self._heads_apart(x)
-        pattern = self._pattern(x.size(0), heads)
-        weight = self.edge_weight
-        if weight is not None:
-            weight = pattern.arrange(weight.flatten())
-        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
+        # Compiled code makes one kernel of the definition by itself.
+        compiling = torch.compiler.is_compiling()
+        total = self._gather_multiply_scatter(x) if compiling else self._multiply(x)
+        # Weights may be more precise than features: the sum is rounded once, at the end.
+        return total.to(x.dtype) if x.is_floating_point() else total
 
     def argmax(self, x: Tensor) -> Tensor:
         # NaN counts as the largest, so that it is seen in the result and not passed over.
@@ -152,6 +149,14 @@ class EdgeAdjacency(Adjacency):
             return self
         return self.select(torch.ones_like(self.edge_weight, dtype=torch.bool))
 
+    def with_heads(self, heads: int) -> "EdgeAdjacency":
+        """The same shared edges with a weight for each head, ``[E, H]``."""
+        weight = self.edge_weight
+        if weight is None:
+            weight = torch.ones(self.edge_index.size(1), device=self.edge_index.device)
+        weight = weight.unsqueeze(1) if weight.dim() == 1 else weight
+        return self.with_weight(weight.expand(-1, heads))
+
     def joined(self) -> "EdgeAdjacency":
         """All heads on the same edges, with a weight of 0 where a head has none: for export.
 
@@ -213,6 +218,15 @@ class EdgeAdjacency(Adjacency):
             found = Pattern(target.flatten(), source.flatten(), shape)
             self._patterns[sources, heads] = found
         return found
+
+    def _multiply(self, x: Tensor) -> Tensor:
+        """The sum as a product with a sparse matrix."""
+        heads = self._heads_apart(x)
+        pattern = self._pattern(x.size(0), heads)
+        weight = self.edge_weight
+        if weight is not None:
+            weight = pattern.arrange(weight.flatten())
+        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
 
     def _gather_multiply_scatter(self, x: Tensor) -> Tensor:
         """The sum as it is defined."""

@@ -1,12 +1,13 @@
 """Pictures of a run: its curves and the graphs that its model draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import torch
 from matplotlib import colormaps
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
@@ -70,6 +71,10 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
     weights = to_dense_adj(graph.edge_index, None, edge_weight, graph.num_nodes)[0]
     # Edges point from source to target, and a row is a target.
     weights = weights.permute(2, 1, 0)  # [H, L, L]
+    signed = bool((weights < 0).any())
+    highest = float(weights.abs().max())
+    highest = highest if signed else max(highest, 1.0)  # a softmax's scale is the same everywhere
+    colours = {"cmap": "RdBu_r", "vmin": -highest} if signed else {"cmap": "magma_r", "vmin": 0}
     weights = weights.masked_fill(weights == 0, torch.nan)  # no edge, no colour
     heads = weights.size(0)
     columns = min(heads, 4)
@@ -80,7 +85,7 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
         if head >= heads:
             axes.axis("off")
             continue
-        image = axes.imshow(weights[head].numpy(), cmap="magma_r", vmin=0, vmax=1)
+        image = axes.imshow(weights[head].numpy(), vmax=highest, **colours)
         ticks = range(len(labels))
         axes.set_xticks(ticks, labels, fontsize=5)
         axes.set_yticks(ticks, labels, fontsize=5)
@@ -92,6 +97,54 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
             axes.set_xlabel("source (is read)", fontsize=8)
     figure.colorbar(image, ax=figure.axes, shrink=0.7, label="edge weight")
     figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def graph_matrices(
+    graphs: Mapping[str, Data], labels: Sequence[str], title: str = "", *, columns: int = 6
+) -> Figure:
+    """Several graphs over the same nodes as matrices on one scale: row i is what arrives at node i.
+
+    Each is titled with its name and the number of its edges. Colours follow the root of a weight,
+    so that weak edges are seen, and end at 1 and -1.
+
+    Args:
+        graphs (dict): ``edge_index [2, E]`` and ``edge_weight [E]`` of each graph, by its name.
+        labels (list of str): A name for each node, ``[L]``.
+        title (str): Over the whole figure.
+        columns (int): Matrices side by side.
+    """
+    columns = min(columns, len(graphs))
+    rows = -(-len(graphs) // columns)
+    figure = Figure(figsize=(1.62 * columns + 0.3, 2.02 * rows + 0.7), layout="constrained")
+    colours = colormaps["RdBu_r"].with_extremes(bad="#cdd1d8")  # no edge
+    scale = FuncNorm((_signed_root, _signed_square), vmin=-1, vmax=1)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(graphs) :]:
+        axes.axis("off")
+    ticks = range(len(labels))
+    for axes, (name, graph) in zip(grid.flat, graphs.items(), strict=False):
+        weights, joined = (
+            to_dense_adj(graph.edge_index, None, values, len(labels))[0].T
+            for values in (graph.edge_weight.float().cpu(), None)
+        )
+        weights = weights.masked_fill(joined == 0, torch.nan)  # no edge, no colour
+        image = axes.imshow(weights.numpy(), cmap=colours, norm=scale)
+        axes.set_xticks(ticks, labels, fontsize=4)
+        axes.set_yticks(ticks, labels, fontsize=4)
+        axes.tick_params(length=0, pad=1)
+        axes.set_title(f"{name}\n{int(joined.count_nonzero())} edges", fontsize=7)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("target (reads)", fontsize=6)
+    for axes in grid[-1]:
+        axes.set_xlabel("source (is read)", fontsize=6)
+    bar = figure.colorbar(
+        image, ax=figure.axes, location="bottom", shrink=0.4, aspect=50, pad=0.01, extend="both"
+    )
+    bar.set_label("edge weight; grey: no edge", fontsize=7)
+    bar.set_ticks([-1, -0.5, -0.2, -0.05, 0, 0.05, 0.2, 0.5, 1])
+    bar.ax.tick_params(labelsize=6)
+    figure.suptitle(title, fontsize=9)
     return figure
 
 
@@ -130,12 +183,13 @@ def attention_graph(
         )
         short = {node: label.strip("<>")[:3] for node, label in enumerate(labels)}
         nx.draw_networkx_labels(net, position, short, ax=axes, font_size=6)
-        weights = [weight for _, _, weight in net.edges(data="weight")]
+        weights = [abs(weight) for _, _, weight in net.edges(data="weight")]
+        highest = max([*weights, 1.0])
         nx.draw_networkx_edges(
             net,
             position,
             ax=axes,
-            width=[0.4 + 2.5 * weight for weight in weights],
+            width=[0.4 + 2.5 * weight / highest for weight in weights],
             edge_color=weights,
             edge_cmap=colormaps["Blues"],
             edge_vmin=-0.3,  # so that the weakest is still seen
@@ -156,10 +210,19 @@ def _strongest_edges(graph: Data, head: int, strongest: int) -> nx.DiGraph:
     arriving: dict[int, list[tuple[float, int]]] = {}
     edges = zip(graph.edge_index.T.tolist(), graph.edge_weight[:, head].tolist(), strict=True)
     for (source, target), weight in edges:
-        if source != target:
+        if source != target and weight != 0:  # other heads may have an edge there
             arriving.setdefault(target, []).append((weight, source))
     net = nx.DiGraph()
     for target, candidates in arriving.items():
-        for weight, source in sorted(candidates, reverse=True)[:strongest]:
+        candidates.sort(key=lambda edge: abs(edge[0]), reverse=True)
+        for weight, source in candidates[:strongest]:
             net.add_edge(source, target, weight=weight)
     return net
+
+
+def _signed_root(weight: np.ndarray) -> np.ndarray:
+    return np.sign(weight) * np.sqrt(np.abs(weight))
+
+
+def _signed_square(root: np.ndarray) -> np.ndarray:
+    return np.sign(root) * np.square(root)

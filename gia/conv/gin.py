@@ -105,6 +105,11 @@ class GINConv(PyGGINConv):
             out = _AddScaled.apply(out, (1 + self.eps).unsqueeze(1), x_target)
         return self.nn(out.flatten(-2).movedim(0, self.node_dim))
 
+    @property
+    def needs_edges(self) -> bool:
+        """Whether its messages are made edge by edge."""
+        return self.edge_dim is not None
+
     def reset_parameters(self) -> None:
         super().reset_parameters()
         reset(getattr(self, "lin", None))  # the parent calls this before there is one

@@ -63,7 +63,7 @@ class GraphAttention(nn.Module):
             ptr = torch.tensor([0, x.size(0)], device=x.device)
             given = Given(scope, edge_attr)
             scope = GivenScope(ptr, [x.size(0)], given=given, self_loops=False)
-        return self.propagate(x, self.graph(x, scope, rotary, memory))
+        return self.propagate(x, self.graph(x, scope, rotary, memory), scope)
 
     def graph(
         self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
@@ -71,9 +71,25 @@ class GraphAttention(nn.Module):
         """The graph that messages are passed over."""
         return self.adjacency(x, scope, rotary, memory)
 
-    def propagate(self, x: Tensor, graph: Adjacency) -> Tensor:
-        """Pass messages over a graph, ``[N, D]`` to ``[N, D]``."""
-        return self.out(self.conv(self.value(x), graph))
+    def propagate(self, x: Tensor, graph: Adjacency, scope: Scope) -> Tensor:
+        """Pass messages over a graph of this scope, ``[N, D]`` to ``[N, D]``.
+
+        Where the messages take edge attributes, edges that the data does not know have zeros.
+
+        Raises:
+            ValueError: If the messages take edge attributes and the data has none.
+        """
+        if getattr(self.conv, "edge_dim", None) is None:
+            return self.out(self.conv(self.value(x), graph))
+        given = scope.given
+        if given is None or given.edge_attr is None:
+            raise ValueError(
+                "the messages take edge attributes, but the data has no edge_index and edge_attr"
+            )
+        edges = graph.to_edges()
+        attr = given.edge_attr.to(x.dtype).view(given.edge_index.size(1), -1)
+        attr = given.find(attr, edges.edge_index, scope.num_nodes)
+        return self.out(self.conv(self.value(x), edges, edge_attr=attr))
 
     @property
     def continuable(self) -> bool:
@@ -122,6 +138,8 @@ class GINAttention(GraphAttention):
         train_eps (bool): Whether :math:`\epsilon` is trained.
         dropout (float): Dropout inside the MLPs.
         out_proj (bool): Whether an output projection mixes the heads.
+        edge_dim (int, optional): Numbers F known of a given edge: they enter its messages, as in
+            :class:`~gia.conv.GINConv`.
     """
 
     def __init__(
@@ -135,12 +153,13 @@ class GINAttention(GraphAttention):
         train_eps: bool = True,
         dropout: float = 0.0,
         out_proj: bool = False,
+        edge_dim: int | None = None,
     ):
         channels = width // heads
         mlp = PerHeadMLP(heads, channels, int(multiplier * channels), channels, dropout=dropout)
         super().__init__(
             adjacency=adjacency,
-            conv=GINConv(mlp, eps, train_eps, heads=heads),
+            conv=GINConv(mlp, eps, train_eps, heads=heads, edge_dim=edge_dim),
             out=nn.Linear(width, width, bias=False) if out_proj else None,
         )
 

@@ -43,7 +43,7 @@ class Block(nn.Module):
     ) -> Tensor:
         normed = self.attention_norm(x)
         graph = self.attention.graph(normed, scope, rotary, memory)
-        x = x + self.dropout(self.attention.propagate(normed, graph))
+        x = x + self.dropout(self.attention.propagate(normed, graph, scope))
         if self.mlp is not None:
             normed = self.mlp_norm(x)
             passes_messages = getattr(self.mlp, "takes_adjacency", False)

@@ -138,7 +138,7 @@ class Transformer(nn.Module):
         ptr, sizes = getattr(data, "ptr", None), getattr(data, "num_nodes_per_graph", None)
         if ptr is None:  # a single Data is a batch of one
             sizes = [data.num_nodes]
-            ptr = torch.tensor([0, data.num_nodes], device=data.token.device)
+            ptr = torch.tensor([0, data.num_nodes], device=self.norm.weight.device)
         if sizes is not None and sum(sizes) != data.num_nodes:
             raise ValueError(
                 f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "
@@ -207,6 +207,7 @@ class LanguageModel(Transformer):
         scope = super()._scope(data)
         if not scope.causal:
             raise ValueError(
-                f"a language model must not see what it is to predict, but {scope} is not causal"
+                "a language model must not see what it is to predict, but "
+                f"{type(scope).__name__} is not causal here"
             )
         return scope

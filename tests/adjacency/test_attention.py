@@ -2,7 +2,21 @@ import pytest
 import torch
 from laws import make_adjacency
 
-from gia.adjacency import AttentionAdjacency, DotProduct, DotProductScore, FullScope, Softmax
+from gia.adjacency import (
+    AttentionAdjacency,
+    Cache,
+    CausalScope,
+    Differential,
+    DotProduct,
+    DotProductScore,
+    FullScope,
+    GivenGraph,
+    HeadNorm,
+    ReLU,
+    Softmax,
+    WindowScope,
+)
+from gia.adjacency.sparsify import TopK
 
 
 def test_the_weights_of_a_node_add_up_to_one():
@@ -40,3 +54,41 @@ def test_bad_settings_are_named():
         ValueError, match="form must be one of auto, fused, dense, edges, got 'csr'"
     ):
         AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax(), form="csr")
+
+
+def test_impossible_hops_are_named():
+    with pytest.raises(ValueError, match="hops must be at least 1, got 0"):
+        AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax(), hops=0)
+
+
+def test_forms_that_are_not_to_be_had_are_named():
+    x, ptr = torch.randn(4, 16), torch.tensor([0, 4])
+    adjacency = make_adjacency(16, 2, form="fused")
+    with pytest.raises(
+        ValueError, match="products over all pairs of a causal or full scope: use form=auto"
+    ):
+        adjacency(x, WindowScope(ptr, window=1))
+    adjacency.sparsify = TopK(2)
+    with pytest.raises(ValueError, match="form=fused is a softmax of dot products"):
+        adjacency(x, FullScope(ptr))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"normalize": Softmax(), "sparsify": TopK(2)},
+        {"normalize": Softmax(), "sparsify": TopK(fraction=0.5, published=True)},
+        {"normalize": Softmax(), "given": GivenGraph(2)},
+        {"normalize": ReLU()},
+        {"normalize": Differential(head_norm=HeadNorm(2, published=True))},
+    ],
+    ids=["top_k", "published", "given", "relu", "published_norm"],
+)
+def test_graphs_that_cannot_be_continued_refuse_a_cache(parts):
+    score = DotProductScore(16, 2, maps=parts["normalize"].maps)
+    adjacency = AttentionAdjacency(score=score, **parts)
+    scope, cache = CausalScope(torch.tensor([0, 4])), Cache(1, 8)
+    cache.extend(scope)
+    assert not adjacency.continuable
+    with pytest.raises(ValueError, match="use_cache=False does without"):
+        adjacency(torch.randn(4, 16), scope, None, cache.memories[0])

@@ -1,10 +1,28 @@
-"""Sum and variance in half precision, against float64."""
+"""Half precision: sum and variance against float64, and whole layers without NaN."""
 
 import pytest
 import torch
 from laws import layer_inputs
 
-from gia.adjacency import CausalScope, DotProduct, EdgeAdjacency, FullScope, FusedSoftmax
+from gia.adjacency import (
+    AttentionAdjacency,
+    CausalScope,
+    Differential,
+    DotProduct,
+    DotProductScore,
+    EdgeAdjacency,
+    FullScope,
+    FusedSoftmax,
+    Given,
+    GivenGraph,
+    GivenScope,
+    HeadNorm,
+    ReLU,
+    Softmax,
+    WindowScope,
+    sparsify,
+)
+from gia.models import GINAttention, PNAAttention, SoftmaxAttention
 
 
 def moments(scope, offset, outlier, dtype):
@@ -62,3 +80,72 @@ def test_so_do_edges(dtype):
         assert found.dtype == dtype
         rounding = torch.finfo(dtype).eps
         torch.testing.assert_close(found.double(), expected, rtol=rounding, atol=2e-3)
+
+
+# Graphs of 5, 0, 1 and 6 nodes; nodes without a neighbour under the given scope and top-k.
+PTR = torch.tensor([0, 5, 5, 6, 12])
+BONDS = Given(torch.tensor([[0, 1, 7, 8], [1, 2, 6, 9]]))
+GRAPHS = {
+    "fused": lambda: {"normalize": Softmax()},
+    "relu": lambda: {"normalize": ReLU()},
+    "differential": lambda: {"normalize": Differential(head_norm=HeadNorm(2))},
+    "top_k": lambda: {"normalize": Softmax(), "sparsify": sparsify.TopK(2)},
+    "scaled": lambda: {
+        "normalize": Softmax(),
+        "sparsify": sparsify.ScaledTopK(0.3, weighting="renormalize"),
+    },
+    "none_kept": lambda: {"normalize": ReLU(), "sparsify": sparsify.Threshold(1e4)},
+    "silu": lambda: {"normalize": Softmax(), "sparsify": sparsify.SiLU(train_threshold=True)},
+    "added": lambda: {"normalize": Softmax(), "given": GivenGraph(2)},
+}
+SCOPES = {
+    "causal": CausalScope,
+    "full": FullScope,
+    "window": lambda ptr, given: WindowScope(ptr, window=1, given=given),
+    "given": lambda ptr, given: GivenScope(ptr, given=given, self_loops=False),
+}
+LAYERS = {
+    "gin": GINAttention,
+    "pna": lambda *args, **kwargs: PNAAttention(
+        *args, aggregators=["sum", "mean", "max", "min", "var", "std"], **kwargs
+    ),
+    "softmax": SoftmaxAttention,
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_layers_are_finite_in_every_form(dtype, name, scope, layer):
+    has_fused = name in ("fused", "added") and scope in ("causal", "full")
+    for form in ["fused"] * has_fused + ["dense", "edges"]:
+        for mixed in (False, True):
+            parts = GRAPHS[name]()
+            score = DotProductScore(16, 2, maps=parts["normalize"].maps)
+            adjacency = AttentionAdjacency(score=score, form=form, **parts)
+            module = LAYERS[layer](16, 2, adjacency=adjacency)
+            x = torch.randn(12, 16)
+            if not mixed:
+                module, x = module.to(dtype), x.to(dtype)
+            x.requires_grad_()
+            with torch.autocast("cpu", dtype, enabled=mixed):
+                out = module(x, SCOPES[scope](PTR, given=BONDS))
+            assert mixed or out.dtype == dtype
+            out.float().square().mean().backward()
+            assert out.isfinite().all()
+            for parameter in (x, *module.parameters()):
+                assert parameter.grad is None or parameter.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["fused", "top_k"])
+def test_forms_agree_in_half_precision_up_to_rounding(name):
+    x, scope = torch.randn(12, 16).bfloat16(), CausalScope(PTR)
+    parts = GRAPHS[name]()
+    adjacency = AttentionAdjacency(score=DotProductScore(16, 2).bfloat16(), **parts)
+    results = []
+    for form in ("auto", "dense", "edges"):
+        adjacency.form = form
+        results.append(adjacency(x, scope).sum(x.view(12, 2, 8)))
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=2**-6, atol=2**-6)

@@ -1,8 +1,15 @@
 import pytest
 import torch
 from laws import make_model, sequences
+from torch_geometric.data import Data
 
-from gia.analysis import attention_graph, attention_heat_map, learning_curves, save
+from gia.analysis import (
+    attention_graph,
+    attention_heat_map,
+    graph_matrices,
+    learning_curves,
+    save,
+)
 
 LABELS = list("<ACDEFG")
 
@@ -57,3 +64,47 @@ def test_figures_are_saved_as_png_and_svg(graph, tmp_path):
     assert [path.name for path in written] == ["picture.png", "picture.svg"]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in written[1].read_bytes()
+
+
+def test_signed_weights_have_colours_on_both_sides_of_zero():
+    (data,) = sequences([7])
+    graph = make_model("gin_differential").eval().graphs(data)[-1]
+    graph.edge_weight[0] = -0.5
+    image = attention_heat_map(graph, LABELS).axes[0].images[0]
+    low, high = image.get_clim()
+    assert low == -high
+    assert high == pytest.approx(float(graph.edge_weight.abs().max()))
+    attention_graph(graph, LABELS)
+
+
+def test_pairs_that_a_head_does_not_join_are_not_drawn():
+    (data,) = sequences([7])
+    graph = make_model("gin_top_k").eval().graphs(data)[-1]
+    assert (graph.edge_weight == 0).any()  # another head's edges
+    heat_map = attention_heat_map(graph, LABELS)
+    for head in range(2):
+        drawn = ~torch.as_tensor(heat_map.axes[head].images[0].get_array().mask)
+        assert int(drawn.sum()) == int((graph.edge_weight[:, head] != 0).sum())
+
+
+def test_graph_matrices_show_edges_of_any_weight_and_count_them():
+    edge_index = torch.tensor([[0, 1, 2, 0], [1, 1, 0, 1]])  # 0 -> 1 twice: one entry
+    graphs = {
+        name: Data(edge_index=edge_index[:, :edges], edge_weight=weight[:edges], num_nodes=3)
+        for name, edges, weight in (
+            ("signed", 3, torch.tensor([0.5, -2.0, 0.0])),
+            ("parallel", 4, torch.tensor([0.5, 0.25, 1.0, 0.25])),
+            ("none", 0, torch.empty(0)),
+        )
+    }
+    figure = graph_matrices(graphs, ["A", "C", "D"], "title", columns=2)
+    signed, parallel, none = [axes.images[0] for axes in figure.axes if axes.images]
+    expected = [[True, True, False], [False, False, True], [True, True, True]]
+    assert signed.get_array().mask.tolist() == expected  # an edge of weight 0 is an edge
+    assert signed.get_array()[1].tolist() == [0.5, -2.0, None]  # a row is a target
+    assert parallel.get_array()[1, 0] == 0.75
+    assert none.get_array().mask.all()
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert titles == ["signed\n3 edges", "parallel\n3 edges", "none\n0 edges"]
+    assert {image.norm.vmin for image in (signed, parallel, none)} == {-1}
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["A", "C", "D"]

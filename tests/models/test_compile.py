@@ -69,3 +69,12 @@ def test_compiled_kernels_agree(name):
     plain.load_state_dict(compiled.state_dict())
     compiled.compile_blocks(fullgraph=True)
     compare(compiled, plain, BATCHES[:4])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gin_top_k", "pna_token"])
+def test_models_that_choose_edges_are_compiled_around_the_choice(name):
+    compiled, plain = make_model(name), make_model(name)
+    plain.load_state_dict(compiled.state_dict())
+    compiled.compile_blocks(backend="aot_eager")
+    compare(compiled, plain, [[5, 5], [6, 150, 6]])

@@ -5,6 +5,7 @@ import torch
 from laws import (
     ATTENTIONS,
     SCOPES,
+    SPARSE_ATTENTIONS,
     law_1_forms_agree,
     law_4_causality,
     law_5_batch_invariance,
@@ -15,9 +16,11 @@ from laws import (
     sequences,
 )
 
+EVERY = [*ATTENTIONS, *SPARSE_ATTENTIONS]
+
 
 @pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.usefixtures("float64")
 def test_law_1_forms_agree(name, scope):
     law_1_forms_agree(make_attention(name), layer_inputs([5, 1, 13, 7], scope), 1e-6)
@@ -29,7 +32,7 @@ def test_law_1_forms_agree_in_float32(name, scope):
     law_1_forms_agree(make_attention(name), layer_inputs([30, 2, 41], scope), 1e-4)
 
 
-@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.usefixtures("float64")
 def test_law_4_causality(name):
     model = make_model(name).eval()
@@ -37,7 +40,7 @@ def test_law_4_causality(name):
     law_4_causality(model, graph)
 
 
-@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.usefixtures("float64")
 def test_law_5_batch_invariance(name):
     model = make_model(name).eval()
@@ -51,7 +54,7 @@ def test_law_5_batch_invariance_in_float32(name):
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.usefixtures("float64")
 def test_law_5_batch_invariance_of_a_layer(name, scope):
     layer = make_attention(name)
@@ -68,9 +71,9 @@ def test_law_5_batch_invariance_of_a_layer(name, scope):
 def test_law_7_every_edge_counts(name, scope):
     layer = make_attention(name, form="edges")
     x, scope, angles = layer_inputs([5, 3], scope)
-    graph = layer.adjacency(x, scope, angles)
+    graph = layer.graph(x, scope, angles).to_edges()
     graph.edge_weight = graph.edge_weight.detach().requires_grad_()
-    out = layer.out(layer.conv(layer.value(x), graph))
+    out = layer.propagate(x, graph, scope)
     for edge, (_, target) in enumerate(graph.edge_index.T.tolist()):
         (gradient,) = torch.autograd.grad(
             out[target].square().sum(), graph.edge_weight, retain_graph=True

@@ -32,7 +32,8 @@ class Differential(Normalizer):
         super().__init__()
         self.softmax = Softmax(**kwargs)
         self.head_norm = head_norm
-        self.published = head_norm is not None and head_norm.published
+        if head_norm is not None:
+            self.published, self.highest = head_norm.published, math.inf
         self.balance = nn.Parameter(torch.empty(()))  # lambda
         self.reset_parameters()
 

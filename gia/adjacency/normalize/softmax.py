@@ -38,7 +38,7 @@ class Softmax(Normalizer):
         train_sharpening: bool = True,
     ):
         super().__init__()
-        if temperature <= 0:
+        if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         self.temperature = temperature
         self.initial_sharpening = sharpening

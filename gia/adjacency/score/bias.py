@@ -111,16 +111,8 @@ class GivenScores(Scores):
         return scores.index_put(place, self.value[mine], accumulate=True).permute(0, 3, 1, 2)
 
     def on(self, pairs: EdgePairs) -> Tensor:
-        def key(edge_index: Tensor) -> Tensor:
-            return edge_index[1] * self.scope.num_nodes + edge_index[0]
-
-        known, wanted = key(pairs.edge_index), key(self.scope.given.edge_index)
-        place = torch.searchsorted(known, wanted).clamp(max=max(known.numel() - 1, 0))
-        scores = self.value.new_zeros(known.numel(), self.heads)
-        if known.numel():
-            found = known[place] == wanted
-            scores = scores.index_add(0, place[found], self.value[found])
-        return pairs.from_edges(scores)
+        given, nodes = self.scope.given, self.scope.num_nodes
+        return pairs.from_edges(given.find(self.value, pairs.edge_index, nodes))
 
 
 class DistanceBias(nn.Module):
@@ -161,7 +153,7 @@ class EdgeBias(nn.Module):
         - **scope.given.edge_attr:** ``[E, F]``, or ``[E]`` for one number
 
     Raises:
-        ValueError: If the data has no edges with attributes.
+        ValueError: If the data has no edges with attributes, or others than ``edge_dim``.
     """
 
     def __init__(self, edge_dim: int, heads: int):
@@ -173,7 +165,13 @@ class EdgeBias(nn.Module):
         if given is None or given.edge_attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
         attr = given.edge_attr.to(self.proj.weight.dtype)
-        return GivenScores(self.proj(attr.unsqueeze(1) if attr.dim() == 1 else attr), scope)
+        attr = attr.unsqueeze(1) if attr.dim() == 1 else attr
+        if attr.size(1) != self.proj.in_features:
+            raise ValueError(
+                f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is "
+                f"{self.proj.in_features}"
+            )
+        return GivenScores(self.proj(attr), scope)
 
 
 class BiasedScore(nn.Module):

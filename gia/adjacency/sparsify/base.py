@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
+from gia.adjacency.base import divisor
 from gia.adjacency.pairs import Pairs
 from gia.typing import OptTensor
 
@@ -19,10 +20,14 @@ class Sparsifier(nn.Module):
     Attributes:
         drops (bool): Whether it leaves some candidates without an edge: then the graph is cheap to
             hold as a list.
+        smooth (bool): Whether weights go through a function that rounds, such as a sigmoid. On
+            lists of edges its last bit can depend on how long the list is, and so on later tokens:
+            it is applied to all candidates, before any is dropped.
         published (bool): Whether an edge depends on more than its target's own candidates.
     """
 
     drops = True
+    smooth = False
     published = False
 
     def keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
@@ -53,8 +58,8 @@ class Selection(Sparsifier):
 
     Args:
         weighting (str): ``"keep"``: the attention weight, through which a gradient reaches queries
-            and keys; ``"renormalize"``: the same, divided by its sum over the target's edges;
-            ``"binary"``: 1, as published, and no gradient.
+            and keys; ``"renormalize"``: the same, divided by the sum of its absolute values over
+            the target's edges; ``"binary"``: 1, as published, and no gradient.
 
     Raises:
         ValueError: If the weighting is unknown.
@@ -72,8 +77,7 @@ class Selection(Sparsifier):
         if self.weighting == "binary":
             return torch.ones_like(weight)
         if self.weighting == "renormalize":
-            total = row_sum(weight)
-            return weight / total.masked_fill(total == 0, 1)
+            return weight / divisor(row_sum(weight.abs()))
         return weight
 
     def extra_repr(self) -> str:
@@ -91,6 +95,7 @@ class Chain(Sparsifier):
         super().__init__()
         self.steps = nn.ModuleList(steps)
         self.drops = any(step.drops for step in steps)
+        self.smooth = any(step.smooth for step in steps)
         self.published = any(step.published for step in steps)
 
     def keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
@@ -123,7 +128,7 @@ def threshold_parameter(threshold: float, train_threshold: bool) -> nn.Parameter
         ValueError: If it is negative or not finite.
     """
     if not 0 <= threshold < float("inf"):
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+        raise ValueError(f"threshold must be finite and not negative, got {threshold}")
     return nn.Parameter(torch.tensor(float(threshold)), requires_grad=train_threshold)
 
 

@@ -32,6 +32,7 @@ class Function(Sparsifier):
     """
 
     drops = False
+    smooth = True
 
     def __init__(self, threshold: float = 0.2, *, train_threshold: bool = False):
         super().__init__()
@@ -52,6 +53,7 @@ class ReLU(Function):
     r""":math:`\max(A - t, 0)`; edges are the pairs with :math:`A > t`."""
 
     drops = True
+    smooth = False
 
     def keep(self, weight: Tensor, pairs: Pairs) -> Tensor:
         return weight > self.threshold
@@ -144,6 +146,7 @@ class BelowAbove(Function):
             raise ValueError(f"below must be one of {', '.join(BELOW)}, got {below!r}")
         self.below = below
         self.drops = below == "relu"
+        self.smooth = not self.drops
 
     def keep(self, weight: Tensor, pairs: Pairs) -> OptTensor:
         return weight > self.threshold if self.drops else None

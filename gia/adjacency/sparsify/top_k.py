@@ -87,8 +87,8 @@ class ScaledTopK(Selection):
     ):
         super().__init__(weighting)
         check_fraction(fraction)
-        if not threshold >= 0:
-            raise ValueError(f"threshold must not be negative, got {threshold}")
+        if not 0 <= threshold < math.inf:
+            raise ValueError(f"threshold must be finite and not negative, got {threshold}")
         self.fraction, self.threshold, self.published = fraction, threshold, published
 
     def keep(self, weight: Tensor, pairs: Pairs) -> Tensor:
