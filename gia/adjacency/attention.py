@@ -72,6 +72,12 @@ class AttentionAdjacency(nn.Module):
             raise ValueError(f"hops must be at least 1, got {hops}")
         if sparsify is not None:
             sparsify.check(normalize.highest)
+        maps = getattr(score, "maps", normalize.maps)
+        if maps != normalize.maps:
+            raise ValueError(
+                f"{type(normalize).__name__} needs {normalize.maps} maps of scores, "
+                f"{type(score).__name__} has {maps}: give it maps={normalize.maps}"
+            )
         self.score = score
         self.normalize = normalize
         self.sparsify = sparsify
@@ -93,6 +99,8 @@ class AttentionAdjacency(nn.Module):
     def forward(
         self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
     ) -> Adjacency:
+        if not torch.compiler.is_compiling() and x.size(0) != scope.num_nodes:
+            raise ValueError(f"the scope is of {scope.num_nodes} nodes, but x has {x.size(0)}")
         scores = self.normalize.scale(self.score(x, rotary, scope))
         adjacency = None
         if memory is not None and not self.continuable:
@@ -111,7 +119,7 @@ class AttentionAdjacency(nn.Module):
     @torch.compiler.disable  # which edges there are depends on the data
     def _write_out(self, scores: Scores, scope: Scope) -> Adjacency:
         form = self._form(scope)
-        heads = (scores.heads or 1) // self.normalize.maps
+        heads = scores.heads // self.normalize.maps
         maps = scores.split(self.normalize.maps)
         if form == "dense":
             return self._dense(maps, scope, heads)
@@ -150,13 +158,9 @@ class AttentionAdjacency(nn.Module):
                 values = [wide(part.block(block)).expand(block.shape) for part in scores]
                 weight = self.normalize(*values, pairs=block)
                 keep = self._keep(weight.detach(), block)
-                if keep is not None:
-                    keep = keep if block.allowed is None else keep & block.allowed
-                    weight = weight.masked_fill(~keep, 0)
-                if self.sparsify is not None:
-                    weight = self.sparsify(weight, block.row_sum)
-                    weight = block.fill(weight, 0.0)
-                    weight = weight if keep is None else weight.masked_fill(~keep, 0)
+                if keep is not None and block.allowed is not None:
+                    keep = keep & block.allowed
+                weight = block.fill(self._reweigh(weight, keep, block), 0.0)
                 weights.append(weight)
                 kept.append(keep)
         return DenseAdjacency(blocks, weights, kept if self.drops else None, scope, heads)
@@ -167,11 +171,20 @@ class AttentionAdjacency(nn.Module):
         with torch.autocast(scope.ptr.device.type, enabled=False):
             weight = self.normalize(*(wide(part.on(pairs)) for part in scores), pairs=pairs)
             keep = self._keep(weight.detach(), pairs)
-            if keep is not None:
-                weight = weight.masked_fill(~keep, 0)
-            if self.sparsify is not None:
-                weight = self.sparsify(weight, pairs.row_sum)
+            weight = self._reweigh(weight, keep, pairs)
         return pairs.graph(weight, keep)
+
+    def _reweigh(self, weight: Tensor, keep: OptTensor, pairs: Pairs) -> Tensor:
+        """The sparsifier's weights of all candidates, 0 where there is no edge."""
+
+        def only_edges(values: Tensor) -> Tensor:
+            return values if keep is None else values.masked_fill(~keep, 0)
+
+        if self.sparsify is None:
+            return only_edges(weight)
+        # A function may be other than 0 where there is no edge: that must not enter sums.
+        weight = self.sparsify(only_edges(weight), lambda x: pairs.row_sum(only_edges(x)))
+        return only_edges(weight)
 
     @property
     def _is_sparse(self) -> bool:

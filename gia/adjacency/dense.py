@@ -38,6 +38,11 @@ class DenseAdjacency(Adjacency):
     def sum(self, x: Tensor) -> Tensor:
         if not self.weights:
             return x
+        if x.size(1) != self.heads:
+            raise ValueError(
+                f"the graph has {self.heads} heads, but the features have {x.size(1)}: give the "
+                "layer as many heads"
+            )
         dtype = torch.promote_types(self.weights[0].dtype, x.dtype)
         with torch.autocast(x.device.type, enabled=False):
             parts = [

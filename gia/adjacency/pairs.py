@@ -172,12 +172,12 @@ class Block(Pairs):
         # One more than asked for shows where the cut goes through ties.
         largest, place = values.topk(min(most + 1, self.columns))  # [B, H, R, k + 1]
         rank = torch.arange(largest.size(-1), device=self.device)
-        chosen = (rank < k) & (largest > -torch.inf)
+        chosen = (rank < k) & (largest != -torch.inf)  # NaN counts as the largest, and is seen
         keep = torch.zeros(values.shape, dtype=torch.bool, device=self.device)
         keep.scatter_(-1, place, chosen)
         if largest.size(-1) > 1:
             at_cut = (rank == k - 1)[..., :-1] & (largest[..., :-1] == largest[..., 1:])
-            at_cut &= largest[..., :-1] > -torch.inf
+            at_cut &= largest[..., :-1] != -torch.inf
             tied = at_cut.any(-1)
             if bool(tied.any()):
                 k = torch.as_tensor(k, device=self.device).expand(*values.shape[:-1], 1)
@@ -281,7 +281,7 @@ class EdgePairs(Pairs):
         rank = torch.arange(order.numel(), device=row.device) - self.pattern.rowptr[row]
         k = k if isinstance(k, int) else k[order]
         keep = torch.zeros_like(row, dtype=torch.bool)
-        keep[order] = (rank < k) & (values[order] > -torch.inf)
+        keep[order] = (rank < k) & (values[order] != -torch.inf)
         return keep
 
     def per_head(self, values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
 from gia.models import Transformer
@@ -48,6 +48,8 @@ class AttentionEdges(BaseTransform):
         self.min_weight, self.symbols = min_weight, symbols
 
     def forward(self, data: Data) -> Data:
+        if isinstance(data, Batch):
+            raise ValueError("AttentionEdges takes one sequence: apply it before batching")
         device = next(self.model.parameters()).device
         graph = self.model.graphs(data.clone().to(device))[self.layer]
         graph = graph.to_data_list()[0].to(data.token.device)

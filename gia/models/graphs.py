@@ -26,6 +26,9 @@ def attention_batch(data: Data, edges: EdgeAdjacency) -> Batch:
     for number, graph in enumerate(graphs):
         mine = graph_of_edge == number
         graph = graph.clone()
+        for key in graph.to_dict():
+            if "edge" in key:  # of edges that it had before
+                del graph[key]
         graph.edge_index = edges.edge_index[:, mine] - starts[number]
         graph.edge_weight = edges.edge_weight[mine]
         with_edges.append(graph)

@@ -1,5 +1,7 @@
 """Weights that are scores themselves, where these are positive."""
 
+import math
+
 from torch import Tensor
 
 from gia.adjacency.normalize.base import Normalizer
@@ -12,7 +14,7 @@ class ReLU(Normalizer):
     From `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_.
     """
 
-    highest = float("inf")
+    highest = math.inf
     drops = True
 
     def forward(self, scores: Tensor, *, pairs: Pairs) -> Tensor:
@@ -20,4 +22,4 @@ class ReLU(Normalizer):
         return pairs.fill(weight, 0.0)
 
     def keep(self, weight: Tensor) -> Tensor:
-        return weight > 0
+        return ~(weight <= 0)  # NaN is an edge, to be seen

@@ -17,8 +17,8 @@ class Scores(ABC):
 
     @property
     @abstractmethod
-    def heads(self) -> int | None:
-        """Heads H; None if the scores fit any number."""
+    def heads(self) -> int:
+        """Heads H, of all maps together."""
 
     @property
     @abstractmethod

@@ -41,6 +41,10 @@ class SumOfScores(Scores):
     def compute(self) -> "SumOfScores":
         return SumOfScores(tuple(part.compute() for part in self.parts))
 
+    def split(self, maps: int) -> list["SumOfScores"]:
+        first, *biases = self.parts
+        return [SumOfScores((part, *biases)) for part in first.split(maps)]  # the same for each
+
     def block(self, block: Block) -> Tensor:
         return sum(part.block(block) for part in self.parts)
 
@@ -189,6 +193,7 @@ class BiasedScore(nn.Module):
         super().__init__()
         self.score = score
         self.biases = nn.ModuleList(biases)
+        self.maps = getattr(score, "maps", 1)
 
     def forward(self, x: Tensor, rotary: OptTensor, scope: Scope) -> SumOfScores:
         added = (bias(scope) for bias in self.biases)

@@ -131,6 +131,7 @@ class DotProductScore(nn.Module):
             raise ValueError(
                 f"the number of heads must divide the width: {heads} heads, {in_channels} wide"
             )
+        self.maps = maps
         self.heads = heads * maps
         self.q_proj = nn.Linear(in_channels, maps * in_channels, bias=bias)
         self.k_proj = nn.Linear(in_channels, maps * in_channels, bias=bias)

@@ -70,6 +70,8 @@ class PairNetwork(Scores):
             return linear(silu(target + source), weight, bias)
 
         inputs = (target, source, self.weight, self.bias)
+        dtype = torch.promote_types(target.dtype, self.weight.dtype)  # autocast makes them differ
+        inputs = tuple(tensor.to(dtype) for tensor in inputs)
         if torch.is_grad_enabled():
             return checkpoint(network, *inputs, use_reentrant=False, preserve_rng_state=False)
         return network(*inputs)

@@ -88,7 +88,8 @@ class Chain(Sparsifier):
     """Several sparsifiers, one after the other: an edge that one of them drops is not revived.
 
     Args:
-        steps (list of Sparsifier): In order; each sees the weights that the ones before it made.
+        steps (list of Sparsifier): In order; each chooses by the weights that the ones before it
+            made. Sums over a target's edges are of those that remain in the end.
     """
 
     def __init__(self, steps: Sequence[Sparsifier]):

@@ -56,7 +56,7 @@ class ReLU(Function):
     smooth = False
 
     def keep(self, weight: Tensor, pairs: Pairs) -> Tensor:
-        return weight > self.threshold
+        return ~(weight <= self.threshold)  # NaN is an edge, to be seen
 
     def forward(self, weight: Tensor, row_sum: RowSum) -> Tensor:
         return relu(weight - self.threshold)

@@ -31,7 +31,7 @@ class Threshold(Selection):
         nn.init.constant_(self.threshold, self.initial_threshold)
 
     def keep(self, weight: Tensor, pairs: Pairs) -> Tensor:
-        return weight > self.threshold
+        return ~(weight <= self.threshold)  # NaN is an edge, to be seen
 
     def check(self, highest: float) -> None:
         check_threshold(self.initial_threshold, highest)

@@ -37,8 +37,8 @@ class TopK(Selection):
         super().__init__(weighting)
         if (k is None) == (fraction is None):
             raise ValueError(f"give either k or fraction, got k={k}, fraction={fraction}")
-        if k is not None and k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        if k is not None and (not isinstance(k, int) or k < 1):
+            raise ValueError(f"k must be a whole number of at least 1, got {k!r}")
         check_fraction(fraction)
         if published and fraction is None:
             raise ValueError("published=True changes what a fraction is: use fraction")

@@ -12,6 +12,7 @@ from gia.adjacency import (
     DotProductScore,
     FullScope,
     HeadNorm,
+    PairNetworkScore,
 )
 from gia.adjacency.score import BiasedScore
 from gia.models import Block, GINAttention, LanguageModel
@@ -95,6 +96,8 @@ def test_the_published_norm_is_over_the_whole_map():
 
 def test_scores_of_one_map_are_refused():
     score = BiasedScore(score=DotProductScore(8, 2), biases=[DistanceBias(2)])
-    adjacency = AttentionAdjacency(score=score, normalize=Differential())
-    with pytest.raises(ValueError, match="SumOfScores has one map of scores, 2 are needed"):
+    with pytest.raises(ValueError, match="needs 2 maps of scores, BiasedScore has 1"):
+        AttentionAdjacency(score=score, normalize=Differential())
+    adjacency = AttentionAdjacency(score=PairNetworkScore(8, 2), normalize=Differential())
+    with pytest.raises(ValueError, match="PairNetwork has one map of scores, 2 are needed"):
         adjacency(torch.randn(3, 8), CausalScope(torch.tensor([0, 3])))

@@ -93,7 +93,8 @@ def test_scaled_top_k_drops_weights_below_the_threshold():
     [
         ({}, "give either k or fraction, got k=None, fraction=None"),
         ({"k": 2, "fraction": 0.5}, "give either k or fraction, got k=2, fraction=0.5"),
-        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"k": 0}, "k must be a whole number of at least 1, got 0"),
+        ({"k": 2.5}, "k must be a whole number of at least 1, got 2.5"),
         ({"fraction": 0}, "fraction must be above 0 and at most 1, got 0"),
         ({"fraction": 1.5}, "fraction must be above 0 and at most 1, got 1.5"),
         ({"fraction": float("nan")}, "fraction must be above 0 and at most 1, got nan"),
