@@ -168,7 +168,7 @@ class Comparison:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = make_parser(__doc__.splitlines()[0], seconds=12.0)
+    parser = make_parser(__doc__.splitlines()[0], seconds=6.0)
     add = parser.add_argument
     add("--sum-length", type=int, default=4096, help="nodes of the graph that is summed over")
     add("--dense-length", type=int, default=8192, help="nodes where dense matrices are compared")

@@ -12,6 +12,7 @@ from gia.adjacency import (
     Softmax,
     WindowScope,
 )
+from gia.adjacency.scope import base
 from gia.models import Block, GINAttention, TokenEncoder, Transformer
 
 PTR = torch.tensor([0, 3, 3, 4, 8])
@@ -87,6 +88,39 @@ def test_given_pairs_along_several_edges():
     assert pairs(two) == EDGES | {(0, 2), (4, 6)}  # 5 -> 6 -> 5 is no self loop
     many = GivenScope(PTR, given=Given(BONDS), hops=9)
     assert pairs(many) == EDGES | {(0, 2), (4, 6)} | LOOPS
+
+
+@pytest.mark.parametrize("sizes", [[7, 7], [7, 5, 0, 2]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        CausalScope,
+        FullScope,
+        lambda ptr: WindowScope(ptr, window=2),
+        lambda ptr: GivenScope(ptr, given=Given(torch.tensor([[1, 2], [0, 1]])), self_loops=False),
+    ],
+)
+def test_what_is_known_of_a_block_without_its_mask_is_so(monkeypatch, make, sizes):
+    monkeypatch.setattr(base, "BLOCK", 40)
+    ptr = torch.tensor([0, *sizes]).cumsum(0)
+    scope = make(ptr)
+    seen = 0
+    for block in scope.blocks(2):
+        values = torch.randn(1, *block.shape[1:])  # to be broadcast
+        allowed = torch.ones(block.shape) if block.allowed is None else block.allowed
+        allowed = allowed.bool().expand(block.shape)
+        assert allowed[..., : block.free].all()
+        assert not block.occupied or allowed.any(-1).all()
+        assert torch.equal(block.fill(values, 9.0).expand(block.shape), values.where(allowed, 9.0))
+        weight = block.softmax(values)
+        assert not weight.expand(block.shape)[~allowed].any()
+        torch.testing.assert_close(
+            weight.sum(-1).expand(block.shape[:-1]), allowed.any(-1).to(weight.dtype)
+        )
+        seen += int(allowed.sum())
+    assert seen == 2 * scope.edge_index().size(1)
+    if make is CausalScope:
+        assert any(block.free for block in scope.blocks(2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int32, torch.bool])
