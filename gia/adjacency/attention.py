@@ -22,7 +22,7 @@ from gia.typing import Form, OptTensor
 
 # Up to this length, products with matrices that are mostly zeros are faster than lists of edges
 # (benchmarks/sparse.py).
-SHORT = 512
+SHORT = 256
 log = logging.getLogger(__name__)
 
 
