@@ -6,6 +6,7 @@ from torch_geometric.utils import scatter
 
 from gia.adjacency.base import Adjacency, take
 from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.pattern import follow
 
 
 class SumAdjacency(Adjacency):
@@ -118,15 +119,11 @@ class HopAdjacency(Adjacency):
 def _join(last: EdgeAdjacency, first: EdgeAdjacency) -> EdgeAdjacency:
     """The product of two graphs whose heads have edges of their own: paths of two edges."""
     heads, nodes = last.num_heads, last.num_nodes
-    middle = last.edge_index[0] * heads + last.head
-    arrival = first.edge_index[1] * heads + first.head
-    order = arrival.argsort(stable=True)
-    start = torch.searchsorted(arrival[order], torch.arange(nodes * heads + 1, device=order.device))
-    number = start.diff()[middle]  # edges that each edge can follow
-    after = torch.arange(number.numel(), device=order.device).repeat_interleave(number)
-    place = torch.arange(after.numel(), device=order.device)
-    place = place - (number.cumsum(0) - number)[after]
-    before = order[start[middle[after]] + place]
+    middle, arrival = (
+        last.edge_index[0] * heads + last.head,
+        first.edge_index[1] * heads + first.head,
+    )
+    after, before = follow(middle, arrival, nodes * heads)
     source, target, head = first.edge_index[0][before], last.edge_index[1][after], last.head[after]
     # Paths between the same nodes are one edge.
     key, path = torch.unique((target * nodes + source) * heads + head, return_inverse=True)

@@ -78,21 +78,13 @@ class EdgeAdjacency(Adjacency):
     def degree(self) -> Tensor:
         if self.edge_weight is None:
             return self.count()
-        weight = self.edge_weight.abs()
-        if self.head is not None:
-            row = self.edge_index[1] * self.num_heads + self.head
-            total = scatter(weight, row, dim_size=self.num_nodes * self.num_heads, reduce="sum")
-            return total.view(self.num_nodes, self.num_heads)
-        weight = weight.unsqueeze(1) if weight.dim() == 1 else weight
-        return scatter(weight, self.edge_index[1], dim_size=self.num_nodes, reduce="sum")
+        row, number = self._targets()
+        total = scatter(self.edge_weight.abs(), row, dim_size=number, reduce="sum")
+        return total if total.dim() == 2 else total.view(self.num_nodes, self._places)
 
     def count(self) -> Tensor:
         dtype = torch.get_default_dtype() if self.edge_weight is None else self.edge_weight.dtype
-        if self.head is not None:
-            row = self.edge_index[1] * self.num_heads + self.head
-            number = degree(row, self.num_nodes * self.num_heads, dtype=dtype)
-            return number.view(self.num_nodes, self.num_heads)
-        return degree(self.edge_index[1], self.num_nodes, dtype=dtype).view(-1, 1)
+        return degree(*self._targets(), dtype=dtype).view(self.num_nodes, self._places)
 
     def in_precision(self, dtype: torch.dtype) -> "EdgeAdjacency":
         if self.edge_weight is None:
@@ -124,9 +116,7 @@ class EdgeAdjacency(Adjacency):
 
         Numbers are ``[E]`` where heads have edges of their own, otherwise ``[E]`` or ``[E, H]``.
         """
-        row, number = self.edge_index[1], self.num_nodes
-        if self.head is not None:
-            row, number = row * self.num_heads + self.head, number * self.num_heads
+        row, number = self._targets()
         return scatter(values, row, dim_size=number, reduce="sum")[row]
 
     def select(self, keep: Tensor) -> "EdgeAdjacency":
@@ -190,6 +180,17 @@ class EdgeAdjacency(Adjacency):
         """Take the sparse matrix of the graph from where it is known already."""
         self._patterns[sources, heads] = pattern
 
+    @property
+    def _places(self) -> int:
+        """Where an edge may arrive at a node: a place for each head that has edges of its own."""
+        return 1 if self.head is None else self.num_heads
+
+    def _targets(self) -> tuple[Tensor, int]:
+        """The place where each edge arrives, ``[E]``, and the number of places."""
+        target = self.edge_index[1]
+        place = target if self.head is None else target * self.num_heads + self.head
+        return place, self.num_nodes * self._places
+
     def _heads_apart(self, x: Tensor) -> int:
         """Rows of the sparse matrix for each node: 1 if the heads share edges and weights."""
         weight = self.edge_weight
@@ -235,8 +236,8 @@ class EdgeAdjacency(Adjacency):
         self._heads_apart(x)
         if self.head is not None:
             messages = weight.unsqueeze(1) * x[source, self.head]
-            row = target * self.num_heads + self.head
-            total = scatter(messages, row, dim_size=self.num_nodes * self.num_heads, reduce="sum")
+            row, number = self._targets()
+            total = scatter(messages, row, dim_size=number, reduce="sum")
             return total.view(self.num_nodes, *x.shape[1:])
         messages = x.index_select(0, source)  # [E, H, d]
         if weight is not None:

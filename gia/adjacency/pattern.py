@@ -155,3 +155,22 @@ class _Dots(torch.autograd.Function):
 def _pointers(index: Tensor, number: int) -> Tensor:
     """Where each of the numbers 0 .. ``number`` begins in a sorted list."""
     return torch.searchsorted(index, torch.arange(number + 1, device=index.device))
+
+
+def follow(end: Tensor, begin: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """All pairs of an edge of one list and an edge of another that begins where it ends.
+
+    Args:
+        end (Tensor): Where each edge of the first list ends, ``[E]``.
+        begin (Tensor): Where each edge of the second list begins, ``[E']``.
+        number (int): Nodes.
+
+    Returns:
+        Places in the first and in the second list, ``[P]`` each, ordered by the first.
+    """
+    order = begin.argsort(stable=True)
+    start = _pointers(begin[order], number)
+    width = start.diff()[end]  # edges that each edge goes on with
+    first = torch.arange(end.numel(), device=end.device).repeat_interleave(width)
+    offset = torch.arange(first.numel(), device=end.device) - (width.cumsum(0) - width)[first]
+    return first, order[start[end[first]] + offset]

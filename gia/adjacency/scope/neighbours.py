@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric.utils import coalesce
 
 from gia.adjacency.pairs import Block
+from gia.adjacency.pattern import follow
 from gia.adjacency.scope.base import Scope
 from gia.adjacency.scope.given import Given
 
@@ -45,7 +46,8 @@ class GivenScope(Scope):
             edge_index = torch.cat([edge_index, node.expand(2, -1)], dim=1)
         edge_index = step = coalesce(edge_index, num_nodes=self.num_nodes, sort_by_row=False)
         for _ in range(self.hops - 1):
-            further = _join(edge_index, step, self.num_nodes)
+            first, then = follow(edge_index[1], step[0], self.num_nodes)
+            further = torch.stack([edge_index[0][first], step[1][then]])
             further = further[:, further[0] != further[1]]  # a way there and back
             edge_index = torch.cat([edge_index, further], dim=1)
             edge_index = coalesce(edge_index, num_nodes=self.num_nodes, sort_by_row=False)
@@ -61,15 +63,3 @@ class GivenScope(Scope):
         allowed = torch.zeros(graphs, rows, columns, dtype=torch.bool, device=block.device)
         allowed[graph[mine], target[mine], source[mine]] = True
         return allowed.unsqueeze(1)
-
-
-def _join(first: Tensor, second: Tensor, num_nodes: int) -> Tensor:
-    """Where one edge of a first list and then one of a second lead, ``[2, E]``."""
-    second = second[:, second[0].argsort()]
-    bounds = torch.arange(num_nodes + 1, device=second.device)
-    start = torch.searchsorted(second[0].contiguous(), bounds)
-    number = start.diff()[first[1]]  # of edges that go on where each one ends
-    edge = torch.arange(number.numel(), device=number.device).repeat_interleave(number)
-    place = torch.arange(edge.numel(), device=number.device)
-    place = place - (number.cumsum(0) - number)[edge] + start[first[1][edge]]
-    return torch.stack([first[0][edge], second[1][place]])
