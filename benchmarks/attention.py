@@ -14,8 +14,17 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from harness import available_memory, interleave, make_parser, medians, peak_memory, sync_of
-from layers import GRAPHS, QUADRATIC, Case, fitting, full_scope, prepare, prepare_forward
+from harness import available_memory, interleave, make_parser, medians, sync_of
+from layers import (
+    GRAPHS,
+    QUADRATIC,
+    Case,
+    fitting,
+    full_scope,
+    layer_memory,
+    prepare,
+    prepare_forward,
+)
 from report import Report, lines_figure
 
 TOKENS = 2048  # of a batch, unless --batches says otherwise
@@ -132,7 +141,7 @@ class Comparison:
                 # Ratios are of equal batches, and a smaller one would need a second column.
                 if case is None or case.batch < batch:
                     continue
-                peak = self._peak(case)
+                peak = layer_memory(case, self.report, self.args.threads)
                 if peak is not None:
                     peaks[name] = peak
                     self._keep(self.memory, name, case, peak / 2**10)
@@ -144,17 +153,6 @@ class Comparison:
                 rows.append([length, batch, name, peak / 2**20, over])
         columns = ["L", "B", "layer", "peak, MiB", f"over {self.plain}"]
         self.report.table("Peak memory, forward + backward", columns, rows)
-
-    def _peak(self, case: Case) -> int | None:
-        args, tiny = self.args, replace(case, length=4, batch=1)
-        try:
-            with self.report.console.status(f"memory of {case.layer} at L {case.length}"):
-                return peak_memory(prepare, case, tiny, threads=args.threads, device=args.device)
-        except MemoryError as error:
-            self.report.note(str(error))
-        except RuntimeError as error:
-            self.report.fail(str(error))
-        return None
 
     @staticmethod
     def _keep(kept: dict[str, dict[int, float]], name: str, case: Case, value: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from harness import peak_memory
 from peers import (
     EagerGIN,
     EagerPNA,
@@ -13,6 +14,7 @@ from peers import (
     PlainAttention,
     transformer_conv,
 )
+from report import Report
 from torch import Tensor, nn
 
 from gia.adjacency import (
@@ -138,6 +140,19 @@ def prepare(case: Case) -> Callable[[], None]:
     """Build a layer and its inputs; the call is one forward and backward pass."""
     build, run_on = LAYERS[case.layer]
     return training_step(build(case), lambda layer: run_on(layer, case), inputs(case))
+
+
+def layer_memory(case: Case, report: Report, threads: int) -> int | None:
+    """Peak memory of a layer's forward and backward pass; None if it failed, which is told."""
+    tiny = replace(case, length=4, batch=1)
+    try:
+        with report.console.status(f"memory of {case.layer} at L {case.length}"):
+            return peak_memory(prepare, case, tiny, threads=threads, device=case.device)
+    except MemoryError as error:
+        report.note(str(error))
+    except RuntimeError as error:
+        report.fail(str(error))
+    return None
 
 
 def prepare_forward(case: Case) -> Callable[[], Any]:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from harness import available_memory, interleave, make_parser, medians, peak_memory
-from layers import TOP, WINDOW, Case, prepare
+from harness import available_memory, interleave, make_parser, medians
+from layers import TOP, WINDOW, Case, layer_memory, prepare
 from report import Report, lines_figure
 from sums import MAXIMA, SUMS, Graph, Step, dense_sum, gia_max, gia_sum, maximum, summing
 
@@ -139,7 +139,10 @@ class Comparison:
         rows = []
         for length in sorted(lengths):
             cases = {"fused": self._case("gin", length), "sparse": self._case("sparse_gin", length)}
-            peaks = {name: self._peak(case) for name, case in cases.items()}
+            peaks = {
+                name: layer_memory(case, self.report, self.args.threads)
+                for name, case in cases.items()
+            }
             over, known = None, {name: peak for name, peak in peaks.items() if peak is not None}
             for name, peak in known.items():
                 self._keep(self.memory, name, cases[name], peak / 2**10)
@@ -150,17 +153,6 @@ class Comparison:
             rows.append([length, cases["fused"].batch, *mib, over])
         columns = ["L", "B", "fused, MiB", "sparse, MiB", "sparse over fused"]
         self.report.table("Peak memory, forward + backward", columns, rows)
-
-    def _peak(self, case: Case) -> int | None:
-        tiny, threads = replace(case, length=4, batch=1), self.args.threads
-        try:
-            with self.report.console.status(f"memory of {case.layer} at L {case.length}"):
-                return peak_memory(prepare, case, tiny, threads=threads, device=case.device)
-        except MemoryError as error:
-            self.report.note(str(error))
-        except RuntimeError as error:
-            self.report.fail(str(error))
-        return None
 
     @staticmethod
     def _keep(kept: dict[str, dict[int, float]], name: str, case: Case, value: float) -> None:

@@ -7,6 +7,7 @@ import sys
 import all as everything
 import attention
 import generate
+import layers
 import model
 import precision
 import pytest
@@ -67,7 +68,7 @@ def test_attention_names_its_ratios(tmp_path, monkeypatch):
         measured.append((case.layer, case.length))
         return 100 * case.length if case.layer == "sdpa" else 150 * case.length
 
-    monkeypatch.setattr(attention, "peak_memory", peak)
+    monkeypatch.setattr(layers, "peak_memory", peak)
     ratios, section = run(attention, tmp_path, *SMALL_LAYERS, "--memory-lengths", "64")
     expected = {"ragged_full_padded_over_gia"}
     for length in (16, 32):
@@ -94,7 +95,7 @@ def test_memory_that_cannot_be_measured_is_told(tmp_path, monkeypatch, capsys):
     def peak(prepare, case, tiny, **kwargs):
         raise MemoryError("it ran out") if case.layer == "gin" else RuntimeError("it broke")
 
-    monkeypatch.setattr(attention, "peak_memory", peak)
+    monkeypatch.setattr(layers, "peak_memory", peak)
     path = tmp_path / "ratios.json"
     assert attention.main([*SMALL_LAYERS, "--memory-lengths", "--json", str(path)]) == 1
     assert "gin_over_sdpa_L16" in json.loads(path.read_text())
@@ -131,7 +132,7 @@ def test_sparse_names_its_ratios(tmp_path, monkeypatch):
     def peak(prepare, case, tiny, *, threads, device):
         return {"gin": 100, "sparse_gin": 125}[case.layer]
 
-    monkeypatch.setattr(sparse, "peak_memory", peak)
+    monkeypatch.setattr(layers, "peak_memory", peak)
     ratios, section = run(sparse, tmp_path, *SMALL_GRAPHS, "--memory-lengths", "64")
     expected = {f"{name}_over_sum_k16" for name, way in sums.SUMS.items() if way}
     expected |= {f"{name}_over_max_k16" for name, way in sums.MAXIMA.items() if way}
@@ -160,7 +161,7 @@ def test_memory_of_sparse_graphs_that_cannot_be_measured_is_told(tmp_path, monke
     def peak(prepare, case, tiny, **kwargs):
         raise MemoryError("it ran out") if case.layer == "gin" else RuntimeError("it broke")
 
-    monkeypatch.setattr(sparse, "peak_memory", peak)
+    monkeypatch.setattr(layers, "peak_memory", peak)
     path = tmp_path / "ratios.json"
     assert sparse.main([*SMALL_GRAPHS, "--memory-lengths", "64", "--json", str(path)]) == 1
     assert "gather_over_sum_k16" in json.loads(path.read_text())
