@@ -46,7 +46,7 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
                 "edges without messages (given=added)"
             )
-        messages = (self.edges.gather(x) + self.encoded.to(x.dtype)).relu()
+        messages = self.edges.gather(x).add_(self.encoded.to(x.dtype)).relu_()
         self._last = (x, messages)
         return messages
 

@@ -137,6 +137,7 @@ class Scope:
                     columns = stop if self.causal else length
                     block = Block(bucket, chosen, slice(start, stop), columns, heads)
                     block.allowed = self._allowed(block)
+                    block.only_padded = self.fusable and not self.causal
                     block.occupied = self.self_loops and not block.is_padded
                     # What is before all targets of a block, all of them see.
                     before = self.causal and self.fusable and not block.is_padded

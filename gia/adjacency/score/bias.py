@@ -115,8 +115,8 @@ class GivenScores(Scores):
         edge_index = self.scope.given_edges().edge_index
         edge, place = block.places_of(edge_index, self.scope.first_node)
         value = self.value.index_select(0, edge).to(total.dtype)
-        flat = total.expand(block.shape).flatten()
-        return flat.index_add(0, place.flatten(), value.flatten()).view(block.shape)
+        flat = total.expand(block.shape).contiguous().view(-1)
+        return flat.index_add_(0, place.flatten(), value.flatten()).view(block.shape)
 
     def on(self, pairs: EdgePairs) -> Tensor:
         return pairs.from_edges(self.scope.given_edges().find(self.value, pairs.edge_index))
