@@ -140,7 +140,7 @@ class Block(Pairs):
         return x[node]  # what is beyond the end of a graph is masked
 
     def _nodes(self, length: int) -> tuple[Tensor, Tensor]:
-        """All nodes of the graphs and heads, ``[N H]``, and where they are in ``[B, H, length]``."""
+        """All nodes and heads of the graphs, ``[N H]``, and their places in ``[B, H, length]``."""
         if self._moved is None:
             # On the host, so that nothing waits for a GPU.
             first, size = torch.tensor([self.first, self.sizes], device="cpu").view(2, -1, 1, 1)

@@ -171,7 +171,8 @@ class EdgeBias(nn.Module):
         attr = scope.given_attr(self.proj.in_features, self.proj.weight.dtype)
         if attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
-        return GivenScores(self.proj(attr), scope)
+        value, kind = self.proj(attr), scope.given_edges().kind
+        return GivenScores(value if kind is None else value.index_select(0, kind), scope)
 
 
 class BiasedScore(nn.Module):
