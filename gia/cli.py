@@ -83,7 +83,7 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
 @command
 def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
-    from gia.analysis import describe_data, write_report
+    from gia.analysis import describe_data
     from gia.models import count_parameters
     from gia.training import Run
 
@@ -96,7 +96,7 @@ def train(cfg: DictConfig) -> None:
         highlight=False,
     )
     metrics = run.fit()
-    write_report(run, metrics, console)
+    instantiate(cfg.report)(run, metrics, console)
     console.print(f"everything is in {run.folder}", style="bold", highlight=False, soft_wrap=True)
 
 
@@ -108,11 +108,13 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.table import Table
 
     from gia.analysis import describe_data
+    from gia.data import Tokenizer
     from gia.training import load_trained
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
-    task, tokenizer, trained = load_trained(cfg.ckpt_path)
+    task, trained = load_trained(cfg.ckpt_path)
+    tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
     if cfg.get("data") is not None:
         trained.data = cfg.data
     if cfg.part == "all":
@@ -141,11 +143,13 @@ def generate(cfg: DictConfig) -> None:
     """Write new sequences."""
     import torch
 
+    from gia.data import Tokenizer
     from gia.data.files import write_atomically
     from gia.models import generate as sample
     from gia.training import load_trained
 
-    task, tokenizer, trained = load_trained(cfg.ckpt_path)
+    task, trained = load_trained(cfg.ckpt_path)
+    tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
     unknown = tokenizer.count_unknown(cfg.prompt)
     if unknown:
         raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")

@@ -174,6 +174,12 @@ class SequenceDataModule(LightningDataModule):
         """Let the training batches continue from a saved position, in its epoch alone."""
         self._position = state_dict
 
+    def inputs(self) -> dict[str, Any]:
+        """What a model must know of the data: the number of symbols, and the symbols themselves."""
+        self.setup()
+        tokenizer = self.tokenizer
+        return {"vocab_size": tokenizer.vocab_size, "tokenizer": tokenizer.to_config()}
+
     def summary(self) -> dict[str, Any]:
         """What was read, what was lost on the way and how it was split: see the keys."""
         return report.summary(self)
