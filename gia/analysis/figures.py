@@ -30,29 +30,37 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def learning_curves(epochs: Sequence[dict[str, float]], baseline: float | None = None) -> Figure:
+def learning_curves(
+    epochs: Sequence[dict[str, float]],
+    baseline: float | None = None,
+    *,
+    loss_name: str = "loss (nats per symbol)",
+    baseline_name: str = "best n-gram",
+) -> Figure:
     """Training and validation loss, both in eval mode, and the gap between them.
 
     Args:
         epochs (list of dict): As :class:`~gia.training.History` keeps them.
         baseline (float, optional): A validation loss to draw as a line for comparison.
+        loss_name (str): What the loss is, with its unit.
+        baseline_name (str): Whose loss the line is.
     """
     step = [row["epoch"] + 1 for row in epochs]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, gap = figure.subplots(1, 2)
     loss.plot(step, [row["train_eval/loss"] for row in epochs], color=BLUE, label="training")
     loss.plot(step, [row["val/loss"] for row in epochs], color=ORANGE, label="validation")
-    best = int(np.argmin([row["val/loss"] for row in epochs]))
-    loss.plot(
-        step[best], epochs[best]["val/loss"], "o", color=ORANGE, label=f"best, epoch {step[best]}"
-    )
+    losses = np.array([row["val/loss"] for row in epochs])
+    if np.isfinite(losses).any():
+        best = int(np.nanargmin(losses))
+        loss.plot(step[best], losses[best], "o", color=ORANGE, label=f"best, epoch {step[best]}")
     if baseline is not None:
-        loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label="best n-gram")
-    loss.set(xlabel="epoch", ylabel="loss (nats per symbol)", title="Loss, eval mode")
+        loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label=baseline_name)
+    loss.set(xlabel="epoch", ylabel=loss_name, title="Loss, eval mode")
     loss.legend(frameon=False)
     gap.plot(step, [row["generalisation_gap"] for row in epochs], color=BLUE)
     gap.axhline(0, color=GREY, linewidth=0.8)
-    gap.set(xlabel="epoch", ylabel="validation - training (nats)", title="Generalisation gap")
+    gap.set(xlabel="epoch", ylabel="validation - training loss", title="Generalisation gap")
     for axes in (loss, gap):
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)

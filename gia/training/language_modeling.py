@@ -18,6 +18,8 @@ class LanguageModeling(Supervised):
         vocab_size (int): Symbols V.
     """
 
+    LOSS_NAME = "loss (nats per symbol)"
+
     def __init__(self, model: nn.Module, *, vocab_size: int, **kwargs: Any):
         super().__init__(model, metrics=lambda split: LanguageMetrics(vocab_size), **kwargs)
         self.vocab_size = vocab_size

@@ -64,6 +64,13 @@ class Prediction(Supervised):
         """Shape of what the model says of one graph or node."""
         return (len(self.target_names),)
 
+    def measure(self, metrics: Metrics, batch: Batch) -> None:
+        self.compare(metrics, self.output(batch), batch.y)
+
+    def compare(self, metrics: Metrics, output: Tensor, target: Tensor) -> None:
+        """Add outputs and their targets in physical units, ``[R, T]``, to the metrics."""
+        metrics.update(output, target)
+
 
 class Regression(Prediction):
     r"""Numbers: the mean squared error over the known targets, normalised.
@@ -81,6 +88,8 @@ class Regression(Prediction):
         - **model(batch):** ``[R, T]`` for R graphs or nodes
         - **batch.y:** ``[R, T]``; NaN where missing
     """
+
+    LOSS_NAME = "loss (mean squared error, normalised)"
 
     def __init__(
         self,
@@ -108,8 +117,8 @@ class Regression(Prediction):
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         return masked_mse(self.output(batch), self.scaler(batch.y)), len(batch.y)
 
-    def measure(self, metrics: RegressionMetrics, batch: Batch) -> None:
-        metrics.update(self.output(batch), self.scaler(batch.y), self.scaler.std)
+    def compare(self, metrics: RegressionMetrics, output: Tensor, target: Tensor) -> None:
+        metrics.update(output, self.scaler(target), self.scaler.std)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """The targets in their own units, ``[R, T]``."""
@@ -132,6 +141,8 @@ class Classification(Prediction):
     Raises:
         ValueError: If there are fewer than two classes.
     """
+
+    LOSS_NAME = "loss (cross entropy, nats)"
 
     def __init__(
         self,
@@ -162,9 +173,6 @@ class Classification(Prediction):
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
-
-    def measure(self, metrics: ClassificationMetrics, batch: Batch) -> None:
-        metrics.update(self.output(batch), batch.y)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """Probabilities of the classes, ``[R, T, C]``."""

@@ -25,11 +25,13 @@ class Supervised(Task):
             ``test``.
     """
 
+    LOSS_NAME = "loss"  # and its unit, in pictures
     # The validation loaders in their order; the test loader is apart.
     SPLITS = ("val", "train_eval")
 
     def __init__(self, model: nn.Module, *, metrics: Callable[[str], Metrics], **kwargs: Any):
         super().__init__(model, **kwargs)
+        self.make_metrics = metrics
         for split in (*self.SPLITS, "test"):
             self.add_module(f"{split}_metrics", metrics(split))
 
