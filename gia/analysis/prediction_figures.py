@@ -92,7 +92,7 @@ def confusion_matrix(
     for axes, y, said in _known(panels, target, probability):
         counts = multiclass_confusion_matrix(said.argmax(1), y.long(), classes)
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
-        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(classes), class_names, rotation=90 if classes > 4 else 0, fontsize=7)
         axes.set_yticks(range(classes), class_names, fontsize=7)
         axes.set(xlabel="predicted class", ylabel="true class")

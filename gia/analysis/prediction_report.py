@@ -83,14 +83,16 @@ def trivial_metrics(
         train (list of Data): The training split.
         measured (list of Data): What to measure on.
     """
-    seen, target = (torch.cat([graph.y for graph in graphs]).cpu() for graphs in (train, measured))
+    seen, target = (
+        torch.cat([graph.y for graph in graphs]).to(task.device) for graphs in (train, measured)
+    )
     if isinstance(task, Regression):
-        guess = task.scaler.cpu()(seen).nanmean(0).nan_to_num()
+        guess = task.scaler(seen).nanmean(0).nan_to_num()
     else:
         counts = [(seen == index).sum(0) + 1 for index in range(len(task.class_names))]
         shares = torch.stack(counts, dim=-1).float()  # [T, C]
         guess = (shares / shares.sum(-1, keepdim=True)).log()
-    metrics = task.make_metrics("test")
+    metrics = task.make_metrics("test").to(task.device)
     task.compare(metrics, guess.expand(len(target), *guess.shape), target)
     with warnings.catch_warnings(action="ignore"):  # of absent classes: the model's own did
         return {name: float(value) for name, value in metrics.compute().items()}
