@@ -31,12 +31,6 @@ Settings are given as key=value; gia COMMAND --help lists them all.
 # What a wrong setting, file or environment raises; anything else is a fault of gia's own.
 USER_ERRORS = (ValueError, OSError, ImportError, MisconfigurationException)
 
-# What data must have in common with that of a model's training.
-FEATURES = (
-    *("node_categories", "node_channels", "edge_categories", "edge_channels"),
-    *("rwse", "laplacian", "level", "out_channels"),
-)
-
 console = Console()
 
 
@@ -115,7 +109,7 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.table import Table
 
     from gia.analysis import describe_data
-    from gia.training import load_trained
+    from gia.training import load_trained, trained_data
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
@@ -128,7 +122,7 @@ def evaluate(cfg: DictConfig) -> None:
                 trained.data.target_type = target_type
     if cfg.part == "all":
         trained.data.split = "none"
-    data = _data_of(task, trained)
+    data = trained_data(task, trained)
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
@@ -151,7 +145,7 @@ def predict(cfg: DictConfig) -> None:
     import torch
 
     from gia.analysis import check_out, predict_part, predict_table
-    from gia.training import Prediction, load_trained
+    from gia.training import Prediction, load_trained, trained_data
 
     if cfg.ckpt_path is None:
         raise ValueError("ckpt_path is missing: give ckpt_path=...")
@@ -160,23 +154,23 @@ def predict(cfg: DictConfig) -> None:
         raise ValueError("part= is of the data of the training: leave it out, or data.path")
     if part not in ("train", "val", "test"):
         raise ValueError(f"part must be train, val or test, got {part!r}")
-    # Suffixes as in molecules.csv.gz are no part of the name.
-    name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
-    out = check_out(cfg.out or f"{name}_predicted.csv", path)
     task, trained = load_trained(cfg.ckpt_path)
     if not isinstance(task, Prediction):
         raise ValueError(
             f"{cfg.ckpt_path} is a language model, which predicts no targets: use gia generate or "
             "gia evaluate, or give the checkpoint of a regression or classification"
         )
+    # Suffixes as in molecules.csv.gz are no part of the name.
+    name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
+    out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = instantiate(trained.data.module)
     if path is None:
-        done = predict_part(task, data, part, out)
+        done = predict_part(task, trained_data(task, trained), part, out)
     else:
         columns = {key: name for key, name in cfg.data.items() if key != "path" and name}
         inputs = OmegaConf.to_container(trained.inputs)
-        done = predict_table(task, data.for_prediction(inputs, path=path, **columns), out)
+        data = instantiate(trained.data.module).for_prediction(inputs, path=path, **columns)
+        done = predict_table(task, data, out)
     console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
     if done["problems"]:
         console.print(
@@ -233,35 +227,6 @@ def generate(cfg: DictConfig) -> None:
         with write_atomically(cfg.out) as file:
             file.write(text + "\n")
         console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
-
-
-def _data_of(task: Any, trained: DictConfig) -> Any:
-    """The data of a configuration, as a trained model knows it.
-
-    Raises:
-        ValueError: If the data has what the model does not know.
-    """
-    from gia.data import Tokenizer
-    from gia.training import LanguageModeling
-
-    known = OmegaConf.to_container(trained.inputs)
-    if isinstance(task, LanguageModeling):
-        tokenizer = Tokenizer.from_config(known["tokenizer"])
-        data = instantiate(trained.data.module, tokenizer=tokenizer)
-        data.setup()
-        if data.tokenizer != tokenizer:
-            added = " ".join(data.tokenizer.symbols[tokenizer.vocab_size :])
-            raise ValueError(f"the data has classes that the model does not know: {added}")
-        return data
-    data = instantiate(trained.data.module, class_names=known["class_names"] or None)
-    data.setup()
-    found = data.inputs()
-    for key in FEATURES:
-        if found[key] != known[key]:
-            raise ValueError(
-                f"the model was trained on data of {key} {known[key]}, this data has {found[key]}"
-            )
-    return data
 
 
 def _missing(cfg: Any, prefix: str = "") -> list[str]:

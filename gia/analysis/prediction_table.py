@@ -31,8 +31,9 @@ def check_out(out: str | os.PathLike, source: str | os.PathLike | None = None) -
         raise IsADirectoryError(f"out={out} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"out={out}: there is no folder {path.parent}; make it first")
-    if source is not None and path.exists() and path.samefile(Path(source).expanduser()):
-        raise ValueError(f"out={out} is the table to predict: give another name")
+    source = None if source is None else Path(source).expanduser()
+    if source is not None and source.exists() and path.exists() and path.samefile(source):
+        raise ValueError(f"out={out} is the table that is read: give another name")
     return path
 
 

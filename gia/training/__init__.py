@@ -18,6 +18,7 @@ from gia.training.run import Interrupted, Run, load_trained
 from gia.training.scaler import TargetScaler
 from gia.training.supervised import Supervised
 from gia.training.task import Task, parameter_groups
+from gia.training.trained_data import trained_data
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -45,4 +46,5 @@ __all__ = [
     "load_trained",
     "parameter_groups",
     "resolve_model",
+    "trained_data",
 ]

@@ -147,7 +147,7 @@ def test_where_nothing_can_be_written_is_told_first(tmp_path):
     source.write_text("smiles\nCC\n")
     (tmp_path / "link.csv").symlink_to(source)
     for out in (source, tmp_path / "link.csv"):
-        with pytest.raises(ValueError, match=r"is the table to predict: give another name"):
+        with pytest.raises(ValueError, match="is the table that is read: give another name"):
             check_out(out, source)
     with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
         check_out(tmp_path)
