@@ -42,7 +42,8 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
 
     All rows and columns stay as they are and where they are. Behind them stand
     ``predicted_TARGET``, for classes ``probability_CLASS`` (``probability_TARGET_CLASS`` for
-    several targets), and, if a row could not be predicted, ``problem`` with the reason.
+    several targets), and, if a row could not be predicted, ``problem`` with the reason. A cell
+    holds what is said of all nodes, where nodes have targets: letters in one word, others apart.
 
     Args:
         task (Prediction): The trained task.
@@ -65,16 +66,15 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
             "or leave it out"
         )
     predictions = predict(task, data.loader("test"))
-    cells = {
-        row: prediction_cells(task, output)
-        for row, output in zip(predictions.rows, predictions.output, strict=True)
-    }
+    cells: dict[int, list[list[str]]] = {}  # of a row, those of its graph or of all its nodes
+    for row, output in zip(predictions.rows, predictions.output, strict=True):
+        cells.setdefault(row, []).append(prediction_cells(task, output))
     reasons = {rejected["row"]: rejected["reason"] for rejected in data.rejected}
     lines, problems = [], 0
     for number, row in enumerate(rows):
         kept = [row[column] for column in columns]
         if number in cells:
-            lines.append([*kept, *cells[number], ""])
+            lines.append([*kept, *_joined(cells[number]), ""])
         else:
             problems += 1
             lines.append([*kept, *[""] * (len(new) - 1), reasons.get(number, "left out")])
@@ -100,3 +100,11 @@ def predict_part(task: Prediction, data: Any, part: str, out: Path) -> dict[str,
     predictions = predict(task, data.loader(part))
     write_predictions(out, task, predictions)
     return {"predicted": len(predictions.rows), "problems": 0}
+
+
+def _joined(cells: list[list[str]]) -> list[str]:
+    """One cell a column out of one row of cells a node."""
+    return [
+        ("" if all(cell.isalpha() and len(cell) == 1 for cell in column) else " ").join(column)
+        for column in zip(*cells, strict=True)
+    ]

@@ -118,6 +118,23 @@ def test_several_targets_have_columns_of_their_own(tmp_path):
     assert float(row["probability_soluble_no"]) > 0.99 > float(row["probability_toxic_no"])
 
 
+def test_a_row_holds_what_is_said_of_its_nodes(tmp_path):
+    graphs = [graph(0, [[1.0], [2.0]], [[NAN], [NAN]]), graph(2, [[3.0]], [[NAN]])]
+    done = predict_table(regression("node"), Table(graphs), tmp_path / "out.csv")
+    assert done == {"predicted": 2, "problems": 2}
+    rows = read(tmp_path / "out.csv")
+    assert [row["predicted_log S"] for row in rows] == ["12 14", "", "16", ""]
+    task = Classification(
+        Sum("node"),
+        target_names=["fold"], class_names=["H", "E"], level="node", optimizer=torch.optim.SGD,
+    )  # fmt: skip
+    graphs = [graph(0, [[9.0, 0.0], [0.0, 9.0], [0.0, 9.0]], [[NAN]] * 3)]
+    predict_table(task, Table(graphs), tmp_path / "out.csv")
+    row = read(tmp_path / "out.csv")[0]
+    assert row["predicted_fold"] == "HEE"
+    assert len(row["probability_H"].split(" ")) == 3
+
+
 def test_a_column_is_never_written_over(tmp_path):
     table = Table([graph(0, [[0.0]], [[NAN]])], columns=["smiles", "predicted_log S"])
     with pytest.raises(ValueError, match="already has the column 'predicted_log S'"):
