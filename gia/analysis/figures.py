@@ -161,6 +161,8 @@ def attention_graph(
 ) -> Figure:
     """The strongest edges of each head as arcs over the sequence; darker nodes are read more.
 
+    Edges to later nodes are drawn above, edges to earlier ones below.
+
     Args:
         graph (Data): ``edge_index [2, E]`` and ``edge_weight [E, H]``.
         labels (list of str): A name for each node, ``[L]``.
@@ -168,9 +170,9 @@ def attention_graph(
         strongest (int): How many of the edges that arrive at a node are drawn; self loops are not.
     """
     heads, nodes = graph.edge_weight.size(1), len(labels)
-    figure = Figure(
-        figsize=(min(max(0.26 * nodes, 6), 16), 2.2 * heads + 0.5), layout="constrained"
-    )
+    both_sides = bool((graph.edge_index[0] > graph.edge_index[1]).any())
+    height = (4.0 if both_sides else 2.2) * heads + 0.5
+    figure = Figure(figsize=(min(max(0.26 * nodes, 6), 16), height), layout="constrained")
     for head, axes in enumerate(figure.subplots(heads, 1, squeeze=False)[:, 0]):
         net = _strongest_edges(graph, head, strongest)
         net.add_nodes_from(range(nodes))
@@ -206,8 +208,10 @@ def attention_graph(
             node_size=90,
             connectionstyle="arc3,rad=-0.5",
         )
-        span = max([abs(target - source) for source, target in net.edges], default=1)
-        axes.set(title=f"head {head + 1}", aspect="equal", ylim=(-0.8, 0.27 * span + 0.6))
+        above = max([target - source for source, target in net.edges], default=1)
+        below = max([source - target for source, target in net.edges], default=0)
+        ends = (-0.27 * max(below, 0) - 0.8, 0.27 * max(above, 0) + 0.6)
+        axes.set(title=f"head {head + 1}", aspect="equal", ylim=ends)
         axes.title.set(fontsize=8)
         axes.axis("off")
     figure.suptitle(f"{title}: the {strongest} strongest edges to each node", fontsize=10)
