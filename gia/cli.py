@@ -114,15 +114,7 @@ def evaluate(cfg: DictConfig) -> None:
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
     task, trained = load_trained(cfg.ckpt_path)
-    if cfg.get("data") is not None:
-        target_type = trained.data.get("target_type")
-        trained.data = cfg.data
-        if target_type is not None:  # what the model does, not the data's choice
-            with open_dict(trained):
-                trained.data.target_type = target_type
-    if cfg.part == "all":
-        trained.data.split = "none"
-    data = trained_data(task, trained)
+    data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
@@ -164,13 +156,8 @@ def predict(cfg: DictConfig) -> None:
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
     out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    if path is None:
-        done = predict_part(task, trained_data(task, trained), part, out)
-    else:
-        columns = {key: name for key, name in cfg.data.items() if key != "path" and name}
-        inputs = OmegaConf.to_container(trained.inputs)
-        data = instantiate(trained.data.module).for_prediction(inputs, path=path, **columns)
-        done = predict_table(task, data, out)
+    data = trained_data(task, trained, cfg.data)
+    done = predict_part(task, data, part, out) if path is None else predict_table(task, data, out)
     console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
     if done["problems"]:
         console.print(
