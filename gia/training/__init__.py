@@ -3,6 +3,7 @@
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
+    FinalValidation,
     History,
     ProgressBar,
     RandomState,
@@ -18,6 +19,7 @@ from gia.training.task import Task, parameter_groups
 __all__ = [
     "AtomicCheckpointIO",
     "BestCheckpoint",
+    "FinalValidation",
     "History",
     "Interrupted",
     "LanguageMetrics",
