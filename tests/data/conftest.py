@@ -65,7 +65,9 @@ def cache(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def esol(shared_data) -> Molecules:
     path = shared_data / "molecules" / "delaney-processed.csv"
-    return Molecules(path, "smiles", "measured log solubility in mols per litre", "Compound ID")
+    return Molecules(
+        path, "smiles", "measured log solubility in mols per litre", name_column="Compound ID"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import ArpackNoConvergence
 from torch_geometric.data import Data
 from torch_geometric.utils import erdos_renyi_graph, get_laplacian, to_dense_adj, to_undirected
 
@@ -55,6 +56,16 @@ def test_directions_are_left_aside():
     one_way = torch.tensor([[0, 1, 2, 0], [1, 2, 3, 3]])
     both = laplacian_eigenvectors(to_undirected(one_way), 4, 2)
     assert torch.equal(laplacian_eigenvectors(one_way, 4, 2), both)
+
+
+def test_what_does_not_converge_is_solved_densely(monkeypatch):
+    def fail(*args, **kwargs):
+        raise ArpackNoConvergence("%s", [], [])
+
+    expected = laplacian_eigenvectors(chain(600), 600, 2)
+    monkeypatch.setattr("scipy.sparse.linalg.eigsh", fail)
+    assert torch.allclose(laplacian_eigenvectors(chain(600), 600, 2), expected, atol=1e-5)
+    assert expected.std() > 0.03
 
 
 def test_the_random_state_is_left_alone():

@@ -222,7 +222,7 @@ def test_a_class_absent_from_a_part_is_named(molecules):
         (lambda i: "", {}, r"no graph with a target is left of 20 rows: row 0 .*and 15 more"),
         (lambda i: "yes", {}, "'yes' is not a number.*; for classes use task=classification"),
         (lambda i: "yes", {"target_type": "classification"}, "at least two classes .* are yes"),
-        (lambda i: i, {"split": "similarity"}, r"compares a sequence: use data\.split=scaffold"),
+        (lambda i: i, {"split": "similarity"}, r"compares sequences: use data\.split=scaffold"),
     ],
 )
 def test_data_that_will_not_do(molecules, target, options, message):
@@ -236,7 +236,7 @@ def test_scaffolds_are_of_molecules(shared_data):
     source = TU("MUTAG", shared_data / "tu")
     data = GraphDataModule(source=source, target_type="classification", split="scaffold")
     with pytest.raises(
-        ValueError, match=r"scaffold compares a smiles: use data\.split=random here"
+        ValueError, match=r"scaffold compares molecules: use data\.split=random here"
     ):
         data.setup()
 

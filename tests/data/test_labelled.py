@@ -80,7 +80,7 @@ def test_numbers_of_residues(tmp_path):
 def test_secondary_structure(shared_data):
     path = shared_data / "protein" / "rcsb_fold.csv"
     proteins = LabelledSequences(
-        path, "sequence", ResidueTokenizer(), "secondary_structure", "node", 200, "pdbChainId"
+        path, "sequence", ResidueTokenizer(), "secondary_structure", "node", 200
     )
     data = GraphDataModule(source=proteins, target_type="classification", batch_size=16)
     data.setup()
