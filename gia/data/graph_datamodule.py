@@ -37,7 +37,7 @@ from gia.data.targets import read_targets
 SPLITS = ("random", "scaffold", "similarity", "given", "kfold", "none")
 TARGET_TYPES = ("regression", "classification")
 # What a split compares.
-NEEDED_KIND = {"scaffold": "smiles", "similarity": "sequence"}
+COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "sequences")}
 
 
 class GraphDataModule(BaseDataModule):
@@ -248,10 +248,10 @@ class GraphDataModule(BaseDataModule):
         graphs = [table.graphs[i] for i in kept]
         texts = [data.text for data in graphs]
         name, split = self._split_name, self._splitters[self._split_name]
-        kind = NEEDED_KIND.get(name, table.kind)
+        kind, what = COMPARED.get(name, (table.kind, ""))
         if kind != table.kind:
             other = {"smiles": "scaffold", "sequence": "similarity"}.get(table.kind, "random")
-            raise ValueError(f"data.split={name} compares a {kind}: use data.split={other} here")
+            raise ValueError(f"data.split={name} compares {what}: use data.split={other} here")
         if name == "given":
             if table.parts is None:
                 raise ValueError(
