@@ -1,12 +1,10 @@
-"""The console: ``gia train``, ``gia evaluate``, ``gia predict``, ``gia generate``."""
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
 
 import contextlib
 import functools
-import logging
 import math
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +23,7 @@ gia: graph-aware transformers
   gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
   gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
+  gia duel        compare models fairly            gia duel plan=graphs
 
 Settings are given as key=value; gia COMMAND --help lists them all.
 """
@@ -37,7 +36,13 @@ console = Console()
 
 def main() -> None:
     """Entry point of the command ``gia``."""
-    commands = {"train": train, "evaluate": evaluate, "predict": predict, "generate": generate}
+    commands = {
+        "train": train,
+        "evaluate": evaluate,
+        "predict": predict,
+        "generate": generate,
+        "duel": duel,
+    }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
         print(HELP)
@@ -54,8 +59,9 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
     @functools.wraps(body)
     def wrapped(cfg: DictConfig) -> None:
         from gia.training import Interrupted
+        from gia.training.quiet import quiet
 
-        _quiet()
+        quiet()
         try:
             missing = _missing(OmegaConf.to_container(cfg, resolve=False))
             if missing:
@@ -87,11 +93,10 @@ def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
     from gia.analysis import describe_data
     from gia.models import count_parameters
-    from gia.training import Run
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         cfg.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
-    run = Run.from_config(cfg)
+    run = instantiate(cfg.runner)(cfg)
     describe_data(run.datamodule.summary(), console)
     console.print(
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
@@ -219,6 +224,13 @@ def generate(cfg: DictConfig) -> None:
         console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
 
 
+def duel() -> None:
+    """Compare models on equal terms."""
+    from gia.duel import command
+
+    command.duel()
+
+
 def _missing(cfg: Any, prefix: str = "") -> list[str]:
     """Keys whose value only the user can give."""
     if isinstance(cfg, dict):
@@ -231,18 +243,6 @@ def _fail(message: str, status: int = 1) -> None:
         os.removedirs(HydraConfig.get().runtime.output_dir)
     Console(stderr=True).print(f"gia: {message}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(status)
-
-
-def _quiet() -> None:
-    """Silence what Lightning says about hardware it did not find and workers it would like."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for noise in (
-        ".*does not have many workers.*",
-        ".*directory .* exists and is not empty.*",  # it holds config.yaml
-        ".*LeafSpec.*",
-        ".*dirpath has changed.*",  # a resumed run has a folder of its own
-    ):
-        warnings.filterwarnings("ignore", noise)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ def options(group):
     return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
 
 
-GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and not p.name.startswith("_"))
+# A plan is no part of a run: tests/duel composes every one.
+OTHERS = ("plan", "__pycache__")
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name not in OTHERS)
 ALL = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 

@@ -3,6 +3,7 @@
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
+    FinalValidation,
     History,
     ProgressBar,
     RandomState,
@@ -25,6 +26,7 @@ __all__ = [
     "BestCheckpoint",
     "Classification",
     "ClassificationMetrics",
+    "FinalValidation",
     "History",
     "Interrupted",
     "LanguageMetrics",
