@@ -74,7 +74,7 @@ class GraphDataModule(BaseDataModule):
         target_names: of the targets.
         class_names: the classes, in the order of their numbers in ``y``.
         level: ``"graph"`` or ``"node"``.
-        left_out, unknown, cut: as in :class:`gia.data.graph_table.GraphTable`.
+        left_out, unknown, cut, kind: as in :class:`gia.data.graph_table.GraphTable`.
 
     Shapes:
         y: [1, T] of each graph, or [N, T] for targets of nodes, float32; NaN where it is missing
@@ -208,6 +208,7 @@ class GraphDataModule(BaseDataModule):
         self.masked = [vars(entry) for entry in masked]
         self.target_names, self.class_names = names, targets.class_names
         self.level, self.left_out, self.unknown = table.level, table.left_out, table.unknown
+        self.kind = table.kind
         self.cut = [table.cut[i] for i in kept] if table.cut else []
         self.texts, self.split, self.graphs = [data.text for data in graphs], split, graphs
 
