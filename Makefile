@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format bench clean
+.PHONY: help install train test test-slow lint format bench results clean
 
 RUN := $(VENV)/bin/python
 SETUP = $(PYTHON) tools/install.py --venv "$(VENV)" --torch "$(TORCH)" \
@@ -52,6 +52,10 @@ format:  ## fix style and format
 bench:  ## run the benchmarks and write benchmarks/RESULTS.md (15 minutes)
 	$(SETUP) install
 	$(RUN) benchmarks/all.py $(ARGS)
+
+results:  ## rerun the comparisons and write docs/results.md (hours; goes on where it was stopped)
+	$(SETUP) install
+	$(RUN) -m gia.cli duel plan=graphs $(ARGS)
 
 clean:  ## remove build products and caches, but not the environment and not runs/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

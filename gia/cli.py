@@ -1,11 +1,10 @@
-"""The console: ``gia train``, ``gia evaluate``, ``gia generate``."""
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
 
 import contextlib
 import functools
-import logging
+import math
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,9 @@ gia: graph-aware transformers
 
   gia train       train a model                    gia train experiment=protein_fold
   gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
+  gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
+  gia duel        compare models fairly            gia duel plan=graphs
 
 Settings are given as key=value; gia COMMAND --help lists them all.
 """
@@ -35,7 +36,13 @@ console = Console()
 
 def main() -> None:
     """Entry point of the command ``gia``."""
-    commands = {"train": train, "evaluate": evaluate, "generate": generate}
+    commands = {
+        "train": train,
+        "evaluate": evaluate,
+        "predict": predict,
+        "generate": generate,
+        "duel": duel,
+    }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
         print(HELP)
@@ -52,8 +59,9 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
     @functools.wraps(body)
     def wrapped(cfg: DictConfig) -> None:
         from gia.training import Interrupted
+        from gia.training.quiet import quiet
 
-        _quiet()
+        quiet()
         try:
             missing = _missing(OmegaConf.to_container(cfg, resolve=False))
             if missing:
@@ -83,20 +91,19 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
 @command
 def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
-    from gia.analysis import describe_data, write_report
+    from gia.analysis import describe_data
     from gia.models import count_parameters
-    from gia.training import Run
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         cfg.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
-    run = Run.from_config(cfg)
+    run = instantiate(cfg.runner)(cfg)
     describe_data(run.datamodule.summary(), console)
     console.print(
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
         highlight=False,
     )
     metrics = run.fit()
-    write_report(run, metrics, console)
+    instantiate(cfg.report)(run, metrics, console)
     console.print(f"everything is in {run.folder}", style="bold", highlight=False, soft_wrap=True)
 
 
@@ -108,24 +115,18 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.table import Table
 
     from gia.analysis import describe_data
-    from gia.training import load_trained
+    from gia.training import load_trained, trained_data
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
-    task, tokenizer, trained = load_trained(cfg.ckpt_path)
-    if cfg.get("data") is not None:
-        trained.data = cfg.data
-    if cfg.part == "all":
-        trained.data.split = "none"
-    data = instantiate(trained.data.module, tokenizer=tokenizer)
-    data.setup()
-    if data.tokenizer != tokenizer:
-        added = data.tokenizer.symbols[tokenizer.vocab_size :]
-        raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
+    task, trained = load_trained(cfg.ckpt_path)
+    data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
     (metrics,) = trainer.test(task, data.loader(part), verbose=False)
+    if math.isnan(metrics["test/loss"]):
+        raise ValueError("no target is known here: name the column with data.target_column=...")
     console.print(f"  {cfg.ckpt_path}", highlight=False, soft_wrap=True)
     table = Table(title=cfg.part.capitalize(), title_justify="left")
     table.add_column("metric")
@@ -135,17 +136,61 @@ def evaluate(cfg: DictConfig) -> None:
     console.print(table)
 
 
+@hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="predict")
+@command
+def predict(cfg: DictConfig) -> None:
+    """Predict the rows of a table, or one part of the data that a model was trained with."""
+    from pathlib import Path
+
+    import torch
+
+    from gia.analysis import check_out, predict_part, predict_table
+    from gia.training import Prediction, load_trained, trained_data
+
+    if cfg.ckpt_path is None:
+        raise ValueError("ckpt_path is missing: give ckpt_path=...")
+    path, part = cfg.data.path, cfg.part or "test"
+    if path is not None and cfg.part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+    if part not in ("train", "val", "test"):
+        raise ValueError(f"part must be train, val or test, got {part!r}")
+    task, trained = load_trained(cfg.ckpt_path)
+    if not isinstance(task, Prediction):
+        raise ValueError(
+            f"{cfg.ckpt_path} is a language model, which predicts no targets: use gia generate or "
+            "gia evaluate, or give the checkpoint of a regression or classification"
+        )
+    # Suffixes as in molecules.csv.gz are no part of the name.
+    name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
+    out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = trained_data(task, trained, cfg.data)
+    done = predict_part(task, data, part, out) if path is None else predict_table(task, data, out)
+    console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
+    if done["problems"]:
+        console.print(
+            f"  {done['problems']:,} rows without one: the column problem says why", highlight=False
+        )
+
+
 @hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="generate")
 @command
 def generate(cfg: DictConfig) -> None:
     """Write new sequences."""
     import torch
 
+    from gia.data import Tokenizer
     from gia.data.files import write_atomically
     from gia.models import generate as sample
-    from gia.training import load_trained
+    from gia.training import LanguageModeling, load_trained
 
-    task, tokenizer, trained = load_trained(cfg.ckpt_path)
+    task, trained = load_trained(cfg.ckpt_path)
+    if not isinstance(task, LanguageModeling):
+        raise ValueError(
+            f"{cfg.ckpt_path} is a model of {type(task).__name__}, which writes nothing: "
+            "use gia predict, or give the checkpoint of a language model"
+        )
+    tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
     unknown = tokenizer.count_unknown(cfg.prompt)
     if unknown:
         raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
@@ -179,6 +224,13 @@ def generate(cfg: DictConfig) -> None:
         console.print(f"{cfg.num_samples} sequences in {cfg.out}", highlight=False)
 
 
+def duel() -> None:
+    """Compare models on equal terms."""
+    from gia.duel import command
+
+    command.duel()
+
+
 def _missing(cfg: Any, prefix: str = "") -> list[str]:
     """Keys whose value only the user can give."""
     if isinstance(cfg, dict):
@@ -191,18 +243,6 @@ def _fail(message: str, status: int = 1) -> None:
         os.removedirs(HydraConfig.get().runtime.output_dir)
     Console(stderr=True).print(f"gia: {message}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(status)
-
-
-def _quiet() -> None:
-    """Silence what Lightning says about hardware it did not find and workers it would like."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for noise in (
-        ".*does not have many workers.*",
-        ".*directory .* exists and is not empty.*",  # it holds config.yaml
-        ".*LeafSpec.*",
-        ".*dirpath has changed.*",  # a resumed run has a folder of its own
-    ):
-        warnings.filterwarnings("ignore", noise)
 
 
 if __name__ == "__main__":

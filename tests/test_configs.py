@@ -8,6 +8,7 @@ from runs import compose_config
 
 from gia.models import LanguageModel, count_parameters
 from gia.training import resolve_model
+from gia.training.build import with_inputs
 
 CONF = ROOT / "conf"
 # What a group's option needs beyond itself, because only the user can know it.
@@ -16,6 +17,7 @@ NEEDS = {
     "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
     "data=text": ["data.path=x.txt"],
 }
+INPUTS = {"vocab_size": 24}
 COMMON = ["name=test", "run_dir=unused"]
 
 
@@ -23,7 +25,9 @@ def options(group):
     return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
 
 
-GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and not p.name.startswith("_"))
+# A plan is no part of a run: tests/duel composes every one.
+OTHERS = ("plan", "__pycache__")
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name not in OTHERS)
 ALL = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
 
@@ -39,13 +43,12 @@ def test_option_instantiates(choice, tmp_path):
     assert datamodule.tokenizer.vocab_size > 3
     if cfg.model.block.mlp is None or "hidden" not in cfg.model.block.mlp:
         cfg.model.match_parameters_of = None
-    model = instantiate(resolve_model(cfg, vocab_size=24))
+    model = instantiate(resolve_model(cfg, INPUTS))
     assert isinstance(model, LanguageModel)
-    task = instantiate(cfg.task)(
+    task = instantiate(with_inputs(cfg, INPUTS).task)(
         model,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
-        vocab_size=24,
     )
     trainer = instantiate(
         cfg.trainer,
@@ -64,19 +67,19 @@ def test_variants_have_as_many_parameters_as_the_reference(attention, mlp):
     plain = compose_config(
         *COMMON, f"mlp={mlp}", "attention=softmax", "model.match_parameters_of=null"
     )
-    target = count_parameters(instantiate(resolve_model(plain, vocab_size=24)))
+    target = count_parameters(instantiate(resolve_model(plain, INPUTS)))
     cfg = compose_config(
         *COMMON, f"mlp={mlp}", f"attention={attention}", "model.match_parameters_of=softmax"
     )
-    matched = count_parameters(instantiate(resolve_model(cfg, vocab_size=24)))
+    matched = count_parameters(instantiate(resolve_model(cfg, INPUTS)))
     assert abs(matched - target) <= 0.01 * target
 
 
 def test_any_attention_can_be_the_reference():
     pna = compose_config(*COMMON, "attention=pna", "model.match_parameters_of=null")
-    target = count_parameters(instantiate(resolve_model(pna, vocab_size=24)))
+    target = count_parameters(instantiate(resolve_model(pna, INPUTS)))
     cfg = compose_config(*COMMON, "attention=gin", "model.match_parameters_of=pna")
-    matched = count_parameters(instantiate(resolve_model(cfg, vocab_size=24)))
+    matched = count_parameters(instantiate(resolve_model(cfg, INPUTS)))
     assert abs(matched - target) <= 0.01 * target
 
 
@@ -84,10 +87,10 @@ def test_bad_references_are_named():
     cfg = compose_config(*COMMON, "model.match_parameters_of=transformer")
     known = "one of gin, pna, pna_token, softmax or null"
     with pytest.raises(ValueError, match=f"{known}, got 'transformer'"):
-        resolve_model(cfg, vocab_size=24)
+        resolve_model(cfg, INPUTS)
     cfg = compose_config(*COMMON, "mlp=linear")
     with pytest.raises(ValueError, match="this MLP has none: use mlp=swiglu or mlp=shallow"):
-        resolve_model(cfg, vocab_size=24)
+        resolve_model(cfg, INPUTS)
 
 
 def test_options_reach_the_model():
@@ -97,7 +100,7 @@ def test_options_reach_the_model():
         "model.block.attention.adjacency.normalize.temperature=0.5",
         "model.depth=3",
     )
-    model = instantiate(resolve_model(cfg, vocab_size=24))
+    model = instantiate(resolve_model(cfg, INPUTS))
     assert len(model.blocks) == 3
     attention = model.blocks[2].attention
     assert isinstance(attention.out, torch.nn.Linear)

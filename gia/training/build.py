@@ -4,23 +4,38 @@ from importlib import resources
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import nn
 
-from gia.models import LanguageModel, count_parameters, match_width
+from gia.models import count_parameters, match_width
 
 
-def resolve_model(cfg: DictConfig, vocab_size: int) -> dict[str, Any]:
-    """The model's configuration with all that the run decides filled in.
+def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:
+    """A copy of the configuration in which ``${inputs.KEY}`` is what the data says.
 
-    ``model.match_parameters_of`` names an attention, as in ``conf/attention``: the MLP width is
-    then chosen so that the model has as many parameters as the same model with that attention at
-    the configured width.
+    Args:
+        cfg (DictConfig): The whole configuration.
+        inputs (dict): Of the datamodule's ``inputs()``.
+    """
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        cfg.inputs = inputs
+    return cfg
+
+
+def resolve_model(cfg: DictConfig, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The model's configuration with all that the run and its data decide filled in.
+
+    Two settings choose the hidden width of the block's MLP, so that models of one size are
+    compared: ``model.num_parameters`` says how many parameters the model is to have, and
+    ``model.match_parameters_of`` names an attention, as in ``conf/attention``: as many as the same
+    model with that attention at the configured width.
 
     ``model.compile`` says how the model is run and not what it is: it is left out.
 
     Args:
         cfg (DictConfig): The whole configuration; ``cfg.model`` is read.
-        vocab_size (int): Symbols V of the data.
+        inputs (dict): What the model must know of the data: the datamodule's ``inputs()``.
 
     Returns:
         Plain values that :func:`hydra.utils.instantiate` turns into the model.
@@ -28,21 +43,24 @@ def resolve_model(cfg: DictConfig, vocab_size: int) -> dict[str, Any]:
     Raises:
         ValueError: If the reference is unknown, the MLP has no width, or none matches.
     """
+    cfg = with_inputs(cfg, inputs)
     model = OmegaConf.to_container(cfg.model, resolve=True)
-    reference = model.pop("match_parameters_of")
-    model.pop("compile")
-    model["vocab_size"] = vocab_size
-    if reference is None:
+    reference = model.pop("match_parameters_of", None)
+    target = model.pop("num_parameters", None)
+    model.pop("compile", None)
+    if reference is None and target is None:
         return model
     mlp = model["block"]["mlp"]
     if mlp is None or "hidden" not in mlp:
+        option = "match_parameters_of" if target is None else "num_parameters"
         raise ValueError(
-            "model.match_parameters_of chooses the MLP's hidden width, but this MLP has none: "
+            f"model.{option} chooses the MLP's hidden width, but this MLP has none: "
             "use mlp=swiglu or mlp=shallow"
         )
-    target = count_parameters(instantiate(_with_attention(cfg, model, reference)))
+    if target is None:
+        target = count_parameters(instantiate(_with_attention(cfg, model, reference)))
 
-    def build(hidden: int) -> LanguageModel:
+    def build(hidden: int) -> nn.Module:
         mlp["hidden"] = hidden
         return instantiate(model)
 

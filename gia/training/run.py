@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gia.data import SequenceDataModule, Tokenizer
-from gia.training.build import resolve_model
+from gia.data import SequenceDataModule
+from gia.training.build import resolve_model, with_inputs
 from gia.training.callbacks import BestCheckpoint, History, Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.task import Task
@@ -58,21 +58,18 @@ class Run:
         checkpoint = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
         datamodule = instantiate(cfg.data.module)
         datamodule.setup()
-        model_cfg = resolve_model(cfg, datamodule.tokenizer.vocab_size)
+        inputs = datamodule.inputs()
+        model_cfg = resolve_model(cfg, inputs)
+        cfg = with_inputs(cfg, inputs)
         config = OmegaConf.to_container(cfg, resolve=True)
-        config |= {
-            "model": model_cfg,
-            "tokenizer": datamodule.tokenizer.to_config(),
-            "split_fingerprint": datamodule.fingerprint(),
-        }
+        config |= {"model": model_cfg, "split_fingerprint": datamodule.fingerprint()}
         task = instantiate(cfg.task)(
             model=instantiate(model_cfg),
             optimizer=instantiate(cfg.optimizer),
             scheduler=instantiate(cfg.scheduler),
-            vocab_size=datamodule.tokenizer.vocab_size,
             settings=config,
         )
-        if cfg.model.compile:
+        if cfg.model.get("compile"):
             task.model.compile_blocks()
         if checkpoint is not None:
             check_architecture(task.model, checkpoint, cfg.ckpt_path)
@@ -128,30 +125,29 @@ class Run:
         return mine[0] if mine else kind()
 
 
-def load_trained(ckpt_path: str | Path) -> tuple[Task, Tokenizer, DictConfig]:
+def load_trained(ckpt_path: str | Path) -> tuple[Task, DictConfig]:
     """Build a trained model again from its checkpoint alone.
 
     Args:
         ckpt_path (Path): A checkpoint of a run.
 
     Returns:
-        The task with the trained model in eval mode, its tokenizer, and its configuration.
+        The task with the trained model in eval mode, and its configuration, whose ``inputs`` say
+        what the model knows of its data.
 
     Raises:
         FileNotFoundError, ValueError: If there is no such checkpoint or it cannot be used.
     """
     checkpoint = load_checkpoint(ckpt_path)
     config = OmegaConf.create(checkpoint["hyper_parameters"]["settings"])
-    tokenizer = Tokenizer.from_config(OmegaConf.to_container(config.tokenizer))
     task = instantiate(config.task)(
         model=instantiate(config.model),
         optimizer=instantiate(config.optimizer),
-        vocab_size=tokenizer.vocab_size,
         settings=OmegaConf.to_container(config),
     )
     check_architecture(task.model, checkpoint, ckpt_path)
     task.load_state_dict(checkpoint["state_dict"], strict=False)
-    return task.eval(), tokenizer, config
+    return task.eval(), config
 
 
 def _all(group: DictConfig | None) -> list[Any]:

@@ -1,0 +1,120 @@
+"""One cell of a comparison: a variant on a replicate of a data set, every trial in turn."""
+
+import contextlib
+import fcntl
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gia.duel.evidence import Evidence
+from gia.duel.fairness import UnfairError, check_start
+from gia.duel.plan import Trial
+
+ERROR = "error.txt"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where runs work before they are evidence.
+
+    Args:
+        evidence (Evidence): Where their results go.
+        scratch (Path): The plan's folder for what is being trained.
+        keep (bool): Whether the folder of a finished run, with its checkpoints, stays.
+    """
+
+    evidence: Evidence
+    scratch: Path
+    keep: bool = False
+
+    def run(self, trials: list[Trial]) -> None:
+        """Run what is not done yet; a run that fails leaves its reason and does not stop others.
+
+        Args:
+            trials (list of Trial): Of one cell.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: If the user stops it.
+        """
+        for trial in trials:
+            if self.evidence.find(trial).state == "done":
+                continue
+            with self._alone(trial) as alone:
+                if not alone:
+                    print(f"{trial.path}: is being run by another process")
+                    continue
+                found = self.evidence.find(trial)
+                if found.state == "done":  # by a process that was at it until now
+                    continue
+                again = f": again, since {found.reason}" if found.reason else ""
+                print(f"{trial.path}{again}", flush=True)
+                try:
+                    self._run(trial)
+                except Exception as error:
+                    folder = self.folder(trial)
+                    (folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
+                    print(f"  FAILED: {_line(error)} (more in {folder / ERROR})", flush=True)
+
+    def failures(self, trials: list[Trial]) -> dict[Trial, str]:
+        """Why trials have failed, the last time that they were run."""
+        failed = {}
+        for trial in trials:
+            path = self.folder(trial) / ERROR
+            if path.is_file():
+                failed[trial] = path.read_text(encoding="utf-8").strip().splitlines()[-1]
+        return failed
+
+    def folder(self, trial: Trial) -> Path:
+        """Where a trial works."""
+        return self.scratch / trial.path
+
+    def _run(self, trial: Trial) -> None:
+        evidence, folder = self.evidence, self.folder(trial)
+        dataset = evidence.plan.datasets[trial.dataset]
+        # Attempts at another configuration are of no use, and those at this one are gone on with.
+        attempts = folder / evidence.digest(trial)
+        for path in folder.iterdir():
+            if path.is_dir() and path != attempts:
+                shutil.rmtree(path)
+        (folder / ERROR).unlink(missing_ok=True)
+        attempts.mkdir(exist_ok=True)
+        start = time.perf_counter()
+        result = evidence.runner.run(
+            evidence.overrides(trial),
+            dataset,
+            attempts,
+            lambda checked: check_start(evidence, trial, checked),
+        )
+        matched = evidence.plan.variants[trial.variant].matched
+        if matched and result.steps != dataset.steps:
+            raise UnfairError(f"it took {result.steps} steps instead of {dataset.steps}")
+        record = evidence.write(trial, result)
+        val, test = record["val"][dataset.metric], record["test"].get(dataset.metric)
+        print(
+            f"  {dataset.metric} {val} on validation, {test} on test, "
+            f"{time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
+        if not self.keep:
+            shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def _alone(self, trial: Trial) -> Iterator[bool]:
+        """Whether no other process runs the trial; the system lets go of it if this one dies."""
+        folder = self.folder(trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip() or repr(error)
+    return f"{type(error).__name__}: {text.splitlines()[0]}"
