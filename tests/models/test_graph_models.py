@@ -180,9 +180,7 @@ def test_attention_graphs_can_be_taken_out(score):
     pairs = sum(data.num_nodes**2 for data in graphs)  # given edges add to these
     for layer in layers:
         total = torch.zeros(26, 2).index_add(0, layer.edge_index[1], layer.edge_weight)
-        bonds = torch.cat(
-            [data.edge_index[1].bincount(minlength=data.num_nodes) for data in graphs]
-        )
+        bonds = [data.edge_index[1].bincount(minlength=data.num_nodes) for data in graphs]
         weight = model.blocks[0].attention.adjacency.given.weight.detach()
         torch.testing.assert_close(total, 1 + torch.cat(bonds)[:, None] * weight)
         assert layer.edge_index.shape == (2, pairs)
