@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gia.duel.evidence import Evidence
-from gia.duel.fairness import UnfairError, check_start
+from gia.duel.fairness import check_budget, check_start
 from gia.duel.plan import Trial
 
 ERROR = "error.txt"
@@ -49,14 +49,14 @@ class Workshop:
                 found = self.evidence.find(trial)
                 if found.state == "done":  # by a process that was at it until now
                     continue
-                again = f": again, since {found.reason}" if found.reason else ""
-                print(f"{trial.path}{again}", flush=True)
+                again = f"again, since {found.reason}" if found.reason else "starts"
+                print(f"{trial.path}: {again}", flush=True)
                 try:
                     self._run(trial)
                 except Exception as error:
                     folder = self.folder(trial)
                     (folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
-                    print(f"  FAILED: {_line(error)} (more in {folder / ERROR})", flush=True)
+                    print(f"{trial.path}: FAILED, {_line(error)}; see {folder / ERROR}", flush=True)
 
     def failures(self, trials: list[Trial]) -> dict[Trial, str]:
         """Why trials have failed, the last time that they were run."""
@@ -88,13 +88,11 @@ class Workshop:
             attempts,
             lambda checked: check_start(evidence, trial, checked),
         )
-        matched = evidence.plan.variants[trial.variant].matched
-        if matched and result.steps != dataset.steps:
-            raise UnfairError(f"it took {result.steps} steps instead of {dataset.steps}")
+        check_budget(evidence.plan, trial, result.steps, result.epochs)
         record = evidence.write(trial, result)
         val, test = record["val"][dataset.metric], record["test"].get(dataset.metric)
         print(
-            f"  {dataset.metric} {val} on validation, {test} on test, "
+            f"{trial.path}: {dataset.metric} {val} on validation, {test} on test, "
             f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )

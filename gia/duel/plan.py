@@ -18,7 +18,7 @@ class Dataset:
         overrides (list of str): Settings that choose it.
         metric (str): What is compared, as the task names it: ``rmse``, ``auroc``.
         better (str): ``lower`` or ``higher``.
-        steps (int): Optimiser steps of each training.
+        steps (int): Optimiser steps of each training, rounded up to whole epochs.
         seeds (int, optional): Replicates that differ by seed, each with a split of its own.
         folds (int, optional): Or replicates that are the folds of a cross-validation.
         monitor (str, optional): The validation metric that picks the checkpoint, and its direction,

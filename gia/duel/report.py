@@ -119,9 +119,9 @@ def _protocol(results: Results) -> list[str]:
         + (f"; as many of their own for {', '.join(own)}" if own else "")
         + "); the one that is best on the validation part of that replicate is kept, and it alone "
         "is read on test.",
-        "Every training takes the same number of optimiser steps, on the same batches of the same "
-        "split (fingerprints are compared), without early stopping; the checkpoint that is best on "
-        "validation is tested.",
+        "Every training on a replicate takes the same number of optimiser steps (the budget, "
+        "rounded up to whole epochs) on the same batches of the same split (fingerprints are compared), "
+        "without early stopping; the checkpoint that is best on validation is tested.",
     ]
     if plan.num_parameters is not None:
         points.append(

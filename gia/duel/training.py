@@ -34,8 +34,8 @@ QUIET = (
 class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
-    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. The
-    same number of steps for all, without early stopping; the checkpoint is picked on validation.
+    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. All
+    take the same number of steps, without early stopping, and the checkpoint is picked on validation.
 
     Args:
         config_name (str): The configuration that a run starts from.
@@ -50,12 +50,10 @@ class Training:
         size = [] if num_parameters is None else [f"++model.num_parameters={num_parameters}"]
         return [
             *size,
-            f"trainer.max_steps={dataset.steps}",
-            "trainer.max_epochs=-1",
+            f"steps={dataset.steps}",
             f"callbacks.best.monitor=val/{metric}",
             f"++callbacks.best.mode={'min' if better == 'lower' else 'max'}",
             "callbacks.early_stopping=null",
-            "+callbacks.final_validation._target_=gia.training.FinalValidation",
         ]
 
     def replicate(self, dataset: Dataset, number: int) -> list[str]:
