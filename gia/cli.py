@@ -1,4 +1,4 @@
-"""The console: ``gia train``, ``gia evaluate``, ``gia generate``, ``gia duel``."""
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
 
 import contextlib
 import functools
@@ -20,6 +20,7 @@ gia: graph-aware transformers
 
   gia train       train a model                    gia train experiment=protein_fold
   gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
+  gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
   gia duel        compare models fairly            gia duel plan=graphs
 
@@ -34,7 +35,13 @@ console = Console()
 
 def main() -> None:
     """Entry point of the command ``gia``."""
-    commands = {"train": train, "evaluate": evaluate, "generate": generate, "duel": duel}
+    commands = {
+        "train": train,
+        "evaluate": evaluate,
+        "predict": predict,
+        "generate": generate,
+        "duel": duel,
+    }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
         print(HELP)
@@ -107,22 +114,12 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.table import Table
 
     from gia.analysis import describe_data
-    from gia.data import Tokenizer
-    from gia.training import load_trained
+    from gia.training import load_trained, trained_data
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
     task, trained = load_trained(cfg.ckpt_path)
-    tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
-    if cfg.get("data") is not None:
-        trained.data = cfg.data
-    if cfg.part == "all":
-        trained.data.split = "none"
-    data = instantiate(trained.data.module, tokenizer=tokenizer)
-    data.setup()
-    if data.tokenizer != tokenizer:
-        added = data.tokenizer.symbols[tokenizer.vocab_size :]
-        raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
+    data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
@@ -136,6 +133,43 @@ def evaluate(cfg: DictConfig) -> None:
     console.print(table)
 
 
+@hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="predict")
+@command
+def predict(cfg: DictConfig) -> None:
+    """Predict the rows of a table, or one part of the data that a model was trained with."""
+    from pathlib import Path
+
+    import torch
+
+    from gia.analysis import check_out, predict_part, predict_table
+    from gia.training import Prediction, load_trained, trained_data
+
+    if cfg.ckpt_path is None:
+        raise ValueError("ckpt_path is missing: give ckpt_path=...")
+    path, part = cfg.data.path, cfg.part or "test"
+    if path is not None and cfg.part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+    if part not in ("train", "val", "test"):
+        raise ValueError(f"part must be train, val or test, got {part!r}")
+    task, trained = load_trained(cfg.ckpt_path)
+    if not isinstance(task, Prediction):
+        raise ValueError(
+            f"{cfg.ckpt_path} is a language model, which predicts no targets: use gia generate or "
+            "gia evaluate, or give the checkpoint of a regression or classification"
+        )
+    # Suffixes as in molecules.csv.gz are no part of the name.
+    name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
+    out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = trained_data(task, trained, cfg.data)
+    done = predict_part(task, data, part, out) if path is None else predict_table(task, data, out)
+    console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
+    if done["problems"]:
+        console.print(
+            f"  {done['problems']:,} rows without one: the column problem says why", highlight=False
+        )
+
+
 @hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name="generate")
 @command
 def generate(cfg: DictConfig) -> None:
@@ -145,9 +179,14 @@ def generate(cfg: DictConfig) -> None:
     from gia.data import Tokenizer
     from gia.data.files import write_atomically
     from gia.models import generate as sample
-    from gia.training import load_trained
+    from gia.training import LanguageModeling, load_trained
 
     task, trained = load_trained(cfg.ckpt_path)
+    if not isinstance(task, LanguageModeling):
+        raise ValueError(
+            f"{cfg.ckpt_path} is a model of {type(task).__name__}, which writes nothing: "
+            "use gia predict, or give the checkpoint of a language model"
+        )
     tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
     unknown = tokenizer.count_unknown(cfg.prompt)
     if unknown:

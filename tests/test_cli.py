@@ -99,6 +99,15 @@ def test_generate_writes_sequences(trained):
     assert (folder / "new.fasta").read_text().split() == lines
 
 
+def test_a_language_model_predicts_no_targets(trained):
+    folder, fasta, _ = trained
+    best = f"ckpt={folder / 'run' / 'checkpoints' / 'best.ckpt'}"
+    done = gia("predict", best, f"data.path={fasta}", cwd=folder, check=False)
+    assert done.returncode == 1
+    assert "is a language model, which predicts no targets: use gia generate" in done.stderr
+    assert not (folder / "peptides_predicted.csv").exists()
+
+
 def test_resume_goes_on_from_the_last_checkpoint(trained):
     folder, fasta, _ = trained
     last = folder / "run" / "checkpoints" / "last.ckpt"
@@ -211,7 +220,8 @@ def test_what_only_the_user_can_know_is_asked_for(tmp_path):
     done = gia("train", "data=csv", cwd=tmp_path, check=False)
     assert "data.path is missing: give data.path=..." in done.stderr
     assert "data.sequence_column is missing" in done.stderr
-    assert "ckpt_path is missing" in gia("evaluate", cwd=tmp_path, check=False).stderr
+    for command in ("evaluate", "predict"):
+        assert "ckpt_path is missing" in gia(command, cwd=tmp_path, check=False).stderr
 
 
 def test_ctrl_c_says_how_to_go_on(trained, tmp_path):
@@ -252,8 +262,9 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(trained, tmp_path):
 
 def test_help_helps(tmp_path):
     text = gia("--help", cwd=tmp_path).stdout
-    assert all(command in text for command in ("gia train", "gia evaluate", "gia generate"))
-    for command in ("train", "evaluate", "generate"):
+    commands = ("train", "evaluate", "predict", "generate")
+    assert all(f"gia {command}" in text for command in commands)
+    for command in commands:
         text = gia(command, "--help", cwd=tmp_path).stdout
         assert "ckpt_path=" in text
         assert f"\n  gia {command}" in text or "\n  python train.py" in text

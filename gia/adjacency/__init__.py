@@ -8,6 +8,7 @@ from gia.adjacency.dense import DenseAdjacency
 from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.fused import FusedSoftmax
 from gia.adjacency.given import GivenGraph
+from gia.adjacency.messages import MessageAdjacency
 from gia.adjacency.normalize import Differential, HeadNorm, Normalizer, ReLU, Softmax, Uniform
 from gia.adjacency.rotary import Rotary, rotate
 from gia.adjacency.scope import (
@@ -54,6 +55,7 @@ __all__ = [
     "HopAdjacency",
     "LazyDotProduct",
     "Memory",
+    "MessageAdjacency",
     "Normalizer",
     "PairNetworkScore",
     "ReLU",

@@ -70,6 +70,11 @@ class AttentionAdjacency(nn.Module):
             raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
         if hops < 1:
             raise ValueError(f"hops must be at least 1, got {hops}")
+        if hops > 1 and getattr(given, "has_messages", False):
+            raise ValueError(
+                f"given edges that send messages of their own take one hop, got hops={hops}: "
+                "use hops=1 or given=added"
+            )
         if sparsify is not None:
             sparsify.check(normalize.highest)
         maps = getattr(score, "maps", normalize.maps)
@@ -151,7 +156,7 @@ class AttentionAdjacency(nn.Module):
         return form
 
     def _dense(self, scores: list[Scores], scope: Scope, heads: int) -> DenseAdjacency:
-        blocks = list(scope.blocks(heads, whole=True))
+        blocks = scope.whole_blocks(heads)
         weights, kept = [], []
         with torch.autocast(scope.ptr.device.type, enabled=False):
             for block in blocks:
@@ -160,7 +165,9 @@ class AttentionAdjacency(nn.Module):
                 keep = self._keep(weight.detach(), block)
                 if keep is not None and block.allowed is not None:
                     keep = keep & block.allowed
-                weight = block.fill(self._reweigh(weight, keep, block), 0.0)
+                weight = self._reweigh(weight, keep, block)
+                if self.sparsify is not None:  # its function may be other than 0 anywhere
+                    weight = block.fill(weight, 0.0)
                 weights.append(weight)
                 kept.append(keep)
         return DenseAdjacency(blocks, weights, kept if self.drops else None, scope, heads)

@@ -20,7 +20,12 @@ class Adjacency(ABC):
         - **x:** features of the source nodes, ``[N, H, d]``
         - **results:** features of the target nodes, ``[N, H, d]``, in the precision of x; 0 where
           a node has no neighbour
+
+    Attributes:
+        has_messages (bool): Whether some edge sends something else than its source's features.
     """
+
+    has_messages = False
 
     @abstractmethod
     def sum(self, x: Tensor) -> Tensor:
@@ -45,6 +50,15 @@ class Adjacency(ABC):
         r""":math:`\min_{j \in \mathcal{N}(i)} \mathbf{x}_j`, ties as in `max`, ``[N, H, d]``."""
         return -self.max(-x)
 
+    def extreme(self, x: Tensor, sign: int) -> tuple[Tensor, Tensor]:
+        """The maximum (sign 1) or minimum (-1), and the neighbour that sent it (-1: none)."""
+        node = self.argmax(x if sign > 0 else -x)
+        return take(x, node), node
+
+    def squares(self, x: Tensor) -> Tensor:
+        r""":math:`\sum_j A_{ij} \mathbf{x}_j^2`, ``[N, H, d]``."""
+        return self.sum(x * x)
+
     @abstractmethod
     def degree(self) -> Tensor:
         r""":math:`\sum_j |A_{ij}|`, ``[N, H]`` (``[N, 1]`` where all heads share it)."""
@@ -68,7 +82,7 @@ class Adjacency(ABC):
         dtype = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             graph, wide = self.in_precision(dtype), x.to(dtype)
-            total, square = graph.sum(wide), graph.sum(wide * wide)
+            total, square = graph.sum(wide), graph.squares(wide)
             var = _Variance.apply(graph.per_degree(total), graph.per_degree(square))
         return total.to(x.dtype), var.to(x.dtype)
 

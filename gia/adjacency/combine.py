@@ -6,6 +6,7 @@ from torch_geometric.utils import scatter
 
 from gia.adjacency.base import Adjacency, take
 from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.messages import MessageAdjacency
 from gia.adjacency.pattern import follow
 
 
@@ -14,23 +15,49 @@ class SumAdjacency(Adjacency):
 
     ``sum`` adds up, ``max`` and ``min`` run over the union of the supports. A pair that both graphs
     join is two parallel edges: it counts twice in ``count``, and ``degree`` adds their absolute
-    weights.
+    weights. Where B sends messages of its own, ``max`` and ``min`` compare them with A's features;
+    of ties the highest source's is taken, and B's where both have the same source.
 
     Args:
         first (Adjacency): A.
-        second (EdgeAdjacency): B, with weights that all heads share or without any.
+        second (EdgeAdjacency or MessageAdjacency): B, with weights that all heads share or without
+            any.
         weight (Tensor): w, ``[H]``.
     """
 
-    def __init__(self, first: Adjacency, second: EdgeAdjacency, weight: Tensor):
+    def __init__(self, first: Adjacency, second: EdgeAdjacency | MessageAdjacency, weight: Tensor):
         self.first, self.second, self.weight = first, second, weight
+        self.has_messages = first.has_messages or second.has_messages
 
     def sum(self, x: Tensor) -> Tensor:
         return self.first.sum(x) + self.weight.unsqueeze(1).to(x.dtype) * self.second.sum(x)
 
+    def squares(self, x: Tensor) -> Tensor:
+        second = self.weight.unsqueeze(1).to(x.dtype) * self.second.squares(x)
+        return self.first.squares(x) + second
+
+    def max(self, x: Tensor) -> Tensor:
+        return self.extreme(x, 1)[0] if self.has_messages else super().max(x)
+
+    def min(self, x: Tensor) -> Tensor:
+        return self.extreme(x, -1)[0] if self.has_messages else super().min(x)
+
+    def extreme(self, x: Tensor, sign: int) -> tuple[Tensor, Tensor]:
+        if not self.has_messages:
+            return super().extreme(x, sign)
+        (a, one), (b, other) = (graph.extreme(x, sign) for graph in (self.first, self.second))
+        left, right = (
+            _comparable(sign * value.detach()).masked_fill(node < 0, -torch.inf)
+            for value, node in ((a, one), (b, other))
+        )
+        is_second = (right > left) | ((right == left) & (other >= one))
+        return torch.where(is_second, b, a), torch.where(is_second, other, one)
+
     def argmax(self, x: Tensor) -> Tensor:
+        if self.has_messages:
+            return self.extreme(x, 1)[1]
         one, other = self.first.argmax(x), self.second.argmax(x)
-        value = x.detach().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        value = _comparable(x.detach())
         a = take(value, one).masked_fill(one < 0, -torch.inf)
         b = take(value, other).masked_fill(other < 0, -torch.inf)
         is_second = (b > a) | ((b == a) & (other > one))
@@ -49,12 +76,12 @@ class SumAdjacency(Adjacency):
     def to_edges(self) -> EdgeAdjacency:
         first, heads = self.first.to_edges(), self.weight.numel()
         first = first if first.head is not None else first.with_heads(heads)
-        second = self.second.edge_weight
-        second = self.weight.expand(self.second.edge_index.size(1), -1) * (
+        other = self.second.to_edges()
+        added, second = other.edge_index, other.edge_weight
+        second = self.weight.expand(added.size(1), -1) * (
             1 if second is None else second.unsqueeze(1)
         )
         edge_index, weight, head = first.edge_index, first.edge_weight, first.head
-        added = self.second.edge_index
         if head is not None:  # heads have edges of their own
             number = torch.arange(heads, device=head.device)
             head = torch.cat([head, number.repeat(added.size(1))])
@@ -68,6 +95,11 @@ class SumAdjacency(Adjacency):
         )
 
 
+def _comparable(value: Tensor) -> Tensor:
+    """NaN counts as the largest, so that it is seen in the result and not passed over."""
+    return value.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+
 class HopAdjacency(Adjacency):
     r"""The power :math:`A^k`: what reaches a node along k edges, one after the other.
 
@@ -76,11 +108,19 @@ class HopAdjacency(Adjacency):
     Args:
         adjacency (Adjacency): A.
         hops (int): k, at least 1.
+
+    Raises:
+        ValueError: If there is no hop, or A's edges send messages of their own: they have no power.
     """
 
     def __init__(self, adjacency: Adjacency, hops: int):
         if hops < 1:
             raise ValueError(f"hops must be at least 1, got {hops}")
+        if adjacency.has_messages:
+            raise ValueError(
+                f"a graph whose edges send messages of their own has no power, got hops={hops}: "
+                "use hops=1, or given edges without messages (given=added)"
+            )
         self.adjacency, self.hops = adjacency, hops
         self._edges: EdgeAdjacency | None = None
 

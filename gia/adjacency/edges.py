@@ -58,6 +58,8 @@ class EdgeAdjacency(Adjacency):
         self.head = head
         self.num_heads = num_heads
         self._patterns: dict[tuple[int, int], Pattern] = {}
+        self._gather: dict[int, Pattern] = {}
+        self._incidence: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:
         # Compiled code makes one kernel of the definition by itself.
@@ -166,15 +168,31 @@ class EdgeAdjacency(Adjacency):
         ``A.incidence().sum(messages)`` with messages ``[E, H, d]`` aggregates them at their targets
         with A's weights.
         """
-        target = self.edge_index[1]
-        edge = torch.arange(target.numel(), device=target.device, dtype=target.dtype)
-        return EdgeAdjacency(
-            torch.stack([edge, target]),
-            self.edge_weight,
-            num_nodes=self.num_nodes,
-            head=self.head,
-            num_heads=self.num_heads,
-        )
+        if self._incidence is None:
+            target = self.edge_index[1]
+            edge = torch.arange(target.numel(), device=target.device, dtype=target.dtype)
+            self._incidence = EdgeAdjacency(
+                torch.stack([edge, target]),
+                self.edge_weight,
+                num_nodes=self.num_nodes,
+                head=self.head,
+                num_heads=self.num_heads,
+            )
+        return self._incidence
+
+    def gather(self, x: Tensor) -> Tensor:
+        """What each edge's source has, ``[N_source, ...]`` to ``[E, ...]``."""
+        source = self.edge_index[0]
+        if torch.compiler.is_compiling():
+            return x.index_select(0, source)
+        # As a product with a matrix, whose gradient is several times faster than index_select's.
+        found = self._gather.get(x.size(0))
+        if found is None:
+            edge = torch.arange(source.numel(), device=source.device)
+            found = self._gather[x.size(0)] = Pattern(
+                edge, source.long(), (source.numel(), x.size(0))
+            )
+        return found.multiply(None, _rows(x, 1)).view(source.numel(), *x.shape[1:])
 
     def use_pattern(self, sources: int, heads: int, pattern: Pattern) -> None:
         """Take the sparse matrix of the graph from where it is known already."""

@@ -8,6 +8,8 @@ from math import inf
 import torch
 from torch import Tensor
 
+from gia.typing import OptTensor
+
 # One more call of a kernel costs about as much as attention over this many pairs of nodes.
 PAIRS_PER_CALL = 128**2
 
@@ -65,7 +67,7 @@ class Padding:
             mask = torch.arange(length, device="cpu") < size.unsqueeze(1)
             full = bucketed and sizes[members[-1]] == length
             first = [first_node[graph] for graph in members]
-            self.buckets.append(Bucket(_send(mask, device), full, first, sizes_of_members))
+            self.buckets.append(Bucket(send(mask, device), full, first, sizes_of_members))
             start = stop
         size = torch.tensor(sizes, dtype=torch.long, device="cpu")
         in_order = order == sorted(order)
@@ -73,7 +75,7 @@ class Padding:
         if not in_order or not all(bucket.full for bucket in self.buckets):
             shift = torch.tensor(first_row, device="cpu") - (size.cumsum(0) - size)
             shift = shift.repeat_interleave(size, output_size=sum(sizes))
-            self.row = _send(torch.arange(sum(sizes), device="cpu") + shift, device)
+            self.row = send(torch.arange(sum(sizes), device="cpu") + shift, device)
 
     def pad(self, x: Tensor) -> list[Tensor]:
         """Ragged ``[N, ...]`` to ``[B, L, ...]`` for each bucket, zeros where there is no node."""
@@ -90,10 +92,16 @@ class Padding:
         return x if self.row is None else _Move.apply(x, self.row, None, self.row.numel())
 
 
-class _Move(torch.autograd.Function):
+def move(x: Tensor, source: OptTensor, target: OptTensor, rows: int) -> Tensor:
     """Rows ``source`` of x become rows ``target`` of a tensor of zeros; None means all, in order.
 
-    No row is named twice, so the gradient moves back the same way, which is several times faster
+    No row may be named twice.
+    """
+    return _Move.apply(x, source, target, rows)
+
+
+class _Move(torch.autograd.Function):
+    """No row is named twice, so the gradient moves back the same way, which is several times faster
     than the sums of torch's ``index_select`` on the CPU.
     """
 
@@ -124,6 +132,6 @@ def _cuts(sizes: Sequence[int], most_wasted: float) -> list[int]:
     return [*cuts, len(sizes)] if sizes else []
 
 
-def _send(x: Tensor, device: torch.device) -> Tensor:
+def send(x: Tensor, device: torch.device) -> Tensor:
     """Move to the device without waiting for what it still has to do."""
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
 from gia.adjacency.edges import EdgeAdjacency
-from gia.adjacency.padding import Bucket
+from gia.adjacency.padding import Bucket, move, send
 from gia.adjacency.pattern import Pattern
 from gia.typing import OptTensor
 
@@ -86,6 +86,8 @@ class Block(Pairs):
         self.mask = bucket.mask[graphs]
         self.allowed: OptTensor = None
         self.free, self.occupied = 0, False
+        self._moved: tuple[Tensor, Tensor] | None = None
+        self._places: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -114,9 +116,23 @@ class Block(Pairs):
         start, number = self.first[0], len(self.first)
         if number == 1 and part.stop <= self.sizes[0]:
             return x[start + part.start : start + part.stop].unsqueeze(0)
+        if part.start == 0 and part.stop >= max(self.sizes):  # all nodes of these graphs
+            node, place = self._nodes(part.stop)
+            return move(x, node, place, number * part.stop).unflatten(0, (number, part.stop))
         position = torch.arange(part.start, part.stop, device=self.device)
         node = (self.first_node.unsqueeze(1) + position).clamp(max=x.size(0) - 1)
         return x[node]  # what is beyond the end of a graph is masked
+
+    def _nodes(self, length: int) -> tuple[Tensor, Tensor]:
+        """All nodes of the graphs, and where they are if each has so much room."""
+        if self._moved is None:
+            # On the host, so that nothing waits for a GPU.
+            first, size = torch.tensor([self.first, self.sizes], device="cpu").unsqueeze(-1)
+            position = torch.arange(length, device="cpu")
+            mask = position < size
+            place = mask.flatten().nonzero().squeeze(1)
+            self._moved = send((first + position)[mask], self.device), send(place, self.device)
+        return self._moved
 
     def add_to_targets(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
         """Add ``[B, R, *]`` where :meth:`targets` reads, ``[N, *]``."""
@@ -143,11 +159,33 @@ class Block(Pairs):
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < self.columns)
         return torch.where(inside, graph[first], -1), column, row
 
+    def places_of(self, edge_index: Tensor, first_node: Tensor) -> tuple[Tensor, Tensor]:
+        """Which edges lie in the block, ``[E']``, and where along its shape, ``[E', H]``."""
+        if self._places is None or self._places[0] is not edge_index:  # the same for all layers
+            graph, column, row = self.find(edge_index, first_node)
+            edge = (graph >= 0).nonzero().squeeze(1)
+            _, heads, rows, columns = self.shape
+            head = torch.arange(heads, device=self.device)
+            pair = row[edge] * columns + column[edge]
+            place = (graph[edge].unsqueeze(1) * heads + head) * (rows * columns)
+            self._places = edge_index, (edge, place + pair.unsqueeze(1))
+        return self._places[1]
+
+    @cached_property
+    def _forbidden(self) -> Tensor:
+        return ~self.allowed
+
+    @cached_property
+    def _masks(self) -> tuple[Tensor, Tensor]:
+        """What a softmax must not see in rows with a candidate, and the rows without one."""
+        empty = self._forbidden.all(-1, keepdim=True)
+        return self._forbidden & ~empty, empty
+
     def fill(self, values: Tensor, value: float) -> Tensor:
         if self.allowed is None:
             return values
         if not self.free:
-            return values.masked_fill(~self.allowed, value)
+            return values.masked_fill(self._forbidden, value)
         filled = values.expand(self.shape).clone(memory_format=torch.contiguous_format)
         filled[..., self.free :].masked_fill_(~self.allowed[..., self.free :], value)
         return filled
@@ -155,8 +193,7 @@ class Block(Pairs):
     def softmax(self, values: Tensor) -> Tensor:
         if self.allowed is None or self.occupied:
             return self.fill(values, -torch.inf).softmax(-1)
-        # A finite number: rows without a candidate must not become NaN.
-        return self.fill(values, torch.finfo(values.dtype).min).softmax(-1) * self.allowed
+        return _MaskedSoftmax.apply(values.expand(self.shape), *self._masks)
 
     def row_sum(self, values: Tensor) -> Tensor:
         return self.fill(values, 0.0).sum(-1, keepdim=True)
@@ -296,6 +333,21 @@ class EdgePairs(Pairs):
     def source_position(self) -> Tensor:
         source = self.pattern.col // self.heads
         return source - self.first_node[source]
+
+
+class _MaskedSoftmax(torch.autograd.Function):
+    """A softmax over what is not hidden, and 0 in empty rows: one pass over memory for each."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, hidden: Tensor, empty: Tensor) -> Tensor:
+        out = values.masked_fill(hidden, -torch.inf).softmax(-1).masked_fill_(empty, 0)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (out,) = ctx.saved_tensors
+        return torch._softmax_backward_data(grad, out, -1, out.dtype), None, None
 
 
 def _last_of_ties(values: Tensor, k: Tensor) -> Tensor:

@@ -100,7 +100,8 @@ class Pattern:
 class _Multiply(torch.autograd.Function):
     @staticmethod
     def forward(ctx, value: OptTensor, x: Tensor, pattern: Pattern, transpose: bool) -> Tensor:
-        ctx.save_for_backward(value, x)
+        if value is not None:  # without values the gradient asks for neither
+            ctx.save_for_backward(value, x)
         ctx.pattern, ctx.transpose = pattern, transpose
         pointers, col = pattern.rowptr, pattern.col
         if transpose:
@@ -114,7 +115,7 @@ class _Multiply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        value, x = ctx.saved_tensors
+        value, x = ctx.saved_tensors or (None, None)
         grad, grad_value, grad_x = grad.contiguous(), None, None
         if ctx.needs_input_grad[0]:
             ends = (x, grad) if ctx.transpose else (grad, x)

@@ -30,29 +30,37 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def learning_curves(epochs: Sequence[dict[str, float]], baseline: float | None = None) -> Figure:
+def learning_curves(
+    epochs: Sequence[dict[str, float]],
+    baseline: float | None = None,
+    *,
+    loss_name: str = "loss (nats per symbol)",
+    baseline_name: str = "best n-gram",
+) -> Figure:
     """Training and validation loss, both in eval mode, and the gap between them.
 
     Args:
         epochs (list of dict): As :class:`~gia.training.History` keeps them.
         baseline (float, optional): A validation loss to draw as a line for comparison.
+        loss_name (str): What the loss is, with its unit.
+        baseline_name (str): Whose loss the line is.
     """
     step = [row["epoch"] + 1 for row in epochs]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, gap = figure.subplots(1, 2)
     loss.plot(step, [row["train_eval/loss"] for row in epochs], color=BLUE, label="training")
     loss.plot(step, [row["val/loss"] for row in epochs], color=ORANGE, label="validation")
-    best = int(np.argmin([row["val/loss"] for row in epochs]))
-    loss.plot(
-        step[best], epochs[best]["val/loss"], "o", color=ORANGE, label=f"best, epoch {step[best]}"
-    )
+    losses = np.array([row["val/loss"] for row in epochs])
+    if np.isfinite(losses).any():
+        best = int(np.nanargmin(losses))
+        loss.plot(step[best], losses[best], "o", color=ORANGE, label=f"best, epoch {step[best]}")
     if baseline is not None:
-        loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label="best n-gram")
-    loss.set(xlabel="epoch", ylabel="loss (nats per symbol)", title="Loss, eval mode")
+        loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label=baseline_name)
+    loss.set(xlabel="epoch", ylabel=loss_name, title="Loss, eval mode")
     loss.legend(frameon=False)
     gap.plot(step, [row["generalisation_gap"] for row in epochs], color=BLUE)
     gap.axhline(0, color=GREY, linewidth=0.8)
-    gap.set(xlabel="epoch", ylabel="validation - training (nats)", title="Generalisation gap")
+    gap.set(xlabel="epoch", ylabel="validation - training loss", title="Generalisation gap")
     for axes in (loss, gap):
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -153,6 +161,8 @@ def attention_graph(
 ) -> Figure:
     """The strongest edges of each head as arcs over the sequence; darker nodes are read more.
 
+    Edges to later nodes are drawn above, edges to earlier ones below.
+
     Args:
         graph (Data): ``edge_index [2, E]`` and ``edge_weight [E, H]``.
         labels (list of str): A name for each node, ``[L]``.
@@ -160,9 +170,9 @@ def attention_graph(
         strongest (int): How many of the edges that arrive at a node are drawn; self loops are not.
     """
     heads, nodes = graph.edge_weight.size(1), len(labels)
-    figure = Figure(
-        figsize=(min(max(0.26 * nodes, 6), 16), 2.2 * heads + 0.5), layout="constrained"
-    )
+    both_sides = bool((graph.edge_index[0] > graph.edge_index[1]).any())
+    height = (4.0 if both_sides else 2.2) * heads + 0.5
+    figure = Figure(figsize=(min(max(0.26 * nodes, 6), 16), height), layout="constrained")
     for head, axes in enumerate(figure.subplots(heads, 1, squeeze=False)[:, 0]):
         net = _strongest_edges(graph, head, strongest)
         net.add_nodes_from(range(nodes))
@@ -198,8 +208,10 @@ def attention_graph(
             node_size=90,
             connectionstyle="arc3,rad=-0.5",
         )
-        span = max([abs(target - source) for source, target in net.edges], default=1)
-        axes.set(title=f"head {head + 1}", aspect="equal", ylim=(-0.8, 0.27 * span + 0.6))
+        above = max([target - source for source, target in net.edges], default=1)
+        below = max([source - target for source, target in net.edges], default=0)
+        ends = (-0.27 * max(below, 0) - 0.8, 0.27 * max(above, 0) + 0.6)
+        axes.set(title=f"head {head + 1}", aspect="equal", ylim=ends)
         axes.title.set(fontsize=8)
         axes.axis("off")
     figure.suptitle(f"{title}: the {strongest} strongest edges to each node", fontsize=10)

@@ -8,6 +8,7 @@ from torch_geometric.nn import aggr
 from torch_geometric.nn.resolver import aggregation_resolver
 
 from gia.adjacency import Adjacency
+from gia.conv.graph import written_out
 
 AGGREGATORS = {
     aggr.SumAggregation: "sum",
@@ -76,7 +77,8 @@ def aggregate(
     if "min" in wanted:
         found["min"] = adjacency.min(x)
     if wanted & set(TOKEN_AGGREGATORS):
-        strong, norm = adjacency.above(threshold), x.detach().norm(dim=-1, keepdim=True)
+        strong = written_out(adjacency).above(threshold)
+        norm = x.detach().norm(dim=-1, keepdim=True)
         for name, sign in zip(TOKEN_AGGREGATORS, (1, -1), strict=True):
             if name in wanted:
                 found[name] = _vector_of(strong.argmax(sign * norm), x)

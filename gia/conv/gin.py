@@ -12,7 +12,13 @@ from torch_geometric.typing import OptPairTensor, Size, SparseTensor
 from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv.aggregate import aggregate, aggregator_name
 from gia.conv.explain import explained
-from gia.conv.graph import as_adjacency, encode_edge_attr, num_targets, take_edge_attr
+from gia.conv.graph import (
+    as_adjacency,
+    encode_edge_attr,
+    num_targets,
+    take_edge_attr,
+    written_out,
+)
 from gia.typing import OptTensor
 
 
@@ -97,7 +103,7 @@ class GINConv(PyGGINConv):
         x_target = x_source if pair[1] is pair[0] else self._split(pair[1])
         messages = x_source
         if edge_attr is not None or self.explain:  # one for each edge
-            edges = adjacency.to_edges()
+            edges = written_out(adjacency)
             messages = explained(self, self._messages(x_source, edges, edge_attr), adjacency)
             adjacency = edges.incidence()
         (out,) = aggregate([self._aggregator], messages, adjacency)  # [N, H, d]

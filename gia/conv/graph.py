@@ -10,6 +10,21 @@ from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.typing import OptTensor
 
 
+def written_out(adjacency: Adjacency) -> EdgeAdjacency:
+    """The edges of a graph, for a layer that makes a message for each of them.
+
+    Raises:
+        ValueError: If some of them send messages of their own already.
+    """
+    if adjacency.has_messages:
+        raise ValueError(
+            "given edges send messages of their own (GivenGraph with edge_dim), and this layer "
+            "makes its own for each edge: use given=added, or a layer that sends its nodes' "
+            "features as they are"
+        )
+    return adjacency.to_edges()
+
+
 def as_adjacency(
     edges: Adjacency | Tensor | SparseTensor,
     edge_weight: OptTensor = None,

@@ -12,7 +12,7 @@ from torch_geometric.typing import SparseTensor
 from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
 from gia.conv.explain import explained
-from gia.conv.graph import as_adjacency, encode_edge_attr, take_edge_attr
+from gia.conv.graph import as_adjacency, encode_edge_attr, take_edge_attr, written_out
 from gia.typing import OptTensor
 
 
@@ -138,7 +138,7 @@ class PNAConv(PyGPNAConv):
 
         messages = x
         if len(self.pre_nns) > 0 or self.explain:  # one for each edge
-            edges = adjacency.to_edges()
+            edges = written_out(adjacency)
             messages = explained(self, self._messages(x, edges, edge_attr), adjacency)
             adjacency = edges.incidence()
         # A * S tensors, [N, H, F] each

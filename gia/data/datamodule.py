@@ -2,19 +2,16 @@
 
 from collections import Counter
 from functools import partial
-from os import PathLike
 from typing import Any, Protocol
 
-import torch
-from pytorch_lightning import LightningDataModule
 from torch_geometric.data import Data
 
 from gia.data import report
-from gia.data.loader import SequenceLoader
+from gia.data.base import BaseDataModule, choose
 from gia.data.sampler import TokenBatchSampler
 from gia.data.sequence import SEPARATOR, Record, label_token, to_data, windows
 from gia.data.similarity import DEFAULT_THRESHOLD
-from gia.data.splits import PARTS, Split, contiguous_split, no_split, random_split, similarity_split
+from gia.data.splits import contiguous_split, no_split, random_split, similarity_split
 from gia.data.tokenizer import Tokenizer
 
 
@@ -24,7 +21,7 @@ class Source(Protocol):
     def load(self) -> list[Record]: ...
 
 
-class SequenceDataModule(LightningDataModule):
+class SequenceDataModule(BaseDataModule):
     """Sequences of a source as graphs, split and batched for language modelling.
 
     Args:
@@ -73,7 +70,7 @@ class SequenceDataModule(LightningDataModule):
         tokens_per_batch: int = 4096,
         num_workers: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(split_seed=split_seed, seed=seed, num_workers=num_workers)
         fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
         similarity = {"k": similarity_k, "threshold": similarity_threshold}
         splitters = {
@@ -83,8 +80,8 @@ class SequenceDataModule(LightningDataModule):
             "none": no_split,
         }
         framings = {"records": self._one_each, "windows": self._in_windows}
-        self._splitter = _choose("split", split, splitters)
-        self._frame = _choose("framing", framing, framings)
+        self._splitter = choose("split", split, splitters)
+        self._frame = choose("framing", framing, framings)
         if append_label and framing == "windows":
             raise ValueError("data.append_label=true needs data.framing=records, got windows")
         shortest = 4 if append_label else 1  # <bos> s | <label>
@@ -92,13 +89,8 @@ class SequenceDataModule(LightningDataModule):
             raise ValueError(f"data.max_length must be at least {shortest}, got {max_length}")
         self.source, self.tokenizer = source, tokenizer
         self.max_length, self.append_label = max_length, append_label
-        self.split_seed, self.seed, self.strict = split_seed, seed, strict
-        self.tokens_per_batch, self.num_workers = tokens_per_batch, num_workers
+        self.strict, self.tokens_per_batch = strict, tokens_per_batch
         self.labels: list[str] = []
-        self.graphs: list[Data] = []
-        self.split: Split | None = None
-        self._train_loader: SequenceLoader | None = None
-        self._position: dict[str, int] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Load, tokenise and split; a second call changes nothing.
@@ -125,55 +117,6 @@ class SequenceDataModule(LightningDataModule):
         self.split = self._splitter(self.texts)
         self.graphs = graphs
 
-    @property
-    def train_data(self) -> list[Data]:
-        """The graphs to train on."""
-        return self._part("train")
-
-    @property
-    def val_data(self) -> list[Data]:
-        """The graphs to validate on."""
-        return self._part("val")
-
-    @property
-    def test_data(self) -> list[Data]:
-        """The graphs to test on."""
-        return self._part("test")
-
-    def train_dataloader(self) -> SequenceLoader:
-        """Training batches, drawn anew each epoch."""
-        self._train_loader = self._loader(self.train_data, shuffle=True)
-        if self._position:
-            self._train_loader.load_state_dict(self._position)
-        return self._train_loader
-
-    def val_dataloader(self) -> list[SequenceLoader]:
-        """Validation batches, and as many training graphs, so that the gap is measured alike."""
-        train, val = self.train_data, self.val_data
-        draw = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.split_seed))
-        sample = [train[i] for i in draw[: len(val)].tolist()]
-        return [self._loader(val), self._loader(sample)]
-
-    def test_dataloader(self) -> SequenceLoader:
-        """Test batches."""
-        return self.loader("test")
-
-    def loader(self, part: str) -> SequenceLoader:
-        """Batches of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
-        return self._loader(self._part(part))
-
-    def state_dict(self) -> dict[str, int]:
-        """Where training stands in its epoch, kept in checkpoints.
-
-        Lightning keeps a loader's position itself, but loses it where a schedule asks for the
-        number of steps, which makes the loader before the checkpoint is read.
-        """
-        return self._train_loader.state_dict() if self._train_loader is not None else {}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Let the training batches continue from a saved position, in its epoch alone."""
-        self._position = state_dict
-
     def inputs(self) -> dict[str, Any]:
         """What a model must know of the data: the number of symbols, and the symbols themselves."""
         self.setup()
@@ -183,14 +126,6 @@ class SequenceDataModule(LightningDataModule):
     def summary(self) -> dict[str, Any]:
         """What was read, what was lost on the way and how it was split: see the keys."""
         return report.summary(self)
-
-    def fingerprint(self) -> str:
-        """A digest of the split, to tell whether a checkpoint was trained on this one."""
-        return report.fingerprint(self)
-
-    def write_splits(self, path: str | PathLike) -> None:
-        """Write the split as a table: one line per graph with its part and group."""
-        report.write_splits(self, path)
 
     def _one_each(self, records: list[Record]) -> list[Data]:
         arguments = (self.tokenizer, self.max_length, self.append_label)
@@ -224,23 +159,6 @@ class SequenceDataModule(LightningDataModule):
         known = set(self.tokenizer.symbols)  # bytes, for one, have a separator already
         self.tokenizer = self.tokenizer.with_tokens([t for t in wanted if t not in known])
 
-    def _part(self, name: str) -> list[Data]:
-        self.setup()
-        chosen = torch.nonzero(self.split.part == PARTS.index(name)).flatten()
-        return [self.graphs[i] for i in chosen.tolist()]
-
-    def _loader(self, graphs: list[Data], shuffle: bool = False) -> SequenceLoader:
-        ranks = {}
-        if self.trainer is not None:
-            ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+    def _sampler(self, graphs: list[Data], **kwargs: Any) -> TokenBatchSampler:
         lengths = [data.num_nodes for data in graphs]
-        sampler = TokenBatchSampler(
-            lengths, self.tokens_per_batch, shuffle=shuffle, seed=self.seed, **ranks
-        )
-        return SequenceLoader(graphs, sampler, num_workers=self.num_workers)
-
-
-def _choose(option: str, value: str, choices: dict[str, Any]) -> Any:
-    if value not in choices:
-        raise ValueError(f"data.{option} must be one of {', '.join(choices)}, got {value!r}")
-    return choices[value]
+        return TokenBatchSampler(lengths, self.tokens_per_batch, **kwargs)

@@ -60,14 +60,14 @@ def download(url: str, instead_of: str | os.PathLike) -> Path:
     Raises:
         FileNotFoundError: if it could not be fetched.
     """
-    folder = Path(os.environ.get("GIA_CACHE", "~/.cache/gia")).expanduser() / "data"
+    folder = cache_folder("data")
     # Two URLs may end in the same name, so the name alone would not do as a key.
     key = hashlib.sha256(url.encode()).hexdigest()[:8]
     target = folder / f"{key}-{url.rpartition('/')[2]}"
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with (
             urllib.request.urlopen(url, timeout=60) as response,
             write_atomically(target, "wb") as file,
@@ -79,6 +79,15 @@ def download(url: str, instead_of: str | os.PathLike) -> Path:
             f"fetch it on another machine and give its place as data.path=..."
         ) from error
     return target
+
+
+def cache_folder(name: str) -> Path:
+    """The folder ``$GIA_CACHE/NAME``, below ``~/.cache/gia`` by default; it need not exist.
+
+    Args:
+        name: what is kept in it.
+    """
+    return Path(os.environ.get("GIA_CACHE", "~/.cache/gia")).expanduser() / name
 
 
 @contextmanager

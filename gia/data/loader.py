@@ -7,11 +7,11 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 
-from gia.data.sampler import TokenBatchSampler
+from gia.data.sampler import BatchSampler
 
 
 class SequenceLoader(DataLoader):
-    """PyG's ``DataLoader`` over a :class:`TokenBatchSampler`, with a position to save and load.
+    """PyG's ``DataLoader`` over a :class:`BatchSampler`, with a position to save and load.
 
     It has the ``state_dict`` and ``load_state_dict`` by which Lightning recognises a loader that
     can resume. Its batches carry the list ``num_nodes_per_graph``.
@@ -22,9 +22,7 @@ class SequenceLoader(DataLoader):
         **kwargs: of PyG's ``DataLoader``, such as ``num_workers``.
     """
 
-    def __init__(
-        self, dataset: Sequence[Data], batch_sampler: TokenBatchSampler, **kwargs: Any
-    ) -> None:
+    def __init__(self, dataset: Sequence[Data], batch_sampler: BatchSampler, **kwargs: Any) -> None:
         # A generator of its own: PyTorch draws a seed for each iteration, and from the global one a
         # resumed run would draw once more than an uninterrupted one.
         super().__init__(

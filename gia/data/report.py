@@ -11,6 +11,7 @@ from gia.data.files import write_atomically
 from gia.data.splits import PARTS
 
 if TYPE_CHECKING:
+    from gia.data.base import BaseDataModule
     from gia.data.datamodule import SequenceDataModule
 
 
@@ -46,7 +47,7 @@ def summary(data: SequenceDataModule) -> dict[str, Any]:
     return result
 
 
-def write_splits(data: SequenceDataModule, path: str | PathLike) -> None:
+def write_splits(data: BaseDataModule, path: str | PathLike) -> None:
     """A CSV with name, part, group, length and digest of each graph, in the source's order."""
     data.setup()
     part, group = data.split.part.tolist(), data.split.group.tolist()
@@ -59,8 +60,8 @@ def write_splits(data: SequenceDataModule, path: str | PathLike) -> None:
             table.writerow([graph.name, PARTS[p], g, graph.num_nodes, digest])
 
 
-def fingerprint(data: SequenceDataModule) -> str:
-    """SHA-256 over the sequences and their parts, in the source's order."""
+def fingerprint(data: BaseDataModule) -> str:
+    """SHA-256 over the texts of the graphs and their parts, in the source's order."""
     data.setup()
     digest = hashlib.sha256()
     for text, part in zip(data.texts, data.split.part.tolist(), strict=True):

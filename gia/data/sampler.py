@@ -1,6 +1,7 @@
-"""Batches of graphs of similar length, within a budget of tokens."""
+"""Batches of graphs: of similar length within a budget of tokens, or so many at a time."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -10,7 +11,62 @@ from torch.utils.data import Sampler
 MIXED = 1.04
 
 
-class TokenBatchSampler(Sampler[list[int]]):
+class BatchSampler(Sampler[list[int]]):
+    """Base of the samplers: every epoch has as many batches, and can be entered in its middle.
+
+    Args:
+        shuffle: draw anew each epoch, from the seed and the epoch.
+        seed: of the draws.
+        rank: which of ``world_size`` processes this is; each takes every ``world_size``-th batch.
+            A few batches are repeated where they do not share out evenly.
+        world_size: number of processes.
+
+    Attributes:
+        start: batches to skip at the beginning of the next iteration, for resuming.
+    """
+
+    def __init__(
+        self, *, shuffle: bool = False, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.shuffle, self.seed = shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.start = 0
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> "BatchSampler":
+        """Itself: Lightning calls ``set_epoch`` on ``batch_sampler.sampler``."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch from which the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self._number() // self.world_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        # A generator: the epoch is read when the first batch is asked for, not before.
+        batches = self._batches()
+        total = len(self) * self.world_size
+        own = [batches[i % len(batches)] for i in range(self.rank, total, self.world_size)]
+        start, self.start = self.start, 0
+        for batch in own[start:]:
+            yield batch.tolist()
+
+    def _number(self) -> int:
+        """How many batches there are in all processes together."""
+        raise NotImplementedError
+
+    def _batches(self) -> list[np.ndarray]:
+        """The batches of the epoch."""
+        raise NotImplementedError
+
+    def _draw(self) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch])
+
+
+class TokenBatchSampler(BatchSampler):
     """Batches whose padded size, longest length times number of graphs, stays within a budget.
 
     Graphs are sorted by length, in classes of nearly equal length, and cut into batches. The cuts
@@ -20,14 +76,7 @@ class TokenBatchSampler(Sampler[list[int]]):
     Args:
         lengths: nodes of each graph.
         tokens_per_batch: the budget.
-        shuffle: draw anew each epoch; otherwise always the same batches, longest first.
-        seed: of the draws.
-        rank: which of ``world_size`` processes this is; each takes every ``world_size``-th batch.
-            A few batches are repeated where they do not share out evenly.
-        world_size: number of processes.
-
-    Attributes:
-        start: batches to skip at the beginning of the next iteration, for resuming.
+        **kwargs: of :class:`BatchSampler`. Without ``shuffle`` the longest come first.
 
     Raises:
         ValueError: if the longest graph exceeds the budget.
@@ -37,12 +86,9 @@ class TokenBatchSampler(Sampler[list[int]]):
         self,
         lengths: Sequence[int],
         tokens_per_batch: int,
-        *,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(**kwargs)
         self.lengths = np.asarray(lengths, dtype=np.int64)
         longest = int(self.lengths.max(initial=0))
         if longest > tokens_per_batch:
@@ -51,21 +97,8 @@ class TokenBatchSampler(Sampler[list[int]]):
                 f"{longest} tokens: raise it to {longest} or lower data.max_length"
             )
         self.tokens_per_batch = tokens_per_batch
-        self.shuffle, self.seed = shuffle, seed
-        self.rank, self.world_size = rank, world_size
-        self.start = 0
-        self.epoch = 0
         self._class = _length_classes(self.lengths)
         self._cuts = self._cut(np.sort(self._class)[::-1])
-
-    @property
-    def sampler(self) -> "TokenBatchSampler":
-        """Itself: Lightning calls ``set_epoch`` on ``batch_sampler.sampler``."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch from which the next iteration draws."""
-        self.epoch = epoch
 
     def padding_waste(self) -> float:
         """The share of an epoch's padded tokens that would be padding."""
@@ -73,25 +106,14 @@ class TokenBatchSampler(Sampler[list[int]]):
         padded = sum(int(batch.max()) * len(batch) for batch in batches)
         return 1 - sum(int(batch.sum()) for batch in batches) / padded if padded else 0.0
 
-    def __len__(self) -> int:
-        return -(-len(self._cuts) // self.world_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        # A generator: the epoch is read when the first batch is asked for, not before.
-        batches = self._batches()
-        own = [batches[i % len(batches)] for i in range(self.rank, self._total(), self.world_size)]
-        start, self.start = self.start, 0
-        for batch in own[start:]:
-            yield batch.tolist()
-
-    def _total(self) -> int:
-        return len(self) * self.world_size
+    def _number(self) -> int:
+        return len(self._cuts)
 
     def _batches(self) -> list[np.ndarray]:
         if not self.shuffle:
             order = np.lexsort((-self.lengths, -self._class))
             return np.split(order, self._cuts[1:]) if len(order) else []
-        draw = np.random.default_rng([self.seed, self.epoch])
+        draw = self._draw()
         order = np.lexsort((draw.random(len(self.lengths)), -self._class))
         batches = np.split(order, self._cuts[1:]) if len(order) else []
         return [batches[i] for i in draw.permutation(len(batches))]
@@ -103,6 +125,37 @@ class TokenBatchSampler(Sampler[list[int]]):
             cuts.append(position)
             position += self.tokens_per_batch // int(longest_first[position])
         return cuts
+
+
+class GraphBatchSampler(BatchSampler):
+    """Batches of nearly equal numbers of graphs.
+
+    Their number is that of batches of ``batch_size``; the graphs are then shared out evenly among
+    them, so that no batch is much smaller than the others.
+
+    Args:
+        num_graphs: how many graphs there are.
+        batch_size: the most graphs of a batch.
+        **kwargs: of :class:`BatchSampler`. Without ``shuffle`` the graphs keep their order.
+
+    Raises:
+        ValueError: if ``batch_size`` is out of range.
+    """
+
+    def __init__(self, num_graphs: int, batch_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size must be at least 1, got {batch_size}")
+        self.num_graphs, self.batch_size = num_graphs, batch_size
+
+    def _number(self) -> int:
+        return -(-self.num_graphs // self.batch_size)
+
+    def _batches(self) -> list[np.ndarray]:
+        order = np.arange(self.num_graphs)
+        if self.shuffle:
+            order = self._draw().permutation(self.num_graphs)
+        return np.array_split(order, self._number()) if len(order) else []
 
 
 def _length_classes(lengths: np.ndarray) -> np.ndarray:

@@ -1,14 +1,18 @@
-"""Train, validation and test: seeded assignments of whole groups of sequences."""
+"""Train, validation and test: seeded assignments of whole groups of sequences or graphs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from gia.data.scaffold import scaffolds
 from gia.data.similarity import clusters
 
 PARTS = ("train", "val", "test")
+# How a table's column may call them.
+GIVEN = {"valid": "val", "validation": "val", "dev": "val"} | {part: part for part in PARTS}
 
 
 @dataclass
@@ -38,8 +42,7 @@ def random_split(
     Raises:
         ValueError: if a part would be empty.
     """
-    numbers: dict[str, int] = {}
-    group = torch.tensor([numbers.setdefault(s, len(numbers)) for s in sequences])
+    group = _identical(sequences)
     return Split(_deal(group, val_fraction, test_fraction, seed), group)
 
 
@@ -67,6 +70,117 @@ def similarity_split(
     """
     group = clusters(sequences, k, threshold)
     return Split(_deal(group, val_fraction, test_fraction, seed), group)
+
+
+def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction: float) -> Split:
+    """By Bemis-Murcko scaffold: see :func:`gia.data.scaffolds`.
+
+    As in `MoleculeNet <https://arxiv.org/abs/1703.00564>`_ nothing is drawn: the most frequent
+    scaffolds are trained on, of equally frequent ones those that come later in the table; the rare
+    ones are validated, then tested on.
+
+    Args:
+        smiles: n molecules.
+        val_fraction: share of the molecules for validation.
+        test_fraction: share for the test.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if a part would be empty.
+    """
+    n = len(smiles)
+    group = scaffolds(smiles)
+    n_val, n_test = _sizes(n, val_fraction, test_fraction)
+    sizes = torch.bincount(group)
+    part_of_group = torch.zeros_like(sizes)
+    trained, held = 0, 0
+    # Scaffolds are numbered by their first molecule.
+    for g in sorted(range(len(sizes)), key=lambda g: (int(sizes[g]), g), reverse=True):
+        size = int(sizes[g])
+        if trained + size <= n - n_val - n_test:
+            trained += size
+        elif trained + held + size <= n - n_test:
+            part_of_group[g] = PARTS.index("val")
+            held += size
+        else:
+            part_of_group[g] = PARTS.index("test")
+    return Split(_checked(part_of_group[group]), group)
+
+
+def given_split(parts: Sequence[str]) -> Split:
+    """As a column says.
+
+    Args:
+        parts: of n graphs, ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) or ``test``.
+
+    Raises:
+        ValueError: if a part is called otherwise, or would be empty.
+    """
+    for part in parts:
+        if part.strip().lower() not in GIVEN:
+            raise ValueError(
+                f"data.split=given: a graph goes to {part!r}, but data.split_column must say "
+                f"train, val or test for each"
+            )
+    numbers = [PARTS.index(GIVEN[part.strip().lower()]) for part in parts]
+    return Split(_checked(torch.tensor(numbers)), torch.arange(len(parts)))
+
+
+def kfold_split(
+    texts: Sequence[str],
+    *,
+    folds: int,
+    fold: int,
+    val_fraction: float,
+    seed: int,
+    classes: Tensor | None = None,
+) -> Split:
+    """The test is one of ``folds`` parts of equal size; validation is drawn from the rest.
+
+    Every graph is tested in exactly one fold. Graphs with the same text are kept together, and the
+    shares of the classes are kept in all three parts, where classes are given.
+
+    Args:
+        texts: of n graphs.
+        folds: how many parts there are.
+        fold: which of them is the test, from 0.
+        val_fraction: share of all graphs for validation.
+        seed: of both draws.
+        classes: the class of each graph.
+
+    Shapes:
+        classes: [n], int64
+
+    Raises:
+        ValueError: if an option is out of range, or a part would be empty.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+    n = len(texts)
+    _sizes(n, val_fraction, 1 / folds if folds > 1 else 0.5)
+    group = _identical(texts)
+    firsts = np.unique(group, return_index=True)[1]  # one graph of each text stands for all of it
+    if not 2 <= folds <= len(firsts):
+        raise ValueError(
+            f"data.folds must be from 2 to the number of different graphs ({len(firsts)}), "
+            f"got {folds}"
+        )
+    if not 0 <= fold < folds:
+        raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
+    labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
+    kind = KFold if classes is None else StratifiedKFold
+    splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
+    rest, test = list(splits)[fold]
+    # A class of one graph cannot be shared out: it goes with the most frequent one.
+    counts = np.bincount(labels[rest])
+    strata = np.where(counts[labels[rest]] < 2, counts.argmax(), labels[rest])
+    n_val = max(1, round(val_fraction * len(firsts)))
+    _, val = train_test_split(
+        rest, test_size=n_val, random_state=seed, stratify=strata if classes is not None else None
+    )
+    part = torch.zeros(len(firsts), dtype=torch.long)
+    part[val], part[test] = PARTS.index("val"), PARTS.index("test")
+    return Split(_checked(part[group]), group)
 
 
 def contiguous_split(
@@ -98,6 +212,12 @@ def no_split(sequences: Sequence[str]) -> Split:
     """
     n = len(sequences)
     return Split(torch.full((n,), PARTS.index("test")), torch.arange(n))
+
+
+def _identical(texts: Sequence[str]) -> Tensor:
+    """The number of each text, the same for identical ones."""
+    numbers: dict[str, int] = {}
+    return torch.tensor([numbers.setdefault(text, len(numbers)) for text in texts])
 
 
 def _deal(group: Tensor, val_fraction: float, test_fraction: float, seed: int) -> Tensor:

@@ -14,6 +14,7 @@ from gia.adjacency import (
     Scope,
 )
 from gia.conv import GINConv, PerHeadMLP, PNAConv, SoftmaxConv
+from gia.conv.graph import written_out
 from gia.typing import OptTensor
 
 
@@ -81,14 +82,14 @@ class GraphAttention(nn.Module):
         """
         if getattr(self.conv, "edge_dim", None) is None:
             return self.out(self.conv(self.value(x), graph))
-        given = scope.given
-        if given is None or given.edge_attr is None:
+        given = scope.given_edges()
+        attr = None if given is None else given.attr(x.dtype)
+        if attr is None:
             raise ValueError(
                 "the messages take edge attributes, but the data has no edge_index and edge_attr"
             )
-        edges = graph.to_edges()
-        attr = given.edge_attr.to(x.dtype).view(given.edge_index.size(1), -1)
-        attr = given.find(attr, edges.edge_index, scope.num_nodes)
+        edges = written_out(graph)
+        attr = given.find(attr, edges.edge_index)
         return self.out(self.conv(self.value(x), edges, edge_attr=attr))
 
     @property

@@ -1,6 +1,5 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch_geometric.data import Batch, Data
 from gia.adjacency import Cache, CausalScope, Given, Memory, Rotary, Scope
 from gia.conv import RMSNorm
 from gia.models.block import Block
+from gia.models.copies import copies
 from gia.models.encoder import TokenEncoder
 from gia.models.graphs import attention_batch
 from gia.typing import OptTensor
@@ -52,16 +52,8 @@ class Transformer(nn.Module):
         rotary: Rotary | None = None,
     ):
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, got {depth}")
         self.encoder = encoder
-        self.blocks = nn.ModuleList(copy.deepcopy(block) for _ in range(depth))
-        for number, copied in enumerate(self.blocks, start=1):
-            for module in copied.modules():  # copies must not start alike
-                if hasattr(module, "layer"):
-                    module.layer = number
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+        self.blocks = copies(block, depth)
         self.norm = RMSNorm(width)
         self.head = head
         self.scope = scope
@@ -104,7 +96,7 @@ class Transformer(nn.Module):
             # What is remembered is not compiled.
             call = block.forward if self.is_compiled and memory is not None else block
             x = call(x, scope, rotary, memory)
-        return self.head(self.norm(x))
+        return self._read_out(self.norm(x), data)
 
     @torch.no_grad()
     def graphs(self, data: Data) -> list[Batch]:
@@ -144,10 +136,17 @@ class Transformer(nn.Module):
                 f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "
                 "nodes: delete it after changing a batch"
             )
-        edge_index = getattr(data, "edge_index", None)
-        given = None if edge_index is None else Given(edge_index, getattr(data, "edge_attr", None))
         # Compiled code is made for a number of buckets.
-        return self.scope(ptr, sizes, bucketed=not self.is_compiled, given=given)
+        return self.scope(ptr, sizes, bucketed=not self.is_compiled, given=self._given(data))
+
+    def _given(self, data: Data) -> Given | None:
+        """The data's own edges."""
+        edge_index = getattr(data, "edge_index", None)
+        return None if edge_index is None else Given(edge_index, getattr(data, "edge_attr", None))
+
+    def _read_out(self, x: Tensor, data: Data) -> Tensor:
+        """The output, from the nodes after the last block."""
+        return self.head(x)
 
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:

@@ -7,11 +7,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 
-class LanguageMetrics(nn.Module):
+class Metrics(nn.Module):
+    """The metrics of one split: ``update(...)`` for each batch, then :meth:`compute`.
+
+    A model in half precision takes its metrics along, where a sum of losses stops growing: theirs
+    stay in float32.
+    """
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> "Metrics":
+        super()._apply(fn, recurse)
+        for metric in self.children():
+            if isinstance(metric, Metric) and metric.dtype in (torch.bfloat16, torch.float16):
+                metric.set_dtype(torch.float32)
+        return self
+
+    @property
+    def update_called(self) -> bool:
+        """Whether there is anything to compute."""
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics so far, ``loss`` among them; then starts again."""
+        raise NotImplementedError
+
+
+class LanguageMetrics(Metrics):
     """Loss, perplexity and bits per symbol, and accuracy on class tokens where there are any.
 
     Every scored symbol counts the same, whichever batch it is in.
@@ -30,12 +54,9 @@ class LanguageMetrics(nn.Module):
         self.loss = MeanMetric()
         self.accuracy = MulticlassAccuracy(vocab_size, average="micro")
 
-    def _apply(self, fn: Callable, recurse: bool = True) -> "LanguageMetrics":
-        # A model in half precision takes its metrics along, where a sum of losses stops growing.
-        super()._apply(fn, recurse)
-        if self.loss.dtype in (torch.bfloat16, torch.float16):
-            self.loss.set_dtype(torch.float32)
-        return self
+    @property
+    def update_called(self) -> bool:
+        return self.loss.update_called
 
     def update(self, logits: Tensor, data: Data) -> None:
         self.loss.update(cross_entropy(logits.float(), data.y, reduction="none"))
@@ -44,7 +65,6 @@ class LanguageMetrics(nn.Module):
             self.accuracy.update(logits[mask], data.y[mask])
 
     def compute(self) -> dict[str, Tensor]:
-        """The metrics so far; then starts again."""
         loss = self.loss.compute()
         results = {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
         if self.accuracy.update_called:

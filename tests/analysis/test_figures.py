@@ -44,6 +44,27 @@ def test_graph_draws_the_strongest_edges_with_labels(graph):
         assert {"A", "C", "D", "E", "F", "G"} <= texts
 
 
+def test_arcs_to_earlier_nodes_are_seen_too():
+    edge_index = torch.tensor([[0, 6, 5], [2, 0, 1]])
+    graph = Data(edge_index=edge_index, edge_weight=torch.ones(3, 1), num_nodes=7)
+    (axes,) = attention_graph(graph, LABELS).axes
+    low, high = axes.get_ylim()
+    assert low < -0.25 * 6  # the longest arc, 6 -> 0, lies below
+    assert 0.25 * 2 < high < 0.25 * 6
+    assert attention_graph(graph, LABELS).get_figheight() > 4
+
+
+def test_curves_have_the_names_of_the_task():
+    epochs = [
+        {"epoch": 0, "train_eval/loss": 1.0, "val/loss": float("nan"), "generalisation_gap": 0.0}
+    ]
+    figure = learning_curves(epochs, baseline=1.0, loss_name="loss (MSE)", baseline_name="mean")
+    loss, _ = figure.axes
+    assert loss.get_ylabel() == "loss (MSE)"
+    labels = [line.get_label() for line in loss.lines]
+    assert labels == ["training", "validation", "mean"]  # nothing was best
+
+
 def test_curves_show_losses_and_gap():
     epochs = [
         {"epoch": e, "train_eval/loss": 3.0 - e, "val/loss": v, "generalisation_gap": v - 3 + e}

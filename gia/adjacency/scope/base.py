@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gia.adjacency.padding import Padding
 from gia.adjacency.pairs import Block, EdgePairs
-from gia.adjacency.scope.given import Given
+from gia.adjacency.scope.given import Given, GivenEdges
 from gia.typing import OptTensor
 
 # Numbers in a block of pairs: 8 MB of them in float32.
@@ -62,6 +62,8 @@ class Scope:
         self.padding = Padding(self.sizes, ptr.device, bucketed=bucketed)
         self.given = given
         self._edge_pairs: dict[int, EdgePairs] = {}
+        self._whole_blocks: dict[int, list[Block]] = {}
+        self._given_edges: GivenEdges | None = None
         if given is not None and given.edge_index.is_cpu:  # a GPU would have to be waited for
             given.check(self.first_node)
 
@@ -88,6 +90,33 @@ class Scope:
         if heads not in self._edge_pairs:
             self._edge_pairs[heads] = EdgePairs(self.edge_index(), self.first_node, heads)
         return self._edge_pairs[heads]
+
+    @torch.compiler.disable  # how many there are depends on the data
+    def given_edges(self) -> GivenEdges | None:
+        """The data's own edges that the scope lets through: made once for all layers."""
+        if self._given_edges is None and self.given is not None:
+            self._given_edges = GivenEdges(self.given, self.num_nodes, causal=self.causal)
+        return self._given_edges
+
+    def given_attr(self, edge_dim: int, dtype: torch.dtype) -> OptTensor:
+        """What is known of each of these edges, ``[E, edge_dim]``; None if nothing is.
+
+        Raises:
+            ValueError: If there are other than ``edge_dim`` numbers for each edge.
+        """
+        edges = self.given_edges()
+        attr = None if edges is None else edges.attr(dtype)
+        if attr is not None and attr.size(1) != edge_dim:
+            raise ValueError(
+                f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is {edge_dim}"
+            )
+        return attr
+
+    def whole_blocks(self, heads: int) -> list[Block]:
+        """All pairs, one block for each bucket of the padding: made once for all layers."""
+        if heads not in self._whole_blocks:
+            self._whole_blocks[heads] = list(self.blocks(heads, whole=True))
+        return self._whole_blocks[heads]
 
     def blocks(self, heads: int, *, whole: bool = False) -> Iterator[Block]:
         """All pairs in blocks of rows, so many at a time that memory stays bounded.

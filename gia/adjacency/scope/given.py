@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import coalesce
 
+from gia.adjacency.edges import EdgeAdjacency
+from gia.adjacency.pattern import Pattern
 from gia.typing import OptTensor
 
 
@@ -20,28 +21,6 @@ class Given:
 
     edge_index: Tensor
     edge_attr: OptTensor = None
-
-    def find(self, values: Tensor, edge_index: Tensor, num_nodes: int) -> Tensor:
-        """What is known of given edges, ``[E, F]``, where other edges join the same nodes.
-
-        Args:
-            values (Tensor): Numbers of the given edges, ``[E, F]``; several between the same nodes
-                add up.
-            edge_index (Tensor): The other edges, ``[2, E']``, in any order.
-            num_nodes (int): Nodes N.
-
-        Returns:
-            ``[E', F]``, 0 where no given edge joins the two.
-        """
-        known, values = coalesce(
-            self.edge_index, values, num_nodes=num_nodes, reduce="sum", sort_by_row=False
-        )
-        found = values.new_zeros(edge_index.size(1), values.size(1))
-        if known.size(1) == 0:
-            return found + values.sum()  # part of autograd's graph
-        key, wanted = (ends[1] * num_nodes + ends[0] for ends in (known, edge_index))
-        place = torch.searchsorted(key, wanted).clamp(max=key.numel() - 1)
-        return torch.where((key[place] == wanted).unsqueeze(1), values[place], found)
 
     def check(self, first_node: Tensor) -> None:
         """Raise a ValueError unless each edge joins two nodes of one graph.
@@ -72,3 +51,79 @@ class Given:
             raise ValueError(
                 f"the edge from node {source} to node {target} joins two graphs of the batch"
             )
+
+
+class GivenEdges:
+    """The given edges as all layers use them, derived once for a batch.
+
+    Each pair that the data joins is one edge, and what is known of several edges between the same
+    nodes adds up. They are ordered by target, then source.
+
+    Args:
+        given (Given): The data's edges.
+        num_nodes (int): Nodes N.
+        causal (bool): Whether edges from later nodes are left out.
+
+    Attributes:
+        graph (EdgeAdjacency): The edges, with weight 1; it keeps its sparse matrices.
+    """
+
+    def __init__(self, given: Given, num_nodes: int, *, causal: bool = False):
+        source, target = given.edge_index
+        self._attr, self.num_nodes = given.edge_attr, num_nodes
+        every = Pattern(target, source, (num_nodes, num_nodes))
+        key = every.row * num_nodes + every.col  # never decreases
+        is_new = torch.ones_like(key, dtype=torch.bool)
+        is_new[1:] = key[1:] != key[:-1]
+        pair = is_new.cumsum(0) - 1  # which pair each edge joins
+        edge = torch.arange(key.numel(), device=key.device) if every.order is None else every.order
+        if causal:
+            past = every.col <= every.row
+            is_new &= past
+            pair, edge = (is_new.cumsum(0) - 1)[past], edge[past]
+        self.key = key[is_new]
+        self.graph = EdgeAdjacency(
+            torch.stack([every.col[is_new], every.row[is_new]]), num_nodes=num_nodes
+        )
+        number, as_they_are = self.key.numel(), given.edge_index.size(1)
+        # Which of the data's edges make up which of these; None: each its own, in order.
+        self._merged: Pattern | None = None
+        if number != as_they_are or every.order is not None:
+            self._merged = Pattern(pair, edge, (number, as_they_are))
+        self._merged_attr: OptTensor = None
+
+    @property
+    def edge_index(self) -> Tensor:
+        """Sources and targets, ``[2, E]``."""
+        return self.graph.edge_index
+
+    def attr(self, dtype: torch.dtype) -> OptTensor:
+        """What is known of each edge, ``[E, F]``, in a precision; None if nothing is."""
+        if self._attr is None:
+            return None
+        known = self._merged_attr
+        with_gradient = torch.is_grad_enabled() and self._attr.requires_grad
+        if known is None or known.dtype != dtype or with_gradient > known.requires_grad:
+            known = self._attr.to(dtype)
+            known = known.unsqueeze(1) if known.dim() == 1 else known.flatten(1)
+            if self._merged is not None:
+                known = self._merged.multiply(None, known)
+            self._merged_attr = known
+        return known
+
+    def find(self, values: Tensor, edge_index: Tensor) -> Tensor:
+        """What is known of the edges, ``[E, F]``, where other edges join the same nodes.
+
+        Args:
+            values (Tensor): Numbers of the edges, ``[E, F]``.
+            edge_index (Tensor): The other edges, ``[2, E']``, in any order.
+
+        Returns:
+            ``[E', F]``, 0 where none of the edges joins the two.
+        """
+        if self.key.numel() == 0:
+            none = values.new_zeros(edge_index.size(1), values.size(1))
+            return none + values.sum()  # part of autograd's graph
+        wanted = edge_index[1] * self.num_nodes + edge_index[0]
+        place = torch.searchsorted(self.key, wanted).clamp(max=self.key.numel() - 1)
+        return values[place].masked_fill((self.key[place] != wanted).unsqueeze(1), 0)

@@ -37,6 +37,10 @@ class Scores(ABC):
     def block(self, block: Block) -> Tensor:
         """The scores of a block of pairs, ``[B, H, R, C]`` or what is broadcast to it."""
 
+    def added_to(self, total: Tensor, block: Block) -> Tensor:
+        """The scores of a block added to others of it."""
+        return total + self.block(block)
+
     @abstractmethod
     def on(self, pairs: EdgePairs) -> Tensor:
         """The scores of pairs written out, ``[E']``."""

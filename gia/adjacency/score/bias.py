@@ -46,7 +46,11 @@ class SumOfScores(Scores):
         return [SumOfScores((part, *biases)) for part in first.split(maps)]  # the same for each
 
     def block(self, block: Block) -> Tensor:
-        return sum(part.block(block) for part in self.parts)
+        first, *others = self.parts
+        total = first.block(block)
+        for part in others:
+            total = part.added_to(total, block)
+        return total
 
     def on(self, pairs: EdgePairs) -> Tensor:
         return sum(part.on(pairs) for part in self.parts)
@@ -85,10 +89,7 @@ class Distances(Scores):
 
 @dataclass(frozen=True)
 class GivenScores(Scores):
-    """A number for each given edge and head, ``[E, H]``, and 0 for every other pair.
-
-    The numbers of edges that join the same nodes add up.
-    """
+    """A number for each of the scope's given edges and head, ``[E, H]``, and 0 for other pairs."""
 
     value: Tensor
     scope: Scope
@@ -108,15 +109,17 @@ class GivenScores(Scores):
         return replace(self, value=self.value * factor)
 
     def block(self, block: Block) -> Tensor:
-        graph, source, target = block.find(self.scope.given.edge_index, self.scope.first_node)
-        mine = graph >= 0
-        scores = self.value.new_zeros(*block.shape).permute(0, 2, 3, 1)  # [B, R, C, H]
-        place = graph[mine], target[mine], source[mine]
-        return scores.index_put(place, self.value[mine], accumulate=True).permute(0, 3, 1, 2)
+        return self.added_to(self.value.new_zeros(block.shape), block)
+
+    def added_to(self, total: Tensor, block: Block) -> Tensor:
+        edge_index = self.scope.given_edges().edge_index
+        edge, place = block.places_of(edge_index, self.scope.first_node)
+        value = self.value.index_select(0, edge).to(total.dtype)
+        flat = total.expand(block.shape).flatten()
+        return flat.index_add(0, place.flatten(), value.flatten()).view(block.shape)
 
     def on(self, pairs: EdgePairs) -> Tensor:
-        given, nodes = self.scope.given, self.scope.num_nodes
-        return pairs.from_edges(given.find(self.value, pairs.edge_index, nodes))
+        return pairs.from_edges(self.scope.given_edges().find(self.value, pairs.edge_index))
 
 
 class DistanceBias(nn.Module):
@@ -165,16 +168,9 @@ class EdgeBias(nn.Module):
         self.proj = nn.Linear(edge_dim, heads, bias=False)
 
     def forward(self, scope: Scope) -> GivenScores:
-        given = scope.given
-        if given is None or given.edge_attr is None:
+        attr = scope.given_attr(self.proj.in_features, self.proj.weight.dtype)
+        if attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
-        attr = given.edge_attr.to(self.proj.weight.dtype)
-        attr = attr.unsqueeze(1) if attr.dim() == 1 else attr
-        if attr.size(1) != self.proj.in_features:
-            raise ValueError(
-                f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is "
-                f"{self.proj.in_features}"
-            )
         return GivenScores(self.proj(attr), scope)
 
 

@@ -1,0 +1,67 @@
+"""Graphs that were processed once are kept, and never half-written."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gia.data.files import cache_folder, write_atomically
+from gia.data.graph_table import GraphTable, from_plain, to_plain
+
+# Raised whenever the same source gives other graphs than before.
+FORMAT = 1
+
+
+def digest(*parts: Any) -> str:
+    """A digest of plain values and of the versions of the libraries that make graphs of them."""
+    versions = [f"{name} {_version(name)}" for name in ("rdkit", "torch-geometric")]
+    joined = "\0".join([f"format {FORMAT}", *versions, *map(repr, parts)])
+    return hashlib.sha256(joined.encode()).hexdigest()[:32]
+
+
+def processed(key: str, build: Callable[[], GraphTable]) -> GraphTable:
+    """The table of this digest out of ``$GIA_CACHE/processed``, built and kept the first time.
+
+    A file that cannot be read is built again, with a warning; where it cannot be written, a warning
+    says so and the next run builds it again.
+
+    Args:
+        key: of :func:`digest`.
+        build: makes the table.
+    """
+    file = cache_folder("processed") / f"{key}.pt"
+    if file.exists():
+        try:
+            return from_plain(torch.load(file, weights_only=True))
+        except Exception as error:  # a damaged file can raise almost anything
+            warnings.warn(
+                f"{file} is damaged and is built again ({type(error).__name__}: {error})",
+                stacklevel=2,
+            )
+    table = build()
+    _keep(file, table)
+    return table
+
+
+def _keep(file: Path, table: GraphTable) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(file, "wb") as stream:
+            torch.save(to_plain(table), stream)
+    except OSError as error:
+        warnings.warn(
+            f"the processed graphs could not be kept in {file.parent} ({error}): give another "
+            "place with the environment variable GIA_CACHE",
+            stacklevel=3,
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,212 @@
+"""Molecules: SMILES of a table as graphs of atoms and bonds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+from torch_geometric.data import Data
+
+from gia.data.cache import digest
+from gia.data.columns import Columns, as_list, read_columns
+from gia.data.graph_table import GraphTable, Rejected, progress
+
+
+class Molecules:
+    """The molecules of a table with a column of SMILES.
+
+    Args:
+        path: the file, see :func:`gia.data.columns.read_columns`.
+        smiles_column: the column that holds the SMILES.
+        target_column: the column that holds the target, or a list of them.
+        name_column: the column that holds the names; without it they are ``row_0`` and so on.
+        split_column: the column that says ``train``, ``val`` or ``test``, for ``data.split=given``.
+        url: where to download the file from if ``path`` does not exist.
+        aliases: other names by which a file may call its columns, ``{name: other}``.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike,
+        smiles_column: str,
+        target_column: str | Iterable[str] | None = None,
+        name_column: str | None = None,
+        split_column: str | None = None,
+        url: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path, self.url, self.aliases = path, url, dict(aliases or {})
+        self.smiles_column = smiles_column
+        self.target_column = as_list(target_column)
+        self.name_column, self.split_column = name_column, split_column
+
+    def load(self, labelled: bool = True) -> GraphTable:
+        """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
+
+        Args:
+            labelled: the target columns must exist; otherwise they may be absent.
+
+        Raises:
+            ImportError: if rdkit is not installed.
+            OSError: if the file cannot be read.
+            ValueError: if it is no table or lacks a named column.
+        """
+        columns = self._columns
+        columns.check("smiles_column", self.smiles_column)
+        columns.check("name_column", self.name_column)
+        columns.check("split_column", self.split_column)
+        check_targets(columns, self.target_column, labelled)
+        targets = [columns.cells(name) for name in self.target_column]
+        table = molecule_table(
+            columns.cells(self.smiles_column),
+            columns.labels(self.name_column),
+            [list(cells) for cells in zip(*targets, strict=True)] or [[]] * len(columns.rows),
+            self.target_column,
+        )
+        if self.split_column is not None:
+            parts = columns.cells(self.split_column)
+            table.parts = [parts[data.row] for data in table.graphs]
+        return table
+
+    def digest(self) -> str:
+        """Of the table and the names of its columns."""
+        options = [self.smiles_column, self.target_column, self.name_column, self.split_column]
+        return digest("molecules", options, self._columns.plain())
+
+    def table(self) -> tuple[list[str], list[dict[str, str]]]:
+        """The columns and all rows of the file."""
+        return self._columns.plain()
+
+    def with_file(self, path: str, **columns: Any) -> Molecules:
+        """The molecules of another file, in the same columns or in others."""
+        mine = {
+            "smiles_column": self.smiles_column,
+            "target_column": self.target_column,
+            "name_column": None,
+            "split_column": None,
+            "aliases": self.aliases,
+        }
+        return Molecules(path, **mine | columns)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        columns = read_columns(self.path, self.url)
+        for name, other in self.aliases.items():
+            columns.rename(other, name)
+        return columns
+
+
+def check_targets(columns: Columns, names: Sequence[str], labelled: bool) -> None:
+    """See that the columns of the targets are there.
+
+    Raises:
+        ValueError: if ``labelled`` and one is missing, or none is named.
+    """
+    if labelled and not names:
+        raise ValueError(
+            "data.target_column names no target to train on: give one of the columns "
+            f"{', '.join(columns.names)}"
+        )
+    for name in names if labelled else ():
+        columns.check("target_column", name)
+
+
+def molecule_table(
+    smiles: Sequence[str],
+    names: Sequence[str],
+    cells: Sequence[list[str]],
+    target_names: Sequence[str],
+) -> GraphTable:
+    """Molecules as graphs with the columns of atoms and bonds of PyG's ``from_smiles``.
+
+    Args:
+        smiles: of n molecules.
+        names: of n molecules.
+        cells: their raw targets.
+        target_names: of each target.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+    """
+    from torch_geometric.utils.smiles import e_map, x_map
+
+    table = GraphTable(
+        graphs=[],
+        cells=[],
+        target_names=list(target_names),
+        node_categories=[len(values) for values in x_map.values()],
+        edge_categories=[len(values) for values in e_map.values()],
+        kind="smiles",
+    )
+    rows = enumerate(zip(smiles, names, cells, strict=True))
+    for row, (text, name, raw) in progress(rows, len(smiles), "reading molecules"):
+        try:
+            data = to_graph(text)
+        except ValueError as error:
+            table.rejected.append(Rejected(row, name, str(error)))
+            continue
+        data.name, data.row = name, row
+        table.graphs.append(data)
+        table.cells.append(raw)
+    return table
+
+
+def to_graph(smiles: str) -> Data:
+    """A molecule as a graph, with its canonical SMILES as ``text``.
+
+    Shapes:
+        x: [N, 9], int64
+        edge_index: [2, E]
+        edge_attr: [E, 3], int64
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if rdkit rejects it, with the reason.
+    """
+    chem = require_rdkit()
+    from rdkit.rdBase import BlockLogs
+    from torch_geometric.utils import from_rdmol
+
+    if not smiles.strip():
+        raise ValueError("the SMILES is empty")
+    with BlockLogs():  # the reason goes into the error instead
+        molecule = chem.MolFromSmiles(smiles)
+        if molecule is None:
+            raise ValueError(f"rdkit rejects {smiles!r}: {_reason(smiles)}")
+        if molecule.GetNumAtoms() == 0:
+            raise ValueError(f"{smiles!r} has no atom")
+        try:
+            data = from_rdmol(molecule)
+        except ValueError as error:
+            raise ValueError(f"an atom of {smiles!r} is beyond PyG's features: {error}") from error
+        data.text = chem.MolToSmiles(molecule)
+    return data
+
+
+def require_rdkit() -> Any:
+    """``rdkit.Chem``, imported when the first molecule is read.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+    """
+    try:
+        from rdkit import Chem
+    except ImportError as error:
+        raise ImportError(
+            "molecules take rdkit, which is not installed: pip install gia[chem]"
+        ) from error
+    return Chem
+
+
+def _reason(smiles: str) -> str:
+    chem = require_rdkit()
+    molecule = chem.MolFromSmiles(smiles, sanitize=False)
+    if molecule is None:
+        return "it is not SMILES"
+    try:
+        chem.SanitizeMol(molecule)
+    except ValueError as error:  # rdkit's own errors are ValueErrors
+        return str(error).strip()
+    return "it cannot be made sense of"

@@ -1,0 +1,204 @@
+"""From what is known of nodes and edges to vectors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn.norm import BatchNorm
+
+from gia.typing import OptTensor
+
+
+class Features(nn.Module):
+    """A vector for each node or edge, from categories or from numbers.
+
+    The sum of an embedding for each categorical column, or a linear map of continuous ones; with
+    neither, one trained vector for all.
+
+    Args:
+        width (int): Channels of the vector.
+        categories (list of int): Size of each categorical column F.
+        channels (int): Continuous columns F.
+
+    Shapes:
+        - **x:** ``[N, F]``, integers for categories; it may be left out where nothing is known
+        - **output:** ``[N, width]``
+
+    Raises:
+        ValueError: If both kinds of columns are asked for, x has others, or a category lies beyond
+            its column's size (looked for on the CPU only: a GPU would have to be waited for).
+    """
+
+    def __init__(self, width: int, *, categories: Sequence[int] = (), channels: int = 0):
+        super().__init__()
+        self.categories, self.channels = list(categories), channels
+        if self.categories and channels:
+            raise ValueError(
+                f"features are categories or numbers, got categories={self.categories} and "
+                f"channels={channels}"
+            )
+        if min([channels, *self.categories]) < 0:
+            raise ValueError(f"sizes must not be negative, got {self.categories} and {channels}")
+        self.lin = nn.Linear(channels, width) if channels else None
+        # One table for all columns.
+        self.embedding = None if channels else nn.Embedding(sum(self.categories) or 1, width)
+        if self.categories:
+            size = torch.tensor(self.categories)
+            self.register_buffer("offset", size.cumsum(0) - size, persistent=False)
+            self.register_buffer("size", size, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.lin is not None:
+            self.lin.reset_parameters()
+        else:  # so that the sum over the columns has variance 1
+            nn.init.normal_(self.embedding.weight, std=max(len(self.categories), 1) ** -0.5)
+
+    def forward(self, x: OptTensor, number: int) -> Tensor:
+        """The vectors of ``number`` nodes or edges."""
+        columns = self.channels or len(self.categories)
+        if not columns:
+            return self.embedding.weight.expand(number, -1)
+        if x is not None and x.dim() == 1:
+            x = x.unsqueeze(1)
+        if x is None or x.size(1) != columns:
+            kind = "continuous" if self.channels else "categorical"
+            found = "none" if x is None else f"{x.size(1)}"
+            raise ValueError(f"the model takes {columns} {kind} columns, the data has {found}")
+        if self.lin is not None:
+            return self.lin(x.to(self.lin.weight.dtype))
+        if x.is_floating_point():
+            raise ValueError(f"the model takes categories, which are integers, got {x.dtype}")
+        if x.is_cpu and not torch.compiler.is_compiling():
+            self._check(x)
+        return self.embedding(x + self.offset).sum(1)
+
+    def _check(self, x: Tensor) -> None:
+        unseen = ((x < 0) | (x >= self.size)).nonzero()
+        if unseen.numel():
+            row, column = unseen[0].tolist()
+            raise ValueError(
+                f"column {column} holds the category {int(x[row, column])}, but the model knows "
+                f"the categories 0 to {self.categories[column] - 1}: was it made for other data?"
+            )
+
+
+class LaplacianEncoder(nn.Module):
+    r"""Eigenvectors of the Laplacian as vectors, whatever their signs:
+    :math:`\rho\big(\phi(\mathbf{v}_k) + \phi(-\mathbf{v}_k)\big)_k`.
+
+    `"Sign and Basis Invariant Networks" <https://arxiv.org/abs/2202.13013>`_, eq. 3, with
+    :math:`\phi` a layer on each entry and :math:`\rho` linear. The sum is the same to the last bit.
+
+    Args:
+        vectors (int): Eigenvectors k.
+        width (int): Channels D of a node.
+        hidden (int): Channels of :math:`\phi`.
+
+    Shapes:
+        - **vectors:** ``[N, k]``
+        - **output:** ``[N, D]``
+    """
+
+    def __init__(self, vectors: int, width: int, *, hidden: int = 16):
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(hidden))
+        self.shift = nn.Parameter(torch.empty(hidden))
+        self.out = nn.Linear(vectors * hidden, width)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.scale)
+        nn.init.normal_(self.shift)
+        self.out.reset_parameters()
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        turned = vectors.to(self.scale.dtype).unsqueeze(-1) * self.scale  # [N, k, hidden]
+        even = (turned + self.shift).relu() + (self.shift - turned).relu()
+        return self.out(even.flatten(1))
+
+
+class NodeEncoder(nn.Module):
+    """What a node is, plus where in its graph it stands.
+
+    The features as in :class:`Features`, a linear map of random-walk probabilities after a batch
+    norm, as in `"Recipe for a General, Powerful, Scalable Graph Transformer"
+    <https://arxiv.org/abs/2205.12454>`_, and :class:`LaplacianEncoder`, added up.
+
+    Args:
+        width (int): Channels D of a node.
+        categories (list of int): Size of each categorical column of ``data.x``.
+        channels (int): Columns of a continuous ``data.x``.
+        rwse (int): Steps of ``data.rwse``; 0 leaves it out.
+        laplacian (int): Eigenvectors of ``data.laplacian``; 0 leaves them out.
+
+    Shapes:
+        - **data.x:** ``[N, F]``, **data.rwse:** ``[N, rwse]``, **data.laplacian:**
+          ``[N, laplacian]``
+        - **output:** ``[N, D]``
+
+    Raises:
+        ValueError: If the data has not what the encoder takes.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        categories: Sequence[int] = (),
+        channels: int = 0,
+        rwse: int = 0,
+        laplacian: int = 0,
+    ):
+        super().__init__()
+        self.features = Features(width, categories=categories, channels=channels)
+        self.rwse, self.laplacian = rwse, laplacian
+        # A batch may be one node.
+        self.rwse_norm = BatchNorm(rwse, allow_single_element=True) if rwse else None
+        self.rwse_lin = nn.Linear(rwse, width) if rwse else None
+        self.laplacian_encoder = LaplacianEncoder(laplacian, width) if laplacian else None
+
+    def forward(self, data: Data) -> Tensor:
+        x = self.features(data.get("x"), data.num_nodes)
+        if self.rwse_lin is not None:
+            walks = _columns(data, "rwse", self.rwse).to(x.dtype)
+            x = x + self.rwse_lin(self.rwse_norm(walks))
+        if self.laplacian_encoder is not None:
+            x = x + self.laplacian_encoder(_columns(data, "laplacian", self.laplacian))
+        return x
+
+
+class EdgeEncoder(nn.Module):
+    """What an edge is: :class:`Features` of ``data.edge_attr``.
+
+    Args:
+        width (int): Channels of an edge.
+        categories (list of int): Size of each categorical column.
+        channels (int): Continuous columns.
+
+    Shapes:
+        - **data.edge_attr:** ``[E, F]``; it may be left out where nothing is known
+        - **output:** ``[E, width]``
+
+    Raises:
+        ValueError: If the data has not what the encoder takes.
+    """
+
+    def __init__(self, width: int, *, categories: Sequence[int] = (), channels: int = 0):
+        super().__init__()
+        self.features = Features(width, categories=categories, channels=channels)
+
+    def forward(self, data: Data) -> Tensor:
+        return self.features(data.get("edge_attr"), data.edge_index.size(1))
+
+
+def _columns(data: Data, name: str, number: int) -> Tensor:
+    found = data.get(name)
+    if found is None or found.size(1) != number:
+        what = "none" if found is None else f"{found.size(1)} columns"
+        raise ValueError(
+            f"the model takes {number} columns of {name}, the data has {what}: give it the data "
+            "settings that it was made for"
+        )
+    return found
