@@ -41,7 +41,8 @@ def check_budget(plan: Plan, trial: Trial, steps: int, epochs: float | None) -> 
     if not (epochs and budget <= steps < budget + steps / epochs):
         raise UnfairError(
             f"{trial.path} took {steps} steps in {epochs} epochs instead of {budget} steps, "
-            "rounded up to whole epochs: what it sets itself in steps, trainer or data is not the plan's"
+            "rounded up to whole epochs: what it sets itself in steps, trainer or data is not "
+            "the plan's"
         )
 
 

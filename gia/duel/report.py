@@ -120,8 +120,8 @@ def _protocol(results: Results) -> list[str]:
         + "); the one that is best on the validation part of that replicate is kept, and it alone "
         "is read on test.",
         "Every training on a replicate takes the same number of optimiser steps (the budget, "
-        "rounded up to whole epochs) on the same batches of the same split (fingerprints are compared), "
-        "without early stopping; the checkpoint that is best on validation is tested.",
+        "rounded up to whole epochs) on the same batches of the same split (fingerprints are "
+        "compared), without early stopping; the checkpoint that is best on validation is tested.",
     ]
     if plan.num_parameters is not None:
         points.append(

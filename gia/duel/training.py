@@ -35,7 +35,7 @@ class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
     A replicate sets the seed, and the split with it: the seed of a random one, or the fold. All
-    take the same number of steps, without early stopping, and the checkpoint is picked on validation.
+    take the same number of steps, without early stopping; the checkpoint is picked on validation.
 
     Args:
         config_name (str): The configuration that a run starts from.

@@ -3,7 +3,6 @@
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
-    FinalValidation,
     History,
     ProgressBar,
     RandomState,
@@ -26,7 +25,6 @@ __all__ = [
     "BestCheckpoint",
     "Classification",
     "ClassificationMetrics",
-    "FinalValidation",
     "History",
     "Interrupted",
     "LanguageMetrics",
