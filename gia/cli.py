@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -124,6 +125,8 @@ def evaluate(cfg: DictConfig) -> None:
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
     (metrics,) = trainer.test(task, data.loader(part), verbose=False)
+    if math.isnan(metrics["test/loss"]):
+        raise ValueError("no target is known here: name the column with data.target_column=...")
     console.print(f"  {cfg.ckpt_path}", highlight=False, soft_wrap=True)
     table = Table(title=cfg.part.capitalize(), title_justify="left")
     table.add_column("metric")

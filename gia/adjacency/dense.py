@@ -46,10 +46,10 @@ class DenseAdjacency(Adjacency):
         dtype = torch.promote_types(self.weights[0].dtype, x.dtype)
         with torch.autocast(x.device.type, enabled=False):
             parts = [
-                (weight.to(dtype) @ part.to(dtype).transpose(1, 2)).transpose(1, 2)
-                for weight, part in zip(self.weights, self.scope.padding.pad(x), strict=True)
+                weight.to(dtype) @ part.to(dtype)
+                for weight, part in zip(self.weights, self.scope.padding.pad_heads(x), strict=True)
             ]
-        return self.scope.padding.unpad(parts).to(x.dtype)
+        return self.scope.padding.unpad_heads(parts).to(x.dtype)
 
     def max(self, x: Tensor) -> Tensor:
         # Where every pair of the scope is an edge, no edge needs to be looked at.

@@ -58,7 +58,8 @@ class EdgeAdjacency(Adjacency):
         self.head = head
         self.num_heads = num_heads
         self._patterns: dict[tuple[int, int], Pattern] = {}
-        self._gather: dict[int, Pattern] = {}
+        self._ends: Pattern | None = None
+        self._kinds: tuple[Tensor, Pattern] | None = None
         self._incidence: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:
@@ -180,19 +181,31 @@ class EdgeAdjacency(Adjacency):
             )
         return self._incidence
 
-    def gather(self, x: Tensor) -> Tensor:
-        """What each edge's source has, ``[N_source, ...]`` to ``[E, ...]``."""
-        source = self.edge_index[0]
+    def gather(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
+        """What each edge's source has plus what the edge, or its kind, adds.
+
+        Args:
+            x (Tensor): Features of the sources, ``[N, ...]``.
+            added (Tensor): For each edge, ``[E, ...]``, or for each kind of edge.
+            kind (Tensor, optional): The kind of each edge, ``[E]``.
+        """
+        source, nodes = self.edge_index[0].long(), x.size(0)
         if torch.compiler.is_compiling():
-            return x.index_select(0, source)
+            return x.index_select(0, source) + (added if kind is None else added[kind])
         # As a product with a matrix, whose gradient is several times faster than index_select's.
-        found = self._gather.get(x.size(0))
-        if found is None:
-            edge = torch.arange(source.numel(), device=source.device)
-            found = self._gather[x.size(0)] = Pattern(
-                edge, source.long(), (source.numel(), x.size(0))
-            )
-        return found.multiply(None, _rows(x, 1)).view(source.numel(), *x.shape[1:])
+        edges, rows = source.numel(), _rows(x, 1)
+        edge = torch.arange(edges, device=source.device)
+        if kind is None:
+            if self._ends is None or self._ends.shape[1] != nodes:
+                self._ends = Pattern(edge, source, (edges, nodes))
+            return self._ends.multiply(None, rows).view(edges, *x.shape[1:]) + added
+        columns = nodes + added.size(0)
+        if self._kinds is None or self._kinds[0] is not kind or self._kinds[1].shape[1] != columns:
+            both = torch.stack([source, nodes + kind], dim=1).flatten()  # read together
+            pattern = Pattern(edge.repeat_interleave(2), both, (edges, columns))
+            self._kinds = kind, pattern
+        rows = torch.cat([rows, _rows(added, 1)])
+        return self._kinds[1].multiply(None, rows).view(edges, *x.shape[1:])
 
     def use_pattern(self, sources: int, heads: int, pattern: Pattern) -> None:
         """Take the sparse matrix of the graph from where it is known already."""

@@ -91,5 +91,6 @@ class GivenGraph(nn.Module):
             raise ValueError(
                 "the messages of given edges take their attributes, but the data has no edge_attr"
             )
-        encoded = self.lin(attr).unflatten(-1, (self.heads, -1))  # [E, H, d]
-        return SumAdjacency(adjacency, MessageAdjacency(edges.graph, encoded), self.weight)
+        encoded = self.lin(attr).unflatten(-1, (self.heads, -1))  # [E, H, d], or of each kind
+        messages = MessageAdjacency(edges.graph, encoded, edges.kind)
+        return SumAdjacency(adjacency, messages, self.weight)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from gia.adjacency.base import Adjacency, take
 from gia.adjacency.edges import EdgeAdjacency
+from gia.typing import OptTensor
 
 
 class MessageAdjacency(Adjacency):
@@ -19,7 +20,9 @@ class MessageAdjacency(Adjacency):
 
     Args:
         edges (EdgeAdjacency): The edges, ordered by their sources (as far as ties matter).
-        encoded (Tensor): What each edge adds, :math:`\mathbf{e}_{ij}`, ``[E, H, d]``.
+        encoded (Tensor): What each edge adds, :math:`\mathbf{e}_{ij}`, ``[E, H, d]``, or what each
+            kind of edge adds.
+        kind (Tensor, optional): The kind of each edge, ``[E]``.
 
     Raises:
         ValueError: If there is not one row for each edge, or the features have other channels.
@@ -27,13 +30,14 @@ class MessageAdjacency(Adjacency):
 
     has_messages = True
 
-    def __init__(self, edges: EdgeAdjacency, encoded: Tensor):
-        if encoded.dim() != 3 or encoded.size(0) != edges.edge_index.size(1):
+    def __init__(self, edges: EdgeAdjacency, encoded: Tensor, kind: OptTensor = None):
+        number = encoded.size(0) if kind is None else kind.numel()
+        if encoded.dim() != 3 or number != edges.edge_index.size(1):
             raise ValueError(
                 f"the edges' part of messages must have shape [E, H, d] with "
-                f"E = {edges.edge_index.size(1)}, got {list(encoded.shape)}"
+                f"E = {edges.edge_index.size(1)}, got {list(encoded.shape)} for {number} edges"
             )
-        self.edges, self.encoded = edges, encoded
+        self.edges, self.encoded, self.kind = edges, encoded, kind
         self._last: tuple[Tensor, Tensor] | None = None
 
     def messages(self, x: Tensor) -> Tensor:
@@ -46,7 +50,7 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
                 "edges without messages (given=added)"
             )
-        messages = (self.edges.gather(x) + self.encoded.to(x.dtype)).relu()
+        messages = self.edges.gather(x, self.encoded.to(x.dtype), self.kind).relu_()
         self._last = (x, messages)
         return messages
 
@@ -81,7 +85,7 @@ class MessageAdjacency(Adjacency):
 
     def in_precision(self, dtype: torch.dtype) -> "MessageAdjacency":
         edges = self.edges.in_precision(dtype)
-        return self if edges is self.edges else MessageAdjacency(edges, self.encoded)
+        return self if edges is self.edges else MessageAdjacency(edges, self.encoded, self.kind)
 
     def to_edges(self) -> EdgeAdjacency:
         """The edges with their weights; what they send is left behind."""

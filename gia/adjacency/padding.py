@@ -50,6 +50,8 @@ class Padding:
     """
 
     def __init__(self, sizes: Sequence[int], device: torch.device, *, bucketed: bool = True):
+        self._sizes, self._device = sizes, device
+        self._rows_of_heads: dict[int, Tensor] = {}
         order = sorted(range(len(sizes)), key=lambda graph: -sizes[graph])  # stable
         order = [graph for graph in order if sizes[graph] > 0]
         first_row = [0] * len(sizes)
@@ -84,6 +86,44 @@ class Padding:
         x = x if self.row is None else _Move.apply(x, None, self.row, sum(rows))
         parts = [x] if len(rows) == 1 else x.split(rows)
         return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def pad_heads(self, x: Tensor) -> list[Tensor]:
+        """Ragged ``[N, H, d]`` to ``[B, H, L, d]`` for each bucket: where a product wants it."""
+        heads = x.size(1)
+        shapes = [bucket.mask.shape for bucket in self.buckets]
+        rows = [batch * heads * length for batch, length in shapes]
+        x = _Move.apply(x.flatten(0, 1), None, self._row_of_heads(heads), sum(rows))
+        parts = [x] if len(rows) == 1 else x.split(rows)
+        return [
+            part.view(batch, heads, length, -1)
+            for part, (batch, length) in zip(parts, shapes, strict=True)
+        ]
+
+    def unpad_heads(self, parts: Sequence[Tensor]) -> Tensor:
+        """``[B, H, L, d]`` for each bucket back to ragged ``[N, H, d]``."""
+        heads = parts[0].size(1)
+        flat = [part.flatten(0, 2) for part in parts]
+        x, row = flat[0] if len(flat) == 1 else torch.cat(flat), self._row_of_heads(heads)
+        return _Move.apply(x, row, None, row.numel()).unflatten(0, (-1, heads))
+
+    def _row_of_heads(self, heads: int) -> Tensor:
+        """Row of each node and head among those of all buckets, ``[N H]``."""
+        if heads not in self._rows_of_heads:
+            row = torch.empty(sum(self._sizes), heads, dtype=torch.long, device="cpu")
+            start = 0
+            for bucket in self.buckets:
+                length = bucket.mask.size(1)
+                size = torch.tensor(bucket.sizes, device="cpu").view(-1, 1)
+                position = torch.arange(length, device="cpu")
+                mask = position < size
+                first = torch.tensor(bucket.first, device="cpu").view(-1, 1)
+                node = (first + position)[mask]
+                graph, place = mask.nonzero().unbind(1)
+                for head in range(heads):
+                    row[node, head] = start + (graph * heads + head) * length + place
+                start += len(bucket.sizes) * heads * length
+            self._rows_of_heads[heads] = send(row.flatten(), self._device)
+        return self._rows_of_heads[heads]
 
     def unpad(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, L, ...]`` for each bucket back to ragged ``[N, ...]``."""

@@ -77,6 +77,7 @@ class Block(Pairs):
         free (int): How many columns, from the first, are candidates of every row: the mask need not
             be looked at there.
         occupied (bool): Whether every row has a candidate.
+        only_padded (bool): Whether all pairs of nodes are candidates.
     """
 
     def __init__(self, bucket: Bucket, graphs: slice, rows: slice, columns: int, heads: int):
@@ -85,7 +86,7 @@ class Block(Pairs):
         self.device = bucket.mask.device
         self.mask = bucket.mask[graphs]
         self.allowed: OptTensor = None
-        self.free, self.occupied = 0, False
+        self.free, self.occupied, self.only_padded = 0, False, False
         self._moved: tuple[Tensor, Tensor] | None = None
         self._places: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
@@ -104,6 +105,24 @@ class Block(Pairs):
         """Whether some rows or columns belong to no node."""
         return min(self.sizes) < max(self.rows.stop, self.columns)
 
+    def target_heads(self, x: Tensor) -> Tensor:
+        """What belongs to the heads of the nodes of the rows, ``[N, H, d]`` to ``[B, H, R, d]``."""
+        return self._part_of_heads(x, self.rows)
+
+    def source_heads(self, x: Tensor) -> Tensor:
+        """What belongs to the heads of the columns' nodes, ``[N, H, d]`` to ``[B, H, C, d]``."""
+        return self._part_of_heads(x, slice(0, self.columns))
+
+    def _part_of_heads(self, x: Tensor, part: slice) -> Tensor:
+        number, heads = len(self.first), x.size(1)
+        # All nodes of several graphs, moved where a product wants them, without a second copy.
+        whole = part.start == 0 and part.stop >= max(self.sizes) and heads == self.heads
+        if number == 1 or not whole:
+            return self._part(x, part).transpose(1, 2)
+        node, place = self._nodes(part.stop)
+        rows = move(x.flatten(0, 1), node, place, number * heads * part.stop)
+        return rows.view(number, heads, part.stop, x.size(2))
+
     def targets(self, x: Tensor) -> Tensor:
         """What belongs to the nodes of the rows, ``[N, *]`` to ``[B, R, *]``."""
         return self._part(x, self.rows)
@@ -116,22 +135,21 @@ class Block(Pairs):
         start, number = self.first[0], len(self.first)
         if number == 1 and part.stop <= self.sizes[0]:
             return x[start + part.start : start + part.stop].unsqueeze(0)
-        if part.start == 0 and part.stop >= max(self.sizes):  # all nodes of these graphs
-            node, place = self._nodes(part.stop)
-            return move(x, node, place, number * part.stop).unflatten(0, (number, part.stop))
         position = torch.arange(part.start, part.stop, device=self.device)
         node = (self.first_node.unsqueeze(1) + position).clamp(max=x.size(0) - 1)
         return x[node]  # what is beyond the end of a graph is masked
 
     def _nodes(self, length: int) -> tuple[Tensor, Tensor]:
-        """All nodes of the graphs, and where they are if each has so much room."""
+        """All nodes and heads of the graphs, ``[N H]``, and their places in ``[B, H, length]``."""
         if self._moved is None:
             # On the host, so that nothing waits for a GPU.
-            first, size = torch.tensor([self.first, self.sizes], device="cpu").unsqueeze(-1)
+            first, size = torch.tensor([self.first, self.sizes], device="cpu").view(2, -1, 1, 1)
             position = torch.arange(length, device="cpu")
-            mask = position < size
+            head = torch.arange(self.heads, device="cpu").unsqueeze(1)
+            mask = (position < size).expand(-1, self.heads, -1)
+            node = ((first + position) * self.heads + head)[mask]
             place = mask.flatten().nonzero().squeeze(1)
-            self._moved = send((first + position)[mask], self.device), send(place, self.device)
+            self._moved = send(node, self.device), send(place, self.device)
         return self._moved
 
     def add_to_targets(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
@@ -177,9 +195,12 @@ class Block(Pairs):
 
     @cached_property
     def _masks(self) -> tuple[Tensor, Tensor]:
-        """What a softmax must not see in rows with a candidate, and the rows without one."""
+        """What a softmax must not see in rows with a candidate, and the rows with one (1 or 0)."""
         empty = self._forbidden.all(-1, keepdim=True)
-        return self._forbidden & ~empty, empty
+        hidden = self._forbidden & ~empty
+        if self.only_padded:  # there is no NaN behind it, and adding is several times faster
+            hidden = torch.zeros(hidden.shape, device=self.device).masked_fill_(hidden, -torch.inf)
+        return hidden, (~empty).to(torch.get_default_dtype())
 
     def fill(self, values: Tensor, value: float) -> Tensor:
         if self.allowed is None:
@@ -336,11 +357,18 @@ class EdgePairs(Pairs):
 
 
 class _MaskedSoftmax(torch.autograd.Function):
-    """A softmax over what is not hidden, and 0 in empty rows: one pass over memory for each."""
+    """A softmax over what is not hidden, and 0 in empty rows: one pass over memory for each.
+
+    What is hidden is a mask, or minus infinity to be added.
+    """
 
     @staticmethod
-    def forward(ctx, values: Tensor, hidden: Tensor, empty: Tensor) -> Tensor:
-        out = values.masked_fill(hidden, -torch.inf).softmax(-1).masked_fill_(empty, 0)
+    def forward(ctx, values: Tensor, hidden: Tensor, live: Tensor) -> Tensor:
+        if hidden.dtype == torch.bool:
+            values = values.masked_fill(hidden, -torch.inf)
+        else:
+            values = values + hidden.to(values.dtype)
+        out = values.softmax(-1).mul_(live)
         ctx.save_for_backward(out)
         return out
 

@@ -26,7 +26,7 @@ def describe_data(summary: dict[str, Any], console: Console) -> None:
         table.add_column(column, justify="left" if column == "part" else "right")
     for part in PARTS:
         numbers = [summary[part][count] for count in counts]
-        numbers += [summary[part]["classes"].get(name, 0) for name in classes]
+        numbers += [summary[part].get("classes", {}).get(name, 0) for name in classes]
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
     for note in [*_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
@@ -72,7 +72,7 @@ def _of_graphs(summary: dict[str, Any]) -> list[str]:
         if names:
             notes.append(f"{part} has none of the class {', '.join(names)}")
     notes += _rows("skipped", summary.get("rejected", []))
-    notes += _rows("targets that cannot be read, masked", summary.get("masked", []))
+    notes += _rows("without one of their targets, which is masked", summary.get("masked", []))
     return notes
 
 
@@ -80,7 +80,7 @@ def _rows(what: str, rows: list[dict[str, Any]]) -> list[str]:
     """The first rows with the reason of each; rows are counted from 0."""
     if not rows:
         return []
-    notes = [f"{len(rows):,} rows {what}, counted from 0:"]
+    notes = [f"{len(rows):,} rows {what} (rows are counted from 0)"]
     for row in rows[:LISTED]:
         named = "" if row["name"] == f"row_{row['row']}" else f" ({row['name']})"
         notes.append(f"  row {row['row']}{named}: {row['reason']}")

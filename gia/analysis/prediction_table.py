@@ -43,7 +43,7 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
     All rows and columns stay as they are and where they are. Behind them stand
     ``predicted_TARGET``, for classes ``probability_CLASS`` (``probability_TARGET_CLASS`` for
     several targets), and, if a row could not be predicted, ``problem`` with the reason. A cell
-    holds what is said of all nodes, where nodes have targets: letters in one word, others apart.
+    holds what is said of all nodes, where nodes have targets: classes of one letter as a word.
 
     Args:
         task (Prediction): The trained task.
@@ -74,7 +74,7 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
     for number, row in enumerate(rows):
         kept = [row[column] for column in columns]
         if number in cells:
-            lines.append([*kept, *_joined(cells[number]), ""])
+            lines.append([*kept, *_joined(task, cells[number]), ""])
         else:
             problems += 1
             lines.append([*kept, *[""] * (len(new) - 1), reasons.get(number, "left out")])
@@ -102,9 +102,16 @@ def predict_part(task: Prediction, data: Any, part: str, out: Path) -> dict[str,
     return {"predicted": len(predictions.rows), "problems": 0}
 
 
-def _joined(cells: list[list[str]]) -> list[str]:
+def _joined(task: Prediction, cells: list[list[str]]) -> list[str]:
     """One cell a column out of one row of cells a node."""
+    if task.level == "graph":
+        return cells[0]
+    names = getattr(task, "class_names", [])
+    letters = bool(names) and all(len(name) == 1 for name in names)  # as a column of targets is
+    between = [
+        "" if letters and column.startswith("predicted_") else " "
+        for column in prediction_columns(task)
+    ]
     return [
-        ("" if all(cell.isalpha() and len(cell) == 1 for cell in column) else " ").join(column)
-        for column in zip(*cells, strict=True)
+        mark.join(column) for mark, column in zip(between, zip(*cells, strict=True), strict=True)
     ]

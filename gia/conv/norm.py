@@ -58,8 +58,9 @@ class _RMSNorm(torch.autograd.Function):
         normed = x * scale
         product = grad * normed
         grad_weight = product.sum_to_size(weight.shape).to(weight.dtype)
-        along = (product * weight).mean(-1, keepdim=True)
-        grad_x = torch.addcmul(grad * weight, normed, along, value=-1) * scale
+        gain = weight.to(product.dtype) / x.size(-1)
+        along = product @ (gain.mT if gain.dim() > 1 else gain.unsqueeze(-1))
+        grad_x = (grad * weight).addcmul_(normed, along, value=-1).mul_(scale)
         return grad_x.to(x.dtype), grad_weight, None
 
 

@@ -3,7 +3,6 @@
 import csv
 import difflib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from io import StringIO
 from os import PathLike
@@ -87,13 +86,6 @@ def read_columns(path: str | PathLike, url: str | None = None) -> Columns:
         return Columns(path, *parse(text))
     except (ValueError, AttributeError, KeyError, csv.Error) as error:
         raise ValueError(f"data.path={path} is not a table: {error}") from error
-
-
-def as_list(columns: str | Iterable[str] | None) -> list[str]:
-    """One name, several or none of a column, as a list."""
-    if columns is None:
-        return []
-    return [columns] if isinstance(columns, str) else list(columns)
 
 
 def _parse_csv(text: str) -> tuple[list[str], list[Row]]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import AddLaplacianEigenvectorPE, AddRandomWalkPE
@@ -64,7 +65,11 @@ def laplacian_eigenvectors(edge_index: Tensor, num_nodes: int, k: int) -> Tensor
     start = np.random.default_rng(0).standard_normal(num_nodes)
     transform = _Laplacian(found, attr_name="laplacian", is_undirected=True, v0=start)
     state = torch.get_rng_state()  # PyG draws signs from it
-    vectors = transform(graph).laplacian
+    try:
+        vectors = transform(graph).laplacian
+    except ArpackError:  # it did not converge
+        transform.SPARSE_THRESHOLD = num_nodes + 1
+        vectors = transform(graph).laplacian
     torch.set_rng_state(state)
     padded[:, :found] = _with_fixed_sign(vectors).float()
     return padded

@@ -37,7 +37,7 @@ from gia.data.targets import read_targets
 SPLITS = ("random", "scaffold", "similarity", "given", "kfold", "none")
 TARGET_TYPES = ("regression", "classification")
 # What a split compares.
-NEEDED_KIND = {"scaffold": "smiles", "similarity": "sequence"}
+COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "sequences")}
 
 
 class GraphDataModule(BaseDataModule):
@@ -74,7 +74,7 @@ class GraphDataModule(BaseDataModule):
         target_names: of the targets.
         class_names: the classes, in the order of their numbers in ``y``.
         level: ``"graph"`` or ``"node"``.
-        left_out, unknown, cut: as in :class:`gia.data.graph_table.GraphTable`.
+        left_out, unknown, cut, kind: as in :class:`gia.data.graph_table.GraphTable`.
 
     Shapes:
         y: [1, T] of each graph, or [N, T] for targets of nodes, float32; NaN where it is missing
@@ -208,6 +208,7 @@ class GraphDataModule(BaseDataModule):
         self.masked = [vars(entry) for entry in masked]
         self.target_names, self.class_names = names, targets.class_names
         self.level, self.left_out, self.unknown = table.level, table.left_out, table.unknown
+        self.kind = table.kind
         self.cut = [table.cut[i] for i in kept] if table.cut else []
         self.texts, self.split, self.graphs = [data.text for data in graphs], split, graphs
 
@@ -248,10 +249,10 @@ class GraphDataModule(BaseDataModule):
         graphs = [table.graphs[i] for i in kept]
         texts = [data.text for data in graphs]
         name, split = self._split_name, self._splitters[self._split_name]
-        kind = NEEDED_KIND.get(name, table.kind)
+        kind, what = COMPARED.get(name, (table.kind, ""))
         if kind != table.kind:
             other = {"smiles": "scaffold", "sequence": "similarity"}.get(table.kind, "random")
-            raise ValueError(f"data.split={name} compares a {kind}: use data.split={other} here")
+            raise ValueError(f"data.split={name} compares {what}: use data.split={other} here")
         if name == "given":
             if table.parts is None:
                 raise ValueError(

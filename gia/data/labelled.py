@@ -13,16 +13,15 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.cache import digest
-from gia.data.columns import Columns, as_list, read_columns
 from gia.data.graph_table import GraphTable, Rejected, progress
-from gia.data.molecules import check_targets
 from gia.data.peptides import Peptides
+from gia.data.table_source import TableSource
 from gia.data.tokenizer import Tokenizer
 
 LEVELS = ("graph", "node")
 
 
-class LabelledSequences:
+class LabelledSequences(TableSource):
     """The sequences of a table, with targets of the whole or of each residue.
 
     Args:
@@ -33,9 +32,7 @@ class LabelledSequences:
         target_level: ``"graph"``, or ``"node"``: a cell holds one letter a residue, or for
             regression one number a residue.
         max_length: the most residues of a sequence; what is cut is counted.
-        name_column: the column that holds the names; without it they are ``row_0`` and so on.
-        split_column: the column that says ``train``, ``val`` or ``test``, for ``data.split=given``.
-        url: where to download the file from if ``path`` does not exist.
+        **options: of :class:`gia.data.table_source.TableSource`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -49,16 +46,12 @@ class LabelledSequences:
         target_column: str | Iterable[str] | None = None,
         target_level: str = "graph",
         max_length: int = 1024,
-        name_column: str | None = None,
-        split_column: str | None = None,
-        url: str | None = None,
+        **options: Any,
     ) -> None:
+        super().__init__(path, target_column, **options)
         _check(target_level, max_length)
-        self.path, self.url = path, url
         self.sequence_column, self.tokenizer = sequence_column, tokenizer
-        self.target_column = as_list(target_column)
         self.target_level, self.max_length = target_level, max_length
-        self.name_column, self.split_column = name_column, split_column
 
     def load(self, labelled: bool = True) -> GraphTable:
         """The sequences in the file's order.
@@ -70,34 +63,23 @@ class LabelledSequences:
             OSError: if the file cannot be read.
             ValueError: if it is no table or lacks a named column.
         """
-        columns = self._columns
-        for option in ("sequence_column", "name_column", "split_column"):
-            columns.check(option, getattr(self, option))
-        check_targets(columns, self.target_column, labelled)
-        cells = [[row.get(name) or "" for name in self.target_column] for row in columns.rows]
+        self.check(labelled, "sequence_column")
         table = sequence_table(
-            columns.cells(self.sequence_column),
-            columns.labels(self.name_column),
-            cells,
+            self.columns.cells(self.sequence_column),
+            self.columns.labels(self.name_column),
+            self.targets(),
             self.target_column,
             self.tokenizer,
             self.max_length,
             self.target_level,
         )
-        if self.split_column is not None:
-            parts = columns.cells(self.split_column)
-            table.parts = [parts[data.row] for data in table.graphs]
-        return table
+        return self.with_parts(table)
 
     def digest(self) -> str:
         """Of the table and the options."""
-        options = {key: str(value) for key, value in vars(self).items() if not key.startswith("_")}
-        options |= {"path": "", "url": "", "tokenizer": self.tokenizer.to_config()}
-        return digest("sequences", options, self._columns.plain())
-
-    def table(self) -> tuple[list[str], list[dict[str, str]]]:
-        """The columns and all rows of the file."""
-        return self._columns.plain()
+        options = [self.sequence_column, self.target_column, self.name_column, self.split_column]
+        options += [self.tokenizer.to_config(), self.target_level, self.max_length]
+        return digest("sequences", options, self.table())
 
     def with_file(self, path: str, **columns: Any) -> LabelledSequences:
         """The sequences of another file, in the same columns or in others."""
@@ -107,12 +89,9 @@ class LabelledSequences:
             "target_column": self.target_column,
             "target_level": self.target_level,
             "max_length": self.max_length,
+            "aliases": self.aliases,
         }
         return LabelledSequences(path, **mine | columns)
-
-    @cached_property
-    def _columns(self) -> Columns:
-        return read_columns(self.path, self.url)
 
 
 class LabelledPeptides:

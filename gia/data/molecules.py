@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
 
 from torch_geometric.data import Data
 
 from gia.data.cache import digest
-from gia.data.columns import Columns, as_list, read_columns
 from gia.data.graph_table import GraphTable, Rejected, progress
+from gia.data.table_source import TableSource
 
 
-class Molecules:
+class Molecules(TableSource):
     """The molecules of a table with a column of SMILES.
 
     Args:
         path: the file, see :func:`gia.data.columns.read_columns`.
         smiles_column: the column that holds the SMILES.
         target_column: the column that holds the target, or a list of them.
-        name_column: the column that holds the names; without it they are ``row_0`` and so on.
-        split_column: the column that says ``train``, ``val`` or ``test``, for ``data.split=given``.
-        url: where to download the file from if ``path`` does not exist.
-        aliases: other names by which a file may call its columns, ``{name: other}``.
+        **options: of :class:`gia.data.table_source.TableSource`.
     """
 
     def __init__(
@@ -32,15 +28,10 @@ class Molecules:
         path: str | PathLike,
         smiles_column: str,
         target_column: str | Iterable[str] | None = None,
-        name_column: str | None = None,
-        split_column: str | None = None,
-        url: str | None = None,
-        aliases: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
-        self.path, self.url, self.aliases = path, url, dict(aliases or {})
+        super().__init__(path, target_column, **options)
         self.smiles_column = smiles_column
-        self.target_column = as_list(target_column)
-        self.name_column, self.split_column = name_column, split_column
 
     def load(self, labelled: bool = True) -> GraphTable:
         """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
@@ -53,64 +44,24 @@ class Molecules:
             OSError: if the file cannot be read.
             ValueError: if it is no table or lacks a named column.
         """
-        columns = self._columns
-        columns.check("smiles_column", self.smiles_column)
-        columns.check("name_column", self.name_column)
-        columns.check("split_column", self.split_column)
-        check_targets(columns, self.target_column, labelled)
-        targets = [columns.cells(name) for name in self.target_column]
-        table = molecule_table(
-            columns.cells(self.smiles_column),
-            columns.labels(self.name_column),
-            [list(cells) for cells in zip(*targets, strict=True)] or [[]] * len(columns.rows),
-            self.target_column,
-        )
-        if self.split_column is not None:
-            parts = columns.cells(self.split_column)
-            table.parts = [parts[data.row] for data in table.graphs]
-        return table
+        self.check(labelled, "smiles_column")
+        smiles = self.columns.cells(self.smiles_column)
+        names = self.columns.labels(self.name_column)
+        return self.with_parts(molecule_table(smiles, names, self.targets(), self.target_column))
 
     def digest(self) -> str:
         """Of the table and the names of its columns."""
         options = [self.smiles_column, self.target_column, self.name_column, self.split_column]
-        return digest("molecules", options, self._columns.plain())
-
-    def table(self) -> tuple[list[str], list[dict[str, str]]]:
-        """The columns and all rows of the file."""
-        return self._columns.plain()
+        return digest("molecules", options, self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:
         """The molecules of another file, in the same columns or in others."""
         mine = {
             "smiles_column": self.smiles_column,
             "target_column": self.target_column,
-            "name_column": None,
-            "split_column": None,
             "aliases": self.aliases,
         }
         return Molecules(path, **mine | columns)
-
-    @cached_property
-    def _columns(self) -> Columns:
-        columns = read_columns(self.path, self.url)
-        for name, other in self.aliases.items():
-            columns.rename(other, name)
-        return columns
-
-
-def check_targets(columns: Columns, names: Sequence[str], labelled: bool) -> None:
-    """See that the columns of the targets are there.
-
-    Raises:
-        ValueError: if ``labelled`` and one is missing, or none is named.
-    """
-    if labelled and not names:
-        raise ValueError(
-            "data.target_column names no target to train on: give one of the columns "
-            f"{', '.join(columns.names)}"
-        )
-    for name in names if labelled else ():
-        columns.check("target_column", name)
 
 
 def molecule_table(

@@ -52,8 +52,14 @@ class TU:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / self.name).mkdir()
             (Path(folder) / self.name / "raw").symlink_to(self._raw.resolve())
-            dataset = TUDataset(folder, self.name, use_node_attr=self.use_node_attr)
-            graphs = [dataset[i] for i in range(len(dataset))]
+            try:
+                dataset = TUDataset(folder, self.name, use_node_attr=self.use_node_attr)
+                graphs = [dataset[i] for i in range(len(dataset))]
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise ValueError(
+                    f"{self._raw} cannot be read as a dataset of the TUDataset collection "
+                    f"({error}): its files are damaged"
+                ) from error
         target_names, cells = self._targets
         if len(cells) != len(graphs):
             raise ValueError(

@@ -1,5 +1,6 @@
 """From what is known of nodes and edges to vectors."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,9 @@ from torch_geometric.data import Data
 from torch_geometric.nn.norm import BatchNorm
 
 from gia.typing import OptTensor
+
+# Up to so many kinds of edges, what is computed from them is computed for all kinds there may be.
+MOST_KINDS = 1024
 
 
 class Features(nn.Module):
@@ -47,6 +51,7 @@ class Features(nn.Module):
             size = torch.tensor(self.categories)
             self.register_buffer("offset", size.cumsum(0) - size, persistent=False)
             self.register_buffer("size", size, persistent=False)
+            self.register_buffer("every", _combinations(self.categories), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -56,23 +61,46 @@ class Features(nn.Module):
             nn.init.normal_(self.embedding.weight, std=max(len(self.categories), 1) ** -0.5)
 
     def forward(self, x: OptTensor, number: int) -> Tensor:
-        """The vectors of ``number`` nodes or edges."""
-        columns = self.channels or len(self.categories)
-        if not columns:
+        """The vectors of ``number`` nodes or edges, ``[number, width]``."""
+        if not self.channels and not self.categories:
             return self.embedding.weight.expand(number, -1)
+        x = self._columns(x)
+        if self.lin is not None:
+            return self.lin(x.to(self.lin.weight.dtype))
+        return self._embed(x)
+
+    def of_kinds(self, x: OptTensor, number: int) -> tuple[Tensor, OptTensor]:
+        """The vectors of all kinds that there may be, ``[U, width]``, and each one's kind.
+
+        Where kinds are too many, or features continuous, each vector is a kind of its own: None.
+        """
+        if self.channels or math.prod(self.categories) > MOST_KINDS:
+            return self(x, number), None
+        weight = self.embedding.weight
+        if not self.categories:
+            return weight, torch.zeros(number, dtype=torch.long, device=weight.device)
+        kind = torch.zeros(number, dtype=torch.long, device=weight.device)
+        for column, size in zip(self._columns(x).unbind(1), self.categories, strict=True):
+            kind = kind * size + column
+        return self._embed(self.every), kind
+
+    def _embed(self, x: Tensor) -> Tensor:
+        return nn.functional.embedding_bag(x + self.offset, self.embedding.weight, mode="sum")
+
+    def _columns(self, x: OptTensor) -> Tensor:
+        columns = self.channels or len(self.categories)
         if x is not None and x.dim() == 1:
             x = x.unsqueeze(1)
         if x is None or x.size(1) != columns:
             kind = "continuous" if self.channels else "categorical"
             found = "none" if x is None else f"{x.size(1)}"
             raise ValueError(f"the model takes {columns} {kind} columns, the data has {found}")
-        if self.lin is not None:
-            return self.lin(x.to(self.lin.weight.dtype))
-        if x.is_floating_point():
-            raise ValueError(f"the model takes categories, which are integers, got {x.dtype}")
-        if x.is_cpu and not torch.compiler.is_compiling():
-            self._check(x)
-        return self.embedding(x + self.offset).sum(1)
+        if self.categories:
+            if x.is_floating_point():
+                raise ValueError(f"the model takes categories, which are integers, got {x.dtype}")
+            if x.is_cpu and not torch.compiler.is_compiling():
+                self._check(x)
+        return x
 
     def _check(self, x: Tensor) -> None:
         unseen = ((x < 0) | (x >= self.size)).nonzero()
@@ -191,6 +219,21 @@ class EdgeEncoder(nn.Module):
 
     def forward(self, data: Data) -> Tensor:
         return self.features(data.get("edge_attr"), data.edge_index.size(1))
+
+    def of_kinds(self, data: Data) -> tuple[Tensor, OptTensor]:
+        """The vectors of all kinds of edges, ``[U, width]``, and the kind of each edge, ``[E]``.
+
+        Kinds that are too many, or continuous, are not told apart: a vector for each edge, and
+        None.
+        """
+        return self.features.of_kinds(data.get("edge_attr"), data.edge_index.size(1))
+
+
+def _combinations(sizes: Sequence[int]) -> Tensor:
+    """Every combination of some categories, ``[U, F]``, the last column first; or too many."""
+    if math.prod(sizes) > MOST_KINDS:
+        return torch.zeros(0, len(sizes), dtype=torch.long)
+    return torch.cartesian_prod(*map(torch.arange, sizes)).view(-1, len(sizes))
 
 
 def _columns(data: Data, name: str, number: int) -> Tensor:

@@ -18,8 +18,9 @@ class GraphTransformer(Transformer):
 
     Args:
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
-        edge_encoder (nn.Module): ``edge_encoder(data)``, a vector for each given edge, ``[E, F]``,
-            which biases and messages of the block read.
+        edge_encoder (nn.Module): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
+            edge, ``[U, F]``, and the kind of each, as :class:`~gia.models.EdgeEncoder` has it:
+            what biases and messages of the block read.
         block (Block): One block, copied ``depth`` times.
         depth (int): Number of blocks.
         head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
@@ -72,7 +73,7 @@ class GraphTransformer(Transformer):
             raise ValueError(
                 "the data has no edge_index: a graph without edges has one of shape [2, 0]"
             )
-        return Given(data.edge_index, self.edge_encoder(data))
+        return Given(data.edge_index, *self.edge_encoder.of_kinds(data))
 
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is not None and data.get("pos") is None:

@@ -126,12 +126,12 @@ def test_a_row_holds_what_is_said_of_its_nodes(tmp_path):
     assert [row["predicted_log S"] for row in rows] == ["12 14", "", "16", ""]
     task = Classification(
         Sum("node"),
-        target_names=["fold"], class_names=["H", "E"], level="node", optimizer=torch.optim.SGD,
+        target_names=["fold"], class_names=["H", "3"], level="node", optimizer=torch.optim.SGD,
     )  # fmt: skip
     graphs = [graph(0, [[9.0, 0.0], [0.0, 9.0], [0.0, 9.0]], [[NAN]] * 3)]
     predict_table(task, Table(graphs), tmp_path / "out.csv")
     row = read(tmp_path / "out.csv")[0]
-    assert row["predicted_fold"] == "HEE"
+    assert row["predicted_fold"] == "H33"
     assert len(row["probability_H"].split(" ")) == 3
 
 

@@ -1,10 +1,11 @@
 """Real data for the tests of gia.data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gia.data import Peptides, Record, Table
+from gia.data import GraphDataModule, GraphTable, Molecules, Peptides, Record, Table
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -48,5 +49,48 @@ def source():
         labels = labels or (None,) * len(sequences)
         pairs = enumerate(zip(sequences, labels, strict=True))
         return Records([Record(f"s{i}", sequence, label) for i, (sequence, label) in pairs])
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Iterator[Path]:
+    """A cache of the tests' own, so that none finds what another run left."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIA_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def esol(shared_data) -> Molecules:
+    path = shared_data / "molecules" / "delaney-processed.csv"
+    return Molecules(
+        path, "smiles", "measured log solubility in mols per litre", name_column="Compound ID"
+    )
+
+
+@pytest.fixture(scope="session")
+def bbbp(shared_data) -> Molecules:
+    return Molecules(shared_data / "molecules" / "BBBP.csv", "smiles", "BBBP")
+
+
+@pytest.fixture(scope="session")
+def bbbp_table(bbbp) -> GraphTable:
+    return bbbp.load()
+
+
+@pytest.fixture
+def molecules(tmp_path):
+    """Makes a datamodule of hand-written molecules: a table of SMILES, target and further cells."""
+
+    def make(*rows: tuple, header: str = "smiles,y", **options) -> GraphDataModule:
+        file = tmp_path / "molecules.csv"
+        file.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]))
+        columns = header.split(",")
+        targets = [name for name in columns if name.startswith("y")]
+        given = "part" if "part" in columns else None
+        source = Molecules(file, "smiles", targets, split_column=given)
+        return GraphDataModule(source=source, **options)
 
     return make

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gia.data import ResidueTokenizer, SequenceDataModule, TokenBatchSampler
+from gia.data import GraphBatchSampler, ResidueTokenizer, SequenceDataModule, TokenBatchSampler
 
 LENGTHS = [3, 9, 4, 4, 7, 1, 9, 2, 5, 5, 5, 5, 8, 30]
 
@@ -108,3 +108,33 @@ def test_padding_is_at_most_5_percent(name, request):
 def test_a_graph_above_the_budget_is_an_error():
     with pytest.raises(ValueError, match=r"tokens_per_batch=29 .* 30 tokens.*data\.max_length"):
         TokenBatchSampler(LENGTHS, 29)
+
+
+@given(st.integers(0, 300), st.integers(1, 70), st.booleans(), st.integers(0, 3))
+def test_every_graph_once_in_batches_of_nearly_one_size(number, batch_size, shuffle, epoch):
+    sampler = GraphBatchSampler(number, batch_size, shuffle=shuffle)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert flat(batches) == list(range(number))
+    sizes = [len(batch) for batch in batches]
+    assert len(sizes) == len(sampler) == -(-number // batch_size)
+    assert not sizes or max(sizes) - min(sizes) <= 1
+    assert max(sizes, default=0) <= batch_size
+
+
+def test_batches_of_graphs_are_drawn_anew():
+    def epoch(seed, number, **kwargs):
+        sampler = GraphBatchSampler(100, 8, shuffle=True, seed=seed, **kwargs)
+        sampler.set_epoch(number)
+        return list(sampler)
+
+    assert epoch(0, 0) == epoch(0, 0) != epoch(1, 0)
+    assert epoch(0, 0) != epoch(0, 1)
+    shares = [epoch(0, 0, rank=rank, world_size=2) for rank in range(2)]
+    assert [b for pair in zip(*shares, strict=True) for b in pair][:13] == epoch(0, 0)
+    assert list(GraphBatchSampler(5, 2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_a_batch_holds_at_least_one_graph():
+    with pytest.raises(ValueError, match=r"data\.batch_size must be at least 1, got 0"):
+        GraphBatchSampler(3, 0)

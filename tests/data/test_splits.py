@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from gia.data import contiguous_split, no_split, random_split, similarity_split
+from gia.data import (
+    contiguous_split,
+    given_split,
+    kfold_split,
+    no_split,
+    random_split,
+    scaffold_split,
+    scaffolds,
+    similarity_split,
+)
 
 FRACTIONS = {"val_fraction": 0.1, "test_fraction": 0.2}
 SIMILARITY = {"k": 4, "threshold": 0.3}
@@ -71,3 +80,91 @@ def test_fractions_out_of_range(val, test):
 def test_no_split_is_all_for_the_test():
     split = no_split(["A", "B", "A"])
     assert split.part.tolist() == [2, 2, 2]
+
+
+def classes_of(counts):
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+def test_scaffolds_do_not_straddle(bbbp_table):
+    texts = [data.text for data in bbbp_table.graphs]
+    split = scaffold_split(texts, **FRACTIONS)
+    assert torch.equal(split.part, scaffold_split(texts, **FRACTIONS).part)
+    assert spread(split.group.tolist(), split.part) == 1
+    assert spread(texts, split.part) == 1
+    assert split.part.bincount().tolist() == [1427, 204, 408]
+    # The frequent scaffolds are trained on, of the rare ones the earlier are tested on.
+    sizes = split.group.bincount()[split.group]
+    assert sizes[split.part == 0].min() >= sizes[split.part == 1].max() == 1
+    assert split.group[split.part == 2].max() < split.group[split.part == 1].min()
+
+
+def test_scaffolds_by_hand():
+    molecules = ["CCO", "c1ccccc1O", "CC", "Cc1ccccc1", "C1CCCCC1", "C1CCCCC1N", "C1CC1", "C1CCC1"]
+    assert scaffolds(molecules).tolist() == [0, 1, 0, 1, 2, 2, 3, 4]
+    split = scaffold_split(molecules, val_fraction=0.125, test_fraction=0.125)
+    assert split.part.tolist() == [0] * 6 + [2, 1]
+    assert scaffolds(["C[C@H]1CC[C@@H](O)CC1", "CC1CCC(O)CC1"]).tolist() == [0, 0]
+
+
+def test_given():
+    split = given_split(["train", "Valid", " test", "dev", "TRAIN"])
+    assert split.part.tolist() == [0, 1, 2, 1, 0]
+    with pytest.raises(
+        ValueError, match=r"goes to 'holdout', but data.split_column must say train"
+    ):
+        given_split(["train", "val", "holdout"])
+    with pytest.raises(ValueError, match="the val part of the split is empty"):
+        given_split(["train", "test"])
+
+
+@pytest.mark.parametrize("classes", [None, classes_of([30, 15, 8])])
+def test_folds_cover_all_once(classes):
+    texts = [str(i // 2) if i < 6 else f"g{i}" for i in range(53)]  # three pairs of duplicates
+    options = {"folds": 5, "val_fraction": 0.2, "seed": 3, "classes": classes}
+    splits = [kfold_split(texts, fold=fold, **options) for fold in range(5)]
+    tested = sum((split.part == 2).int() for split in splits)
+    assert tested.tolist() == [1] * 53
+    for split in splits:
+        assert spread(texts, split.part) == 1
+        assert (split.part == 1).sum() == pytest.approx(0.2 * 53, abs=3)
+        if classes is not None:
+            for part in range(3):
+                shares = (
+                    classes[split.part == part].bincount(minlength=3) / (split.part == part).sum()
+                )
+                assert torch.allclose(shares, torch.tensor([30, 15, 8]) / 53, atol=0.15)
+    again = kfold_split(texts, fold=2, **options)
+    assert torch.equal(again.part, splits[2].part)
+    assert not torch.equal(kfold_split(texts, fold=2, **options | {"seed": 4}).part, again.part)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_a_class_too_rare_to_share_out():
+    split = kfold_split(
+        [str(i) for i in range(21)],
+        folds=5,
+        fold=0,
+        val_fraction=0.2,
+        seed=0,
+        classes=classes_of([10, 10, 1]),
+    )
+    assert split.part.bincount().tolist() == [12, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folds": 1}, r"data\.folds must be from 2 to .* \(9\), got 1"),
+        ({"folds": 10}, "got 10"),
+        ({"fold": 3}, r"data\.fold must be from 0 to 2 \(data\.folds - 1\), got 3"),
+        ({"fold": -1}, "got -1"),
+        ({"val_fraction": 0.7}, r"data\.val_fraction=0\.7"),
+    ],
+)
+def test_folds_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        kfold_split(
+            list("ABCDEFGHI"),
+            **{"folds": 3, "fold": 0, "val_fraction": 0.2, "seed": 0} | options,
+        )

@@ -99,13 +99,15 @@ class Scope:
         return self._given_edges
 
     def given_attr(self, edge_dim: int, dtype: torch.dtype) -> OptTensor:
-        """What is known of each of these edges, ``[E, edge_dim]``; None if nothing is.
+        """What is known of each kind of these edges (or of each edge), ``[U, edge_dim]``.
+
+        None if nothing is.
 
         Raises:
             ValueError: If there are other than ``edge_dim`` numbers for each edge.
         """
         edges = self.given_edges()
-        attr = None if edges is None else edges.attr(dtype)
+        attr = None if edges is None else edges.attr_of_kinds(dtype)
         if attr is not None and attr.size(1) != edge_dim:
             raise ValueError(
                 f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is {edge_dim}"
@@ -137,6 +139,7 @@ class Scope:
                     columns = stop if self.causal else length
                     block = Block(bucket, chosen, slice(start, stop), columns, heads)
                     block.allowed = self._allowed(block)
+                    block.only_padded = self.fusable and not self.causal
                     block.occupied = self.self_loops and not block.is_padded
                     # What is before all targets of a block, all of them see.
                     before = self.causal and self.fusable and not block.is_padded

@@ -16,11 +16,15 @@ class Given:
 
     Attributes:
         edge_index (Tensor): Sources and targets, ``[2, E]``.
-        edge_attr (Tensor, optional): What is known of each edge, ``[E, F]``.
+        edge_attr (Tensor, optional): What is known of each edge, ``[E, F]``, or of each kind of
+            edge.
+        kind (Tensor, optional): The row of ``edge_attr`` that each edge has, ``[E]``: what is
+            computed from attributes is then computed once for each kind.
     """
 
     edge_index: Tensor
     edge_attr: OptTensor = None
+    kind: OptTensor = None
 
     def check(self, first_node: Tensor) -> None:
         """Raise a ValueError unless each edge joins two nodes of one graph.
@@ -33,10 +37,10 @@ class Given:
             raise ValueError(f"edge_index must have shape [2, E], got {list(edge_index.shape)}")
         if edge_index.dtype != torch.int64:
             raise ValueError(f"edge_index must be of type torch.int64, got {edge_index.dtype}")
-        if self.edge_attr is not None and self.edge_attr.size(0) != edge_index.size(1):
-            raise ValueError(
-                f"edge_attr has {self.edge_attr.size(0)} rows for {edge_index.size(1)} edges"
-            )
+        rows = self.edge_attr if self.kind is None else self.kind
+        if rows is not None and rows.size(0) != edge_index.size(1):
+            name = "edge_attr" if self.kind is None else "kind"
+            raise ValueError(f"{name} has {rows.size(0)} rows for {edge_index.size(1)} edges")
         if edge_index.numel() == 0:
             return
         low, high = int(edge_index.min()), int(edge_index.max())
@@ -70,7 +74,7 @@ class GivenEdges:
 
     def __init__(self, given: Given, num_nodes: int, *, causal: bool = False):
         source, target = given.edge_index
-        self._attr, self.num_nodes = given.edge_attr, num_nodes
+        self._given, self.num_nodes = given, num_nodes
         every = Pattern(target, source, (num_nodes, num_nodes))
         key = every.row * num_nodes + every.col  # never decreases
         is_new = torch.ones_like(key, dtype=torch.bool)
@@ -90,6 +94,10 @@ class GivenEdges:
         self._merged: Pattern | None = None
         if number != as_they_are or every.order is not None:
             self._merged = Pattern(pair, edge, (number, as_they_are))
+        # The kind of each edge; edges between the same nodes add up to none.
+        self.kind = None
+        if given.kind is not None and edge.numel() == number:
+            self.kind = given.kind[edge]
         self._merged_attr: OptTensor = None
 
     @property
@@ -99,15 +107,24 @@ class GivenEdges:
 
     def attr(self, dtype: torch.dtype) -> OptTensor:
         """What is known of each edge, ``[E, F]``, in a precision; None if nothing is."""
-        if self._attr is None:
+        known = self.attr_of_kinds(dtype)
+        return known if known is None or self.kind is None else known[self.kind]
+
+    def attr_of_kinds(self, dtype: torch.dtype) -> OptTensor:
+        """What is known of each :attr:`kind` of edge; without kinds, of each edge."""
+        attr = self._given.edge_attr
+        if attr is None:
             return None
         known = self._merged_attr
-        with_gradient = torch.is_grad_enabled() and self._attr.requires_grad
+        with_gradient = torch.is_grad_enabled() and attr.requires_grad
         if known is None or known.dtype != dtype or with_gradient > known.requires_grad:
-            known = self._attr.to(dtype)
+            known = attr.to(dtype)
             known = known.unsqueeze(1) if known.dim() == 1 else known.flatten(1)
-            if self._merged is not None:
-                known = self._merged.multiply(None, known)
+            if self.kind is None:
+                if self._given.kind is not None:
+                    known = known[self._given.kind]
+                if self._merged is not None:
+                    known = self._merged.multiply(None, known)
             self._merged_attr = known
         return known
 

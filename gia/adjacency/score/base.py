@@ -38,7 +38,7 @@ class Scores(ABC):
         """The scores of a block of pairs, ``[B, H, R, C]`` or what is broadcast to it."""
 
     def added_to(self, total: Tensor, block: Block) -> Tensor:
-        """The scores of a block added to others of it."""
+        """The scores of a block added to others of it, which may be overwritten."""
         return total + self.block(block)
 
     @abstractmethod

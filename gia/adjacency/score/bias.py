@@ -115,8 +115,8 @@ class GivenScores(Scores):
         edge_index = self.scope.given_edges().edge_index
         edge, place = block.places_of(edge_index, self.scope.first_node)
         value = self.value.index_select(0, edge).to(total.dtype)
-        flat = total.expand(block.shape).flatten()
-        return flat.index_add(0, place.flatten(), value.flatten()).view(block.shape)
+        flat = total.expand(block.shape).contiguous().view(-1)
+        return flat.index_add_(0, place.flatten(), value.flatten()).view(block.shape)
 
     def on(self, pairs: EdgePairs) -> Tensor:
         return pairs.from_edges(self.scope.given_edges().find(self.value, pairs.edge_index))
@@ -171,7 +171,8 @@ class EdgeBias(nn.Module):
         attr = scope.given_attr(self.proj.in_features, self.proj.weight.dtype)
         if attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
-        return GivenScores(self.proj(attr), scope)
+        value, kind = self.proj(attr), scope.given_edges().kind
+        return GivenScores(value if kind is None else value.index_select(0, kind), scope)
 
 
 class BiasedScore(nn.Module):

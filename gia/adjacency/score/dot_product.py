@@ -63,8 +63,8 @@ class DotProduct(Scores):
     def _ends(self, block: Block) -> tuple[Tensor, Tensor]:
         """Scaled queries ``[B, H, R, d]`` and keys ``[B, H, C, d]``, at least in float32."""
         dtype = torch.promote_types(self.q.dtype, torch.float32)
-        q, k = block.targets(self.q).to(dtype), block.sources(self.k).to(dtype)
-        return (q * self.scale).transpose(1, 2), k.transpose(1, 2)
+        q, k = block.target_heads(self.q).to(dtype), block.source_heads(self.k).to(dtype)
+        return q * self.scale, k
 
 
 @dataclass(frozen=True)
