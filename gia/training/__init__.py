@@ -10,6 +10,7 @@ from gia.training.callbacks import (
     Throughput,
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.forest import ForestRun
 from gia.training.language_modeling import LanguageModeling
 from gia.training.metrics import LanguageMetrics, Metrics
 from gia.training.prediction import Classification, Prediction, Regression
@@ -25,6 +26,7 @@ __all__ = [
     "BestCheckpoint",
     "Classification",
     "ClassificationMetrics",
+    "ForestRun",
     "History",
     "Interrupted",
     "LanguageMetrics",
