@@ -28,7 +28,6 @@ from gia.duel.fairness import check_models
 from gia.duel.plan import Plan, Trial
 from gia.duel.report import write_report
 from gia.duel.results import Results
-from gia.duel.statistics import RULE
 from gia.training.quiet import quiet
 
 AXES = ("dataset", "replicate", "variant")  # in the order in which they vary, the last one fastest
@@ -83,6 +82,7 @@ class Sweep(Callback):
             if config.report_only or not todo:
                 _report(config, evidence)
                 sys.exit(0)
+            _narrow(config, todo)
             for dataset, sizes in check_models(evidence, todo).items():
                 listed = ", ".join(f"{variant} {size:,}" for variant, size in sizes.items())
                 print(f"  parameters on {dataset}: {listed}", flush=True)
@@ -151,12 +151,21 @@ def _describe(evidence: Evidence, trials: list[Trial], todo: list[Trial]) -> Non
             print(f"  {name}: {dataset.steps:,} steps, {replicates}, {count} runs to do")
 
 
+def _narrow(config: DictConfig, todo: list[Trial]) -> None:
+    """Leave out what is finished: composing a job takes a while, and there may be hundreds."""
+    params = config.hydra.sweeper.params
+    for axis in AXES:
+        left = dict.fromkeys(str(getattr(trial, axis)) for trial in todo)
+        params[axis] = ",".join(left)  # what the command line says goes before
+
+
 def _report(config: DictConfig, evidence: Evidence) -> None:
     results = Results.of(evidence)
     path = Path(config.report)
     write_report(results, path, path.parent / "images" / path.stem)
-    done = sum(found.state == "done" for found in results.found.values())
-    print(f"{path}: {done} of {len(results.found)} runs are there. {RULE}", flush=True)
+    ours, theirs = evidence.plan.duel
+    print(f"{path}: {results.done} of {len(results.found)} runs are there")
+    print(f"  {ours} against {theirs}: {results.tally}", flush=True)
 
 
 @contextlib.contextmanager

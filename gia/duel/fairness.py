@@ -98,7 +98,7 @@ def check_start(evidence: Evidence, trial: Trial, checked: Checked) -> None:
     """
     check_size(evidence.plan, trial, checked.parameters)
     for other in _beside(evidence.plan, trial):
-        record = evidence.find(other).record if other != trial else None
+        record = evidence.read(other).record if other != trial else None
         if record is not None and record["split"] != checked.split:
             raise UnfairError(
                 _another_split(trial, checked.split, other.variant, record["split"])

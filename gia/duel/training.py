@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ QUIET = (
 )
 
 
+@dataclass(frozen=True)
 class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
@@ -41,9 +43,11 @@ class Training:
         config_name (str): The configuration that a run starts from.
     """
 
-    def __init__(self, config_name: str = "train"):
-        self.config_name = config_name
-        self._data: tuple[str, dict[str, Any], str] | None = None  # the last that was read
+    config_name: str = "train"
+    # What is known of the data that was read last, by the settings of that data.
+    _data: dict[str, tuple[dict[str, Any], str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def budget(self, dataset: Dataset, num_parameters: int | None) -> list[str]:
         metric, better = dataset.watched
@@ -155,11 +159,12 @@ class Training:
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
         """What a model must know of the data, read once for variants that follow each other."""
         key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), cfg.seed], default=str)
-        if self._data is None or self._data[0] != key:
+        if key not in self._data:
             datamodule = instantiate(cfg.data.module)
             datamodule.setup()
-            self._data = (key, datamodule.inputs(), datamodule.fingerprint())
-        return self._data[1:]
+            self._data.clear()
+            self._data[key] = datamodule.inputs(), datamodule.fingerprint()
+        return self._data[key]
 
 
 def best_row(epochs: list[dict[str, float]], metric: str, better: str) -> dict[str, float]:

@@ -54,7 +54,8 @@ def test_every_cell_leaves_one_small_file_and_there_is_a_report(finished):
     assert all(abs(record["parameters"] - 6000) <= 60 for record in records)
     assert "4 runs, 4 to do" in done.stdout
     assert re.search(r"parameters on peptides: gin [\d,]+, softmax [\d,]+", done.stdout)
-    assert "win, 0 ties" in (report := (folder / "report.md").read_text()) or "tie" in report
+    tally = re.search("ours against baseline: (.*)", done.stdout)[1]
+    assert f"**{tally}** on 1 data sets" in (folder / "report.md").read_text()
     assert (folder / "images" / "report.png").is_file()
     left = [path.name for path in (folder / "runs").rglob("*") if path.is_file()]
     assert left == ["multirun.yaml"]  # what the runs worked in is gone
@@ -145,6 +146,13 @@ def test_a_bad_plan_is_refused_before_anything_is_trained(finished, case, tmp_pa
     assert message in done.stderr
     assert not list(tmp_path.rglob("*.json"))
     assert "starts" not in done.stdout
+
+
+def test_help_says_what_there_is(tmp_path):
+    text = in_fresh_process("duel", "--help", cwd=tmp_path).stdout
+    assert "\n  gia duel plan=graphs" in text
+    assert re.search(r"plan: .*graphs", text)
+    assert not list(tmp_path.iterdir())
 
 
 LONG = ["plan.datasets.peptides.steps=40", "variant=gin", "replicate=0"]

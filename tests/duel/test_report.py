@@ -76,8 +76,8 @@ def test_gaps_are_marked(evidence):
             evidence.path(Trial("a", "gine", replicate, trial)).unlink()
     text = markdown(Results.of(evidence), "x.png")
     assert "**Not complete**: 8 of 46 runs are missing" in text
-    assert "- a/pna/replicate_2_trial_1\n" in text
-    assert re.search(r"- b/gps/replicate_0_trial_0 \(.* cannot be read", text)
+    assert "- a: gine 6, pna 1\n- b: gps 1\n" in text
+    assert re.search(r"- b/gps/replicate_0_trial_0: .* cannot be read", text)
     assert lines(text, "a")[0][2:] == ["missing", "missing", "missing", "", "incomplete"]
     assert "**0 wins, 0 ties, 0 losses, 2 incomplete**" in text
     assert lines(text, "pna")[0][3:6] == ["1.500 ± 0.0", "0.0 (1.500 to 1.500)", "2 of 3"]
@@ -88,7 +88,7 @@ def test_gaps_are_marked(evidence):
 def test_a_report_of_nothing_is_all_gaps(tmp_path):
     text = markdown(Results.of(make_evidence(tmp_path, {})), "x.png")
     assert "46 of 46 runs are missing" in text
-    assert "- and 26 more" in text
+    assert "- b: gin 4, pna 4, gps 4, gine 4\n" in text
     assert "**" not in text.partition("## a")[2]
 
 

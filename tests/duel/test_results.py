@@ -37,6 +37,10 @@ def test_higher_is_chosen_where_higher_is_better_and_the_first_of_equals():
     assert choose(records, plan.datasets["b"]).number == 0
     records[Trial("b", "gin", 0, 1)]["val"]["accuracy"] = 0.6
     assert choose(records, plan.datasets["b"]).number == 1
+    by_loss = dataclasses.replace(plan.datasets["b"], monitor="loss lower")
+    for number, loss in enumerate([0.1, 0.2]):
+        records[Trial("b", "gin", 0, number)]["val"]["loss"] = loss
+    assert choose(records, by_loss).number == 0
 
 
 def test_a_family_is_picked_on_validation_and_not_on_test(tmp_path):
