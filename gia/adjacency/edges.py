@@ -156,7 +156,17 @@ class EdgeAdjacency(Adjacency):
         Each pair is an edge once, ordered by target, then source, with weights ``[E, H]``.
         """
         if self.head is None:
-            return self
+            nodes = self.num_nodes
+            order = self.edge_index[1] * nodes + self.edge_index[0]
+            if bool((order[1:] > order[:-1]).all()):
+                return self
+            shared = self.edge_weight is None or self.edge_weight.dim() == 1
+            edges = self.with_heads(1) if shared else self
+            edge_index, weight = coalesce(
+                edges.edge_index, edges.edge_weight, num_nodes=nodes, sort_by_row=False
+            )
+            weight = weight.squeeze(1) if shared else weight
+            return EdgeAdjacency(edge_index, weight, num_nodes=nodes)
         weight = self.edge_weight.new_zeros(self.edge_index.size(1), self.num_heads)
         edge = torch.arange(self.head.numel(), device=self.head.device)
         weight = weight.index_put((edge, self.head), self.edge_weight)

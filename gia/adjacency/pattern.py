@@ -100,7 +100,10 @@ class Pattern:
 class _Multiply(torch.autograd.Function):
     @staticmethod
     def forward(ctx, value: OptTensor, x: Tensor, pattern: Pattern, transpose: bool) -> Tensor:
-        if value is not None:  # without values the gradient asks for neither
+        # Without values the gradient asks for neither; nothing saved, nothing freed: what is made
+        # once for a batch has gradients as often as they are asked for.
+        ctx.is_weighted = value is not None
+        if ctx.is_weighted:
             ctx.save_for_backward(value, x)
         ctx.pattern, ctx.transpose = pattern, transpose
         pointers, col = pattern.rowptr, pattern.col
@@ -115,7 +118,7 @@ class _Multiply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        value, x = ctx.saved_tensors or (None, None)
+        value, x = ctx.saved_tensors if ctx.is_weighted else (None, None)
         grad, grad_value, grad_x = grad.contiguous(), None, None
         if ctx.needs_input_grad[0]:
             ends = (x, grad) if ctx.transpose else (grad, x)

@@ -117,7 +117,8 @@ class LaplacianEncoder(nn.Module):
     :math:`\rho\big(\phi(\mathbf{v}_k) + \phi(-\mathbf{v}_k)\big)_k`.
 
     `"Sign and Basis Invariant Networks" <https://arxiv.org/abs/2202.13013>`_, eq. 3, with
-    :math:`\phi` a layer on each entry and :math:`\rho` linear. The sum is the same to the last bit.
+    :math:`\phi` a layer on each entry and :math:`\rho` linear. The sum is the same to the last bit,
+    and which nodes have the same sign is lost with the sign.
 
     Args:
         vectors (int): Eigenvectors k.

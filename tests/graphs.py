@@ -1,0 +1,98 @@
+"""Models of graphs as the command line composes them, and graphs for them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf, open_dict
+from runs import compose_config
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.utils import from_smiles, to_undirected
+
+MODELS = ["graph_transformer", "gine", "pna", "gps", "transformer_conv", "pooled_mlp"]
+# What a datamodule says of graphs with two columns of categories and one of edges.
+INPUTS = {
+    "node_categories": [5, 3],
+    "node_channels": 0,
+    "edge_categories": [4],
+    "edge_channels": 0,
+    "rwse": 3,
+    "laplacian": 2,
+    "ordered": False,
+    "level": "graph",
+    "target_names": ["y"],
+    "class_names": [],
+    "out_channels": 2,
+    "target_mean": [0.0],
+    "target_std": [1.0],
+    "degree_histogram": [2, 5, 9, 4, 1],
+}
+SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "model.block.mlp.hidden=12"]
+
+
+def make(*overrides: str, **inputs: Any) -> nn.Module:
+    """A small model: ``make("model=gps", level="node")``."""
+    cfg = compose_config("name=test", "run_dir=unused", *SMALL, *overrides)
+    with open_dict(cfg):
+        cfg.inputs = INPUTS | inputs
+    model = OmegaConf.to_container(cfg.model, resolve=True)
+    for setting in ("num_parameters", "match_parameters_of", "compile"):
+        model.pop(setting, None)
+    return instantiate(model)
+
+
+def graph(nodes: int, edges: int, **inputs: Any) -> Data:
+    """A random graph with what :data:`INPUTS` says, or what is said here."""
+    known = INPUTS | inputs
+    edge_index = torch.randint(0, nodes, (2, edges))
+    edge_index = to_undirected(edge_index[:, edge_index[0] != edge_index[1]], num_nodes=nodes)
+    number = edge_index.size(1)
+
+    def columns(categories: list[int], channels: int, rows: int) -> torch.Tensor:
+        if not categories:
+            return torch.randn(rows, channels)
+        return torch.stack([torch.randint(0, size, (rows,)) for size in categories], dim=1)
+
+    data = Data(
+        x=columns(known["node_categories"], known["node_channels"], nodes),
+        edge_index=edge_index,
+        rwse=torch.rand(nodes, known["rwse"]),
+        laplacian=torch.randn(nodes, known["laplacian"]),
+        pos=torch.arange(nodes),
+    )
+    if known["edge_categories"] or known["edge_channels"]:
+        data.edge_attr = columns(known["edge_categories"], known["edge_channels"], number)
+    return data
+
+
+def random_graphs(**inputs: Any) -> list[Data]:
+    """Some graphs, one of a single node and one without edges among them."""
+    return [graph(n, e, **inputs) for n, e in ((6, 9), (1, 0), (4, 0), (9, 14), (6, 5))]
+
+
+def molecules(folder: Path, number: int) -> tuple[list[Data], dict[str, Any]]:
+    """Molecules of ESOL, and what a datamodule says of them."""
+    lines = (folder / "molecules" / "delaney-processed.csv").read_text().splitlines()[1:]
+    graphs = []
+    for line in lines[:: len(lines) // number][:number]:
+        data = from_smiles(line.rsplit(",", 1)[1])
+        del data.smiles
+        graphs.append(data)
+    inputs = {
+        "node_categories": [119, 9, 11, 12, 9, 5, 8, 2, 2],
+        "edge_categories": [22, 6, 2],
+        "rwse": 0,
+        "laplacian": 0,
+    }
+    return graphs, inputs
+
+
+def settled(model: nn.Module, graphs: list[Data]) -> nn.Module:
+    """The model in eval mode after its batch norms have seen something, as after training."""
+    from torch_geometric.data import Batch
+
+    with torch.no_grad():
+        model.train()(Batch.from_data_list(graphs))
+    return model.eval()
