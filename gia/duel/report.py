@@ -133,7 +133,8 @@ def _protocol(results: Results) -> list[str]:
         "±: standard error of the mean over replicates; spread: standard deviation over them. "
         f"Intervals are Student's, {CONFIDENCE:.0%}, of the paired differences.",
         "Replicates are seeds, each with a split of its own where a split is drawn, or the folds "
-        "of a cross-validation. Folds share most of their training data: their errors and intervals are too narrow.",
+        "of a cross-validation. Folds share most of their training data: their errors and "
+        "intervals are too narrow.",
         "Times are medians on a machine shared with other work: only their ratios, "
         "in brackets to the fastest, say something.",
         "A number is bold if it is ahead of every other by more than a standard error of their "
