@@ -46,6 +46,13 @@ def test_only_common_replicates_are_paired():
         paired({0: 1.0}, {1: 1.0}, "lower")
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 1 / 3, 0.7, 0.0212765957])
+def test_exactly_one_standard_error_is_a_tie_whatever_the_rounding(value):
+    for better in ("lower", "higher"):
+        difference = paired({0: 0.1, 1: 0.1}, {0: 0.1, 1: 0.1 + value}, better)
+        assert difference.verdict == "tie"
+
+
 @pytest.mark.parametrize(
     ("mean", "error", "verdict"),
     [
