@@ -17,12 +17,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gia.duel.cell import Workshop
+from gia.duel.cell import Workshop, said
 from gia.duel.evidence import Evidence
 from gia.duel.fairness import check_models
 from gia.duel.plan import Plan, Trial
@@ -57,7 +57,7 @@ def duel(cfg: DictConfig) -> None:
         workshop = workshop_of(cfg, name)
         trials = workshop.evidence.plan.cell(cfg.dataset, cfg.variant, cfg.replicate)
         workshop.run(trials)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # the second is Lightning's answer to Ctrl-C
         print(f"gia: interrupted; `gia duel plan={name}` goes on from here", file=sys.stderr)
         sys.exit(130)
 
@@ -173,8 +173,11 @@ def _told() -> Iterator[None]:
     """End on an error: Hydra would make a warning of it, and train what has not been checked."""
     try:
         yield
+    except KeyboardInterrupt:
+        print("gia: interrupted", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        cause = said(error)
         expected = isinstance(cause, ValueError | OSError | ImportError | HydraException)
         if not expected or "HYDRA_FULL_ERROR" in os.environ:
             traceback.print_exc()

@@ -116,7 +116,9 @@ def test_a_failing_run_does_not_stop_the_others(finished, tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert "gia: 1 runs failed" in done.stderr
-    assert "peptides/gin/replicate_0_trial_0: " in done.stderr
+    assert re.search("peptides/gin/replicate_0_trial_0: .*gia.training.Fast", done.stderr)
+    (error,) = (folder / "runs").rglob("error.txt")
+    assert "Traceback" in error.read_text()
     assert [path.parent.name for path in tmp_path.rglob("*.json")] == ["softmax"]
     assert "gin | ours | missing" in (tmp_path / "report.md").read_text()
 
