@@ -1,5 +1,7 @@
 """The pre-norm block."""
 
+import copy
+
 from torch import Tensor, nn
 
 from gia.adjacency import Adjacency, Memory, Scope
@@ -18,6 +20,7 @@ class Block(nn.Module):
             If it has ``takes_adjacency = True``, as :class:`~gia.models.GINMLP`, it is given the
             attention's graph too.
         dropout (float): Dropout on what each of the two adds.
+        norm (nn.Module, optional): Copied for each of the two; RMSNorm if left out.
 
     Shapes:
         - **x**, **output:** ``[N, D]``
@@ -30,11 +33,13 @@ class Block(nn.Module):
         attention: GraphAttention,
         mlp: nn.Module | None = None,
         dropout: float = 0.0,
+        norm: nn.Module | None = None,
     ):
         super().__init__()
-        self.attention_norm = RMSNorm(width)
+        norm = RMSNorm(width) if norm is None else norm
+        self.attention_norm = copy.deepcopy(norm)
         self.attention = attention
-        self.mlp_norm = RMSNorm(width) if mlp is not None else None
+        self.mlp_norm = copy.deepcopy(norm) if mlp is not None else None
         self.mlp = mlp
         self.dropout = Dropout(dropout)
 

@@ -33,6 +33,7 @@ class GraphTransformer(Transformer):
         scope (callable): Which nodes may be joined, as for :class:`Transformer`.
         ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.pos``.
         dropout (float): Dropout on the encoded nodes.
+        norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
         - **data:** nodes of B graphs, as for :class:`Transformer`
@@ -54,6 +55,7 @@ class GraphTransformer(Transformer):
         scope: Callable[..., Scope] = FullScope,
         ordered: bool = False,
         dropout: float = 0.0,
+        norm: nn.Module | None = None,
     ):
         super().__init__(
             encoder=nn.Sequential(encoder, Dropout(dropout)),
@@ -63,6 +65,7 @@ class GraphTransformer(Transformer):
             scope=scope,
             width=width,
             rotary=Rotary(width // heads) if ordered else None,
+            norm=norm,
         )
         self.edge_encoder = edge_encoder
 

@@ -28,6 +28,7 @@ class Transformer(nn.Module):
             given=...)`` that makes one: which nodes may be joined.
         width (int): Channels D of a node.
         rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
+        norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
         - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched; a list
@@ -50,11 +51,12 @@ class Transformer(nn.Module):
         scope: Callable[..., Scope],
         width: int,
         rotary: Rotary | None = None,
+        norm: nn.Module | None = None,
     ):
         super().__init__()
         self.encoder = encoder
         self.blocks = copies(block, depth)
-        self.norm = RMSNorm(width)
+        self.norm = RMSNorm(width) if norm is None else norm
         self.head = head
         self.scope = scope
         self.rotary = rotary
@@ -130,7 +132,7 @@ class Transformer(nn.Module):
         ptr, sizes = getattr(data, "ptr", None), getattr(data, "num_nodes_per_graph", None)
         if ptr is None:  # a single Data is a batch of one
             sizes = [data.num_nodes]
-            ptr = torch.tensor([0, data.num_nodes], device=self.norm.weight.device)
+            ptr = torch.tensor([0, data.num_nodes], device=self._parameter.device)
         if sizes is not None and sum(sizes) != data.num_nodes:
             raise ValueError(
                 f"num_nodes_per_graph adds up to {sum(sizes)}, but there are {data.num_nodes} "
@@ -148,10 +150,15 @@ class Transformer(nn.Module):
         """The output, from the nodes after the last block."""
         return self.head(x)
 
+    @property
+    def _parameter(self) -> nn.Parameter:
+        """Any of them: where the model is, and in which precision."""
+        return next(self.blocks.parameters())
+
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:
             return None
-        dtype = torch.promote_types(self.norm.weight.dtype, torch.float32)
+        dtype = torch.promote_types(self._parameter.dtype, torch.float32)
         return self.rotary(data.pos, dtype=dtype)
 
 
