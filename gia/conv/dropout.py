@@ -26,5 +26,19 @@ class Dropout(nn.Dropout):
         number = x.numel()
         bits = torch.empty(-(-number // 4), dtype=torch.int64, device=x.device)
         bits = bits.random_(-(2**63), None).view(torch.int16)[:number].view(x.shape)
-        keep = (bits >= level - LEVELS // 2).to(x.dtype)
-        return x * keep.mul_(LEVELS / (LEVELS - level))
+        return _Drop.apply(x, bits >= level - LEVELS // 2, LEVELS / (LEVELS - level))
+
+
+class _Drop(torch.autograd.Function):
+    """``scale * keep * x``, keeping a byte for each entry."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, keep: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(keep)
+        ctx.scale = scale
+        return keep.to(x.dtype).mul_(scale).mul_(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (keep,) = ctx.saved_tensors
+        return keep.to(grad.dtype).mul_(ctx.scale) * grad, None, None
