@@ -50,7 +50,7 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
                 "edges without messages (given=added)"
             )
-        messages = self.edges.gather(x, self.encoded.to(x.dtype), self.kind).relu_()
+        messages = _ReLU.apply(self.edges.gather(x, self.encoded.to(x.dtype), self.kind))
         self._last = (x, messages)
         return messages
 
@@ -90,3 +90,18 @@ class MessageAdjacency(Adjacency):
     def to_edges(self) -> EdgeAdjacency:
         """The edges with their weights; what they send is left behind."""
         return self.edges
+
+
+class _ReLU(torch.autograd.Function):
+    """A ReLU in place that keeps a byte for each number."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x > 0)
+        return x.relu_()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (positive,) = ctx.saved_tensors
+        return grad * positive

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gia.conv.dropout import Dropout
 from gia.conv.norm import RMSNorm
 
 
@@ -94,7 +95,7 @@ class PerHeadMLP(nn.Module):
         self.in_features = heads * in_channels  # as torch's layers name the width of a flat x
         self.net = nn.Sequential(
             PerHeadLinear(heads, in_channels, hidden_channels, bias=bias),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             RMSNorm(hidden_channels, heads) if norm else nn.Identity(),
             nn.SiLU(),
             PerHeadLinear(heads, hidden_channels, out_channels, bias=bias),

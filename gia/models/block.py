@@ -5,7 +5,7 @@ import copy
 from torch import Tensor, nn
 
 from gia.adjacency import Adjacency, Memory, Scope
-from gia.conv import RMSNorm
+from gia.conv import Dropout, RMSNorm
 from gia.models.attention import GraphAttention
 from gia.typing import OptTensor
 
@@ -41,7 +41,7 @@ class Block(nn.Module):
         self.attention = attention
         self.mlp_norm = copy.deepcopy(norm) if mlp is not None else None
         self.mlp = mlp
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None

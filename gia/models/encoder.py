@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from gia.conv import Dropout
+
 
 class TokenEncoder(nn.Module):
     """An embedding of each token.
@@ -20,7 +22,7 @@ class TokenEncoder(nn.Module):
     def __init__(self, vocab_size: int, width: int, *, dropout: float = 0.0):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.aggr import Aggregation
 
 from gia.adjacency import FullScope, Given, Rotary, Scope
+from gia.conv import Dropout
 from gia.models.block import Block
 from gia.models.head import Level, Readout
 from gia.models.transformer import Transformer
@@ -57,7 +58,7 @@ class GraphTransformer(Transformer):
         norm: nn.Module | None = None,
     ):
         super().__init__(
-            encoder=nn.Sequential(encoder, nn.Dropout(dropout)),
+            encoder=nn.Sequential(encoder, Dropout(dropout)),
             block=block,
             depth=depth,
             head=Readout(head, pool, level),

@@ -7,6 +7,31 @@ from torch.nn.functional import silu
 from gia.adjacency import Adjacency
 
 
+def gated(gate: Tensor, value: Tensor) -> Tensor:
+    """``silu(gate) * value``, keeping only the two for the gradient."""
+    if torch.compiler.is_compiling():  # which chooses by itself what to keep
+        return silu(gate) * value
+    return _Gated.apply(gate, value)
+
+
+class _Gated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, gate: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, value)
+        return silu(gate).mul_(value)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        gate, value = ctx.saved_tensors
+        grad_silu = grad * value
+        if torch.is_grad_enabled():  # torch's kernel has no gradient of its own
+            sigmoid = gate.sigmoid()
+            grad_gate = grad_silu * sigmoid * (1 + gate * (1 - sigmoid))
+        else:
+            grad_gate = torch.ops.aten.silu_backward(grad_silu, gate)
+        return grad_gate, silu(gate) * grad
+
+
 class SwiGLU(nn.Module):
     r""":math:`W_o \big(\mathrm{SiLU}(W_g \mathbf{x}) \odot W_i \mathbf{x}\big)`.
 
@@ -27,7 +52,7 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(silu(self.gate(x)) * self.up(x))
+        return self.down(gated(self.gate(x), self.up(x)))
 
 
 class ShallowMLP(nn.Sequential):
