@@ -3,9 +3,11 @@
 import pytest
 import torch
 from conftest import ROOT
+from graphs import INPUTS as GRAPH_INPUTS
 from hydra.utils import instantiate
 from runs import compose_config
 
+from gia.data import GraphDataModule, SequenceDataModule
 from gia.models import LanguageModel, count_parameters
 from gia.training import resolve_model
 from gia.training.build import with_inputs
@@ -16,8 +18,30 @@ NEEDS = {
     "data=fasta": ["data.path=x.fasta"],
     "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
     "data=text": ["data.path=x.txt"],
+    "data=tu": ["data.name=MUTAG"],
+    "data=molecules": [
+        "data.path=x.csv",
+        "data.smiles_column=s",
+        "data.target_column=y",
+    ],
+    "data=labelled_csv": [
+        "data.path=x.csv",
+        "data.sequence_column=s",
+        "data.target_column=y",
+    ],
+    # What reads the edges of the data, which sequences do not have.
+    "given=messages": ["data=melting_point"],
+    "task=regression": ["data=melting_point"],
+    "task=classification": ["data=bbbp"],
 }
-INPUTS = {"vocab_size": 24}
+NEEDS |= {
+    f"model={path.stem}": ["data=melting_point"]
+    for path in (CONF / "model").glob("[a-z]*.yaml")
+    if path.stem != "language_model"
+}
+# What language models and models of graphs must know of their data.
+INPUTS = {"vocab_size": 24, **GRAPH_INPUTS}
+CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
 COMMON = ["name=test", "run_dir=unused"]
 
 
@@ -40,12 +64,14 @@ def test_every_group_has_options():
 def test_option_instantiates(choice, tmp_path):
     cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
     datamodule = instantiate(cfg.data.module)
-    assert datamodule.tokenizer.vocab_size > 3
-    if cfg.model.block.mlp is None or "hidden" not in cfg.model.block.mlp:
+    reads_sequences = isinstance(datamodule, SequenceDataModule)
+    assert reads_sequences != isinstance(datamodule, GraphDataModule)
+    if cfg.model.get("match_parameters_of") and not (cfg.model.block.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
-    model = instantiate(resolve_model(cfg, INPUTS))
-    assert isinstance(model, LanguageModel)
-    task = instantiate(with_inputs(cfg, INPUTS).task)(
+    inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})
+    model = instantiate(resolve_model(cfg, inputs))
+    assert reads_sequences == isinstance(model, LanguageModel)
+    task = instantiate(with_inputs(cfg, inputs).task)(
         model,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
@@ -56,6 +82,9 @@ def test_option_instantiates(choice, tmp_path):
         logger=[instantiate(logger) for logger in cfg.logger.values()],
     )
     assert trainer.max_epochs == cfg.trainer.max_epochs
+    if choice == "model=random_forest":  # it is fitted at once
+        assert count_parameters(model) == 0
+        return
     optimizer = task.make_optimizer(task.model.parameters())
     assert task.make_scheduler(optimizer, total_steps=10).get_last_lr()[0] > 0
 

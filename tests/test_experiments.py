@@ -7,7 +7,8 @@ from conftest import ROOT
 from runs import in_fresh_process
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
-FROM_PACKAGES = {"peptide_lm"}
+FROM_PACKAGES = {"peptide_lm", "peptide_activity", "melting_point"}
+PREDICTIONS = {"peptide_activity": "accuracy", "melting_point": "rmse"}
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -19,6 +20,12 @@ def test_experiment_runs(experiment, request, tmp_path):
     done = in_fresh_process("train", *arguments, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    if experiment in PREDICTIONS:
+        metric = PREDICTIONS[experiment]
+        assert summary["test"][metric] > 0
+        assert metric in summary["trivial_test"]
+        assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) > 100
+        return
     assert 0 < summary["test"]["bits"] < 10
     assert len(summary["pictures"]) == 6
     if experiment == "protein_fold":
