@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hydra.errors import InstantiationException
+
 from gia.duel.evidence import Evidence
-from gia.duel.fairness import UnfairError, check_start
+from gia.duel.fairness import check_budget, check_start
 from gia.duel.plan import Trial
 
 ERROR = "error.txt"
@@ -49,14 +51,14 @@ class Workshop:
                 found = self.evidence.find(trial)
                 if found.state == "done":  # by a process that was at it until now
                     continue
-                again = f": again, since {found.reason}" if found.reason else ""
-                print(f"{trial.path}{again}", flush=True)
+                again = f"again, since {found.reason}" if found.reason else "starts"
+                print(f"{trial.path}: {again}", flush=True)
                 try:
                     self._run(trial)
                 except Exception as error:
-                    folder = self.folder(trial)
-                    (folder / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
-                    print(f"  FAILED: {_line(error)} (more in {folder / ERROR})", flush=True)
+                    path, line = self.folder(trial) / ERROR, _line(said(error))
+                    path.write_text(f"{line}\n\n{traceback.format_exc()}", encoding="utf-8")
+                    print(f"{trial.path}: FAILED, {line}; see {path}", flush=True)
 
     def failures(self, trials: list[Trial]) -> dict[Trial, str]:
         """Why trials have failed, the last time that they were run."""
@@ -64,7 +66,7 @@ class Workshop:
         for trial in trials:
             path = self.folder(trial) / ERROR
             if path.is_file():
-                failed[trial] = path.read_text(encoding="utf-8").strip().splitlines()[-1]
+                failed[trial] = path.read_text(encoding="utf-8").partition("\n")[0]
         return failed
 
     def folder(self, trial: Trial) -> Path:
@@ -88,13 +90,11 @@ class Workshop:
             attempts,
             lambda checked: check_start(evidence, trial, checked),
         )
-        matched = evidence.plan.variants[trial.variant].matched
-        if matched and result.steps != dataset.steps:
-            raise UnfairError(f"it took {result.steps} steps instead of {dataset.steps}")
+        check_budget(evidence.plan, trial, result.steps, result.epochs)
         record = evidence.write(trial, result)
         val, test = record["val"][dataset.metric], record["test"].get(dataset.metric)
         print(
-            f"  {dataset.metric} {val} on validation, {test} on test, "
+            f"{trial.path}: {dataset.metric} {val} on validation, {test} on test, "
             f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )
@@ -115,6 +115,12 @@ class Workshop:
             yield True
 
 
-def _line(error: Exception) -> str:
+def said(error: BaseException) -> BaseException:
+    """What an error says of itself, without Hydra's words around it."""
+    wrapped = isinstance(error, InstantiationException) and error.__cause__ is not None
+    return error.__cause__ if wrapped else error
+
+
+def _line(error: BaseException) -> str:
     text = str(error).strip() or repr(error)
     return f"{type(error).__name__}: {text.splitlines()[0]}"

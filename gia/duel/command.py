@@ -17,18 +17,17 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gia.duel.cell import Workshop
+from gia.duel.cell import Workshop, said
 from gia.duel.evidence import Evidence
 from gia.duel.fairness import check_models
 from gia.duel.plan import Plan, Trial
 from gia.duel.report import write_report
 from gia.duel.results import Results
-from gia.duel.statistics import RULE
 from gia.training.quiet import quiet
 
 AXES = ("dataset", "replicate", "variant")  # in the order in which they vary, the last one fastest
@@ -58,7 +57,7 @@ def duel(cfg: DictConfig) -> None:
         workshop = workshop_of(cfg, name)
         trials = workshop.evidence.plan.cell(cfg.dataset, cfg.variant, cfg.replicate)
         workshop.run(trials)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # the second is Lightning's answer to Ctrl-C
         print(f"gia: interrupted; `gia duel plan={name}` goes on from here", file=sys.stderr)
         sys.exit(130)
 
@@ -83,6 +82,7 @@ class Sweep(Callback):
             if config.report_only or not todo:
                 _report(config, evidence)
                 sys.exit(0)
+            _narrow(config, todo)
             for dataset, sizes in check_models(evidence, todo).items():
                 listed = ", ".join(f"{variant} {size:,}" for variant, size in sizes.items())
                 print(f"  parameters on {dataset}: {listed}", flush=True)
@@ -151,12 +151,21 @@ def _describe(evidence: Evidence, trials: list[Trial], todo: list[Trial]) -> Non
             print(f"  {name}: {dataset.steps:,} steps, {replicates}, {count} runs to do")
 
 
+def _narrow(config: DictConfig, todo: list[Trial]) -> None:
+    """Leave out what is finished: composing a job takes a while, and there may be hundreds."""
+    params = config.hydra.sweeper.params
+    for axis in AXES:
+        left = dict.fromkeys(str(getattr(trial, axis)) for trial in todo)
+        params[axis] = ",".join(left)  # what the command line says goes before
+
+
 def _report(config: DictConfig, evidence: Evidence) -> None:
     results = Results.of(evidence)
     path = Path(config.report)
     write_report(results, path, path.parent / "images" / path.stem)
-    done = sum(found.state == "done" for found in results.found.values())
-    print(f"{path}: {done} of {len(results.found)} runs are there. {RULE}", flush=True)
+    ours, theirs = evidence.plan.duel
+    print(f"{path}: {results.done} of {len(results.found)} runs are there")
+    print(f"  {ours} against {theirs}: {results.tally}", flush=True)
 
 
 @contextlib.contextmanager
@@ -164,8 +173,11 @@ def _told() -> Iterator[None]:
     """End on an error: Hydra would make a warning of it, and train what has not been checked."""
     try:
         yield
+    except KeyboardInterrupt:
+        print("gia: interrupted", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        cause = said(error)
         expected = isinstance(cause, ValueError | OSError | ImportError | HydraException)
         if not expected or "HYDRA_FULL_ERROR" in os.environ:
             traceback.print_exc()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gia.data.files import write_atomically
-from gia.duel.plan import Plan, Trial
+from gia.duel.plan import Dataset, Plan, Trial
 from gia.duel.runner import Result, Runner, digest, without_paths
 
 PACKAGES = ("gia", "torch", "torch_geometric")
@@ -64,8 +64,8 @@ class Evidence:
         varying = self.runner.replicate(self.plan.datasets[trial.dataset], trial.replicate)
         return digest([_settings(self.runner, tuple(self._fixed(trial))), varying])
 
-    def find(self, trial: Trial) -> Found:
-        """What there is of a trial."""
+    def read(self, trial: Trial) -> Found:
+        """What the file of a trial holds, whatever configuration it was run with."""
         path = self.path(trial)
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -73,15 +73,20 @@ class Evidence:
             return Found("missing")
         except (OSError, ValueError) as error:
             return Found("broken", f"{path} cannot be read: {error}")
-        metric = self.plan.datasets[trial.dataset].metric
-        lacking = _lacking(record, metric)
+        lacking = _lacking(record, self.plan.datasets[trial.dataset])
         if lacking:
             return Found("broken", f"{path} is not whole: it lacks {', '.join(lacking)}")
-        if record["digest"] == self.digest(trial):
-            return Found("done", record=record)
+        return Found("done", record=record)
+
+    def find(self, trial: Trial) -> Found:
+        """What there is of a trial with the configuration of now."""
+        found = self.read(trial)
+        record = found.record
+        if record is None or record["digest"] == self.digest(trial):
+            return found
         same = record["overrides"] == without_paths(self.overrides(trial))
         if same and self.keep_changed:
-            return Found("done", record=record)
+            return found
         what = "the configuration files have" if same else "its settings have"
         return Found("changed", f"{what} changed since {record.get('date')}", record)
 
@@ -137,7 +142,7 @@ def thinned(curve: Sequence[Any], most: int) -> list[Any]:
     return [curve[round(i * (len(curve) - 1) / (most - 1))] for i in range(most)]
 
 
-def _lacking(record: Any, metric: str) -> list[str]:
+def _lacking(record: Any, dataset: Dataset) -> list[str]:
     if not isinstance(record, dict):
         return ["everything"]
     kinds = {
@@ -145,7 +150,8 @@ def _lacking(record: Any, metric: str) -> list[str]:
         "curve": list, "split": str, "digest": str,
     }  # fmt: skip
     lacking = [key for key, kind in kinds.items() if not isinstance(record.get(key), kind)]
-    for part in ("val", "test"):
+    metrics = {("val", dataset.metric), ("val", dataset.watched[0]), ("test", dataset.metric)}
+    for part, metric in sorted(metrics):
         if part not in lacking and not isinstance(record[part].get(metric), int | float):
             lacking.append(f"{part}.{metric}")
     return lacking

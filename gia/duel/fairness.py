@@ -29,6 +29,23 @@ def check_size(plan: Plan, trial: Trial, parameters: int) -> None:
         )
 
 
+def check_budget(plan: Plan, trial: Trial, steps: int, epochs: float | None) -> None:
+    """Whether a run took the steps of its budget, rounded up to whole epochs.
+
+    Raises:
+        UnfairError: If it took others.
+    """
+    if not plan.variants[trial.variant].matched:
+        return
+    budget = plan.datasets[trial.dataset].steps
+    if not (epochs and budget <= steps < budget + steps / epochs):
+        raise UnfairError(
+            f"{trial.path} took {steps} steps in {epochs} epochs instead of {budget} steps, "
+            "rounded up to whole epochs: what it sets itself in steps, trainer or data is not "
+            "the plan's"
+        )
+
+
 def check_models(evidence: Evidence, trials: Iterable[Trial]) -> dict[str, dict[str, int]]:
     """Build every model that is to be trained, before anything is trained.
 
@@ -81,7 +98,7 @@ def check_start(evidence: Evidence, trial: Trial, checked: Checked) -> None:
     """
     check_size(evidence.plan, trial, checked.parameters)
     for other in _beside(evidence.plan, trial):
-        record = evidence.find(other).record if other != trial else None
+        record = evidence.read(other).record if other != trial else None
         if record is not None and record["split"] != checked.split:
             raise UnfairError(
                 _another_split(trial, checked.split, other.variant, record["split"])
@@ -110,11 +127,9 @@ def check_records(plan: Plan, records: Mapping[Trial, Mapping[str, Any]]) -> Non
         if not plan.variants[trial.variant].matched:
             continue
         check_size(plan, trial, record["parameters"])
-        steps = plan.datasets[trial.dataset].steps
-        if record["steps"] != steps:
-            raise UnfairError(f"{trial.path} took {record['steps']} steps instead of {steps}")
-        # As many steps on the same split are as many epochs, unless the batches differ.
-        same("number of epochs", record["epochs"], trial, trial.dataset, trial.replicate)
+        check_budget(plan, trial, record["steps"], record["epochs"])
+        for what in ("steps", "epochs"):  # both are equal only if the batches are
+            same(f"number of {what}", record[what], trial, trial.dataset, trial.replicate)
 
 
 def _beside(plan: Plan, trial: Trial) -> list[Trial]:

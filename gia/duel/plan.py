@@ -18,11 +18,11 @@ class Dataset:
         overrides (list of str): Settings that choose it.
         metric (str): What is compared, as the task names it: ``rmse``, ``auroc``.
         better (str): ``lower`` or ``higher``.
-        steps (int): Optimiser steps of each training.
+        steps (int): Optimiser steps of each training, rounded up to whole epochs.
         seeds (int, optional): Replicates that differ by seed, each with a split of its own.
         folds (int, optional): Or replicates that are the folds of a cross-validation.
-        monitor (str, optional): The validation metric that picks the checkpoint, and its direction,
-            if not the metric: ``loss lower``.
+        monitor (str, optional): What picks the checkpoint and the trial on validation, and its
+            direction, if not the metric: ``loss lower``.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Dataset:
 
     @property
     def watched(self) -> tuple[str, str]:
-        """The validation metric that picks a checkpoint, and which way it is better."""
+        """The validation metric that picks checkpoints and trials, and which way it is better."""
         name, _, better = (self.monitor or f"{self.metric} {self.better}").partition(" ")
         return name, better
 

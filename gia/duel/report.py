@@ -14,7 +14,7 @@ from gia.duel.results import Results, Row, Table
 from gia.duel.runner import without_paths
 from gia.duel.statistics import CONFIDENCE, RULE, Difference, Sample
 
-LISTED = 20  # missing runs that are named
+LISTED = 20  # broken and changed runs that are named
 NONE = "missing"
 
 
@@ -68,41 +68,41 @@ def markdown(results: Results, picture: str) -> str:
 
 def _summary(results: Results) -> list[str]:
     ours, theirs = results.plan.duel
-    rows, verdicts = [], []
+    rows = []
     for name, table in results.tables.items():
-        difference = table.outcome
-        verdicts.append(difference.verdict if difference else "incomplete")
-        cells = [name, f"{table.dataset.metric} ({table.dataset.better} is better)"]
-        for family in (ours, theirs):
-            row = table.pick(family)
-            cells.append(f"{row.variant} {_value(row)}" if row and not row.missing else NONE)
-        rows.append([*cells, *_difference(difference)])
+        dataset = table.dataset
+        picks = [table.pick(family) for family in (ours, theirs)]
+        shown = [NONE if row is None else f"{row.variant} {_mean(row, 'test')}" for row in picks]
+        rows.append([name, f"{dataset.metric} ({dataset.better} is better)", *shown,
+                     *_difference(table.outcome)])  # fmt: skip
     heads = ["data set", "metric on test", ours, theirs, f"better by ({ours})",
              f"{CONFIDENCE:.0%} interval", "verdict"]  # fmt: skip
-    count = Counter(verdicts)
-    said = [f"{count[word]} {_plural(word, count[word])}" for word in ("win", "tie", "loss")]
-    said += [f"{count[word]} {word}" for word in ("undecided", "incomplete") if count[word]]
     return [
         _table(heads, rows, left=(0, 1, 2, 3, 6)),
         f"{ours} against {theirs}, each the best of its family on validation: "
-        f"**{', '.join(said)}** on {len(rows)} data sets.",
+        f"**{results.tally}** on {len(rows)} data sets.",
         RULE,
     ]
 
 
 def _missing(results: Results) -> list[str]:
-    open_ = {trial: found for trial, found in results.found.items() if found.state != "done"}
-    if not open_:
+    gaps: dict[str, Counter] = {}
+    odd = []
+    for trial, found in results.found.items():
+        if found.state != "done":
+            gaps.setdefault(trial.dataset, Counter())[trial.variant] += 1
+        if found.reason:
+            odd.append(f"- {trial.path}: {found.reason}")
+    if not gaps:
         return []
-    names = [
-        trial.path + (f" ({found.reason})" if found.reason else "")
-        for trial, found in list(open_.items())[:LISTED]
+    lines = [
+        f"- {dataset}: " + ", ".join(f"{name} {number}" for name, number in variants.items())
+        for dataset, variants in gaps.items()
     ]
-    more = [f"and {len(open_) - LISTED} more"] if len(open_) > LISTED else []
     return [
-        f"**Not complete**: {len(open_)} of {len(results.found)} runs are missing, and what "
-        "depends on them is marked so.",
-        "\n".join(f"- {name}" for name in names + more),
+        f"**Not complete**: {len(results.found) - results.done} of {len(results.found)} runs are "
+        "missing, and what depends on them is marked so. By variant:",
+        "\n".join(lines + odd[:LISTED]),
     ]
 
 
@@ -114,14 +114,13 @@ def _protocol(results: Results) -> list[str]:
     own = [variant.name for variant in plan.variants.values() if variant.trials is not None]
     loose = [variant.name for variant in plan.variants.values() if not variant.matched]
     points = [
-        f"Every variant gets {len(plan.trials)} {_plural('trial', len(plan.trials))} for each "
-        f"replicate ({trials}"
+        f"Trials of every variant on every replicate: {len(plan.trials)} ({trials}"
         + (f"; as many of their own for {', '.join(own)}" if own else "")
-        + "); the one that is best on the validation part of that replicate is kept, and it alone "
+        + "). The one that is best on the validation part of that replicate is kept, and it alone "
         "is read on test.",
-        "Every training takes the same number of optimiser steps, on the same batches of the same "
-        "split (fingerprints are compared), without early stopping; the checkpoint that is best on "
-        "validation is tested.",
+        "Every training on a replicate takes the same number of optimiser steps (the budget, "
+        "rounded up to whole epochs) on the same batches of the same split (fingerprints are "
+        "compared), without early stopping; the checkpoint that is best on validation is tested.",
     ]
     if plan.num_parameters is not None:
         points.append(
@@ -133,8 +132,9 @@ def _protocol(results: Results) -> list[str]:
         "Test is never looked at to choose.",
         "±: standard error of the mean over replicates; spread: standard deviation over them. "
         f"Intervals are Student's, {CONFIDENCE:.0%}, of the paired differences.",
-        "Replicates are seeds, each with a split of its own, or the folds of a cross-validation. "
-        "Folds share most of their training data: their errors and intervals are too narrow.",
+        "Replicates are seeds, each with a split of its own where a split is drawn, or the folds "
+        "of a cross-validation. Folds share most of their training data: their errors and "
+        "intervals are too narrow.",
         "Times are medians on a machine shared with other work: only their ratios, "
         "in brackets to the fastest, say something.",
         "A number is bold if it is ahead of every other by more than a standard error of their "
@@ -143,11 +143,11 @@ def _protocol(results: Results) -> list[str]:
     rows = []
     for name, table in results.tables.items():
         dataset = table.dataset
-        watched = " ".join(dataset.watched[:1])
+        watched = dataset.watched[0]
         replicates = f"{dataset.replicates} {'seeds' if dataset.folds is None else 'folds'}"
         rows.append([name, dataset.metric, watched, replicates, f"{dataset.steps:,}",
                      f"`{' '.join(without_paths(dataset.overrides))}`"])  # fmt: skip
-    heads = ["data set", "metric", "checkpoint by", "replicates", "steps", "settings"]
+    heads = ["data set", "metric", "checkpoint and trial by", "replicates", "steps", "settings"]
     return ["\n".join(f"- {point}" for point in points),
             _table(heads, rows, left=(0, 1, 2, 3, 5)), *_made(results)]  # fmt: skip
 
@@ -169,7 +169,7 @@ def _section(plan: Plan, table: Table) -> list[str]:
     times = {name: row.seconds_per_epoch for name, row in table.rows.items()}
     fastest = min((time for time in times.values() if time), default=None)
     for name, row in table.rows.items():
-        test = _value(row)
+        test = _mean(row, "test")
         time = times[name]
         rows.append([
             name,
@@ -222,11 +222,6 @@ def _difference(difference: Difference | None) -> list[str]:
     return [f"{mean} ± {error}", " to ".join(ends), difference.verdict]
 
 
-def _value(row: Row) -> str:
-    """Mean and standard error on test."""
-    return _mean(row, "test")
-
-
 def _mean(row: Row, part: str) -> str:
     values = list(row.values(part).values())
     if not values:
@@ -251,10 +246,6 @@ def number(value: float, error: float, signed: bool = False) -> str:
     scale = error if known else abs(value) / 100 or 1
     decimals = min(max(1 - math.floor(math.log10(scale)), 0), 6)
     return f"{value:{'+' if signed else ''},.{decimals}f}"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}es" if word.endswith("s") else f"{word}s"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:

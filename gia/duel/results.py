@@ -1,5 +1,6 @@
 """What the finished runs say: one row for each variant on each data set, choices on validation."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -114,6 +115,23 @@ class Results:
     tables: Mapping[str, Table]
     found: Mapping[Trial, Found] = field(repr=False)
 
+    @property
+    def done(self) -> int:
+        """How many runs are there."""
+        return sum(found.state == "done" for found in self.found.values())
+
+    @property
+    def tally(self) -> str:
+        """How often the first family's pick won, tied and lost against the second's."""
+        verdicts = Counter(
+            table.outcome.verdict if table.outcome else "incomplete"
+            for table in self.tables.values()
+        )
+        forms = {"win": "wins", "tie": "ties", "loss": "losses"}
+        said = [f"{verdicts[one]} {one if verdicts[one] == 1 else forms[one]}" for one in forms]
+        said += [f"{verdicts[w]} {w}" for w in ("undecided", "incomplete") if verdicts[w]]
+        return ", ".join(said)
+
     @classmethod
     def of(cls, evidence: Evidence) -> "Results":
         """Read all evidence of a plan.
@@ -149,5 +167,6 @@ class Results:
 
 def choose(records: Mapping[Trial, Mapping[str, Any]], dataset: Dataset) -> Trial:
     """The trial that is best on the validation of its replicate; of equal ones the first."""
-    best = min if dataset.better == "lower" else max
-    return best(records, key=lambda trial: records[trial]["val"][dataset.metric])
+    metric, better = dataset.watched
+    best = min if better == "lower" else max
+    return best(records, key=lambda trial: records[trial]["val"][metric])

@@ -69,7 +69,8 @@ class Difference:
         """``win``, ``tie`` or ``loss`` by :data:`RULE`; ``undecided`` without a standard error."""
         if math.isnan(self.error):
             return "undecided"
-        if abs(self.mean) <= self.error:
+        # Equal up to rounding counts as within: so it is with two replicates of which one is even.
+        if abs(self.mean) <= self.error * (1 + 1e-9):
             return "tie"
         return "win" if self.mean > 0 else "loss"
 

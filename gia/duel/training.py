@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +32,32 @@ QUIET = (
 )
 
 
+@dataclass(frozen=True)
 class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
-    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. The
-    same number of steps for all, without early stopping; the checkpoint is picked on validation.
+    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. All
+    take the same number of steps, without early stopping; the checkpoint is picked on validation.
 
     Args:
         config_name (str): The configuration that a run starts from.
     """
 
-    def __init__(self, config_name: str = "train"):
-        self.config_name = config_name
-        self._data: tuple[str, dict[str, Any], str] | None = None  # the last that was read
+    config_name: str = "train"
+    # What is known of the data that was read last, by the settings of that data.
+    _data: dict[str, tuple[dict[str, Any], str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def budget(self, dataset: Dataset, num_parameters: int | None) -> list[str]:
         metric, better = dataset.watched
         size = [] if num_parameters is None else [f"++model.num_parameters={num_parameters}"]
         return [
             *size,
-            f"trainer.max_steps={dataset.steps}",
-            "trainer.max_epochs=-1",
+            f"steps={dataset.steps}",
             f"callbacks.best.monitor=val/{metric}",
             f"++callbacks.best.mode={'min' if better == 'lower' else 'max'}",
             "callbacks.early_stopping=null",
-            "+callbacks.final_validation._target_=gia.training.FinalValidation",
         ]
 
     def replicate(self, dataset: Dataset, number: int) -> list[str]:
@@ -157,11 +159,12 @@ class Training:
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
         """What a model must know of the data, read once for variants that follow each other."""
         key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), cfg.seed], default=str)
-        if self._data is None or self._data[0] != key:
+        if key not in self._data:
             datamodule = instantiate(cfg.data.module)
             datamodule.setup()
-            self._data = (key, datamodule.inputs(), datamodule.fingerprint())
-        return self._data[1:]
+            self._data.clear()
+            self._data[key] = datamodule.inputs(), datamodule.fingerprint()
+        return self._data[key]
 
 
 def best_row(epochs: list[dict[str, float]], metric: str, better: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from gia.models.baselines import (
 from gia.models.block import Block
 from gia.models.encoder import TokenEncoder
 from gia.models.features import EdgeEncoder, NodeEncoder
+from gia.models.forest import FingerprintForest
 from gia.models.generation import generate
 from gia.models.graph_transformer import GraphTransformer
 from gia.models.graphs import attention_batch
@@ -26,6 +27,7 @@ __all__ = [
     "Block",
     "ConvBlock",
     "EdgeEncoder",
+    "FingerprintForest",
     "GINAttention",
     "GPSBlock",
     "GraphAttention",

@@ -3,7 +3,6 @@
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
-    FinalValidation,
     History,
     ProgressBar,
     RandomState,
@@ -11,6 +10,7 @@ from gia.training.callbacks import (
     Throughput,
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.forest import ForestRun
 from gia.training.language_modeling import LanguageModeling
 from gia.training.metrics import LanguageMetrics, Metrics
 from gia.training.prediction import Classification, Prediction, Regression
@@ -26,7 +26,7 @@ __all__ = [
     "BestCheckpoint",
     "Classification",
     "ClassificationMetrics",
-    "FinalValidation",
+    "ForestRun",
     "History",
     "Interrupted",
     "LanguageMetrics",

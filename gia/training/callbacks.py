@@ -90,22 +90,8 @@ class StepCheckpoint(ModelCheckpoint):
         self._step_before = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        stepped = trainer.global_step > self._step_before
-        # The last step of all may have a validation of its own, which must come first as well.
-        if stepped and not trainer.is_last_batch and trainer.global_step != trainer.max_steps:
+        if trainer.global_step > self._step_before and not trainer.is_last_batch:
             super().on_train_batch_end(trainer, *args, **kwargs)
-
-
-class FinalValidation(Callback):
-    """Validate after the last step, where ``trainer.max_steps`` ends in the middle of an epoch.
-
-    Lightning would leave the last steps of such a run unmeasured, and none of a run shorter than an
-    epoch would be kept.
-    """
-
-    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        if 0 < trainer.max_steps <= trainer.global_step:
-            trainer.should_stop = True  # which it answers with a validation
 
 
 class History(Callback):

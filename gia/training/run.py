@@ -1,5 +1,6 @@
 """The story of a run: data, model, trainer; fit; test."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,10 @@ class Run:
         inputs = datamodule.inputs()
         model_cfg = resolve_model(cfg, inputs)
         cfg = with_inputs(cfg, inputs)
+        if cfg.get("steps"):
+            # Not as the trainer's max_steps, with which Lightning resumes one epoch too late after
+            # the end of an epoch.
+            cfg.trainer.max_epochs = _whole_epochs(cfg, len(datamodule.train_dataloader()))
         config = OmegaConf.to_container(cfg, resolve=True)
         config |= {"model": model_cfg, "split_fingerprint": datamodule.fingerprint()}
         task = instantiate(cfg.task)(
@@ -153,6 +158,11 @@ def load_trained(ckpt_path: str | Path) -> tuple[Task, DictConfig]:
 def _all(group: DictConfig | None) -> list[Any]:
     """Every member of a group of the configuration that is not switched off with null."""
     return [instantiate(member) for member in (group or {}).values() if member]
+
+
+def _whole_epochs(cfg: DictConfig, batches: int) -> int:
+    steps_per_epoch = math.ceil(batches / cfg.trainer.accumulate_grad_batches)
+    return math.ceil(cfg.steps / steps_per_epoch)
 
 
 def _check_split(config: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:

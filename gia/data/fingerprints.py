@@ -1,0 +1,49 @@
+"""Morgan fingerprints: a molecule as counts of its circular substructures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gia.data.molecules import require_rdkit
+
+
+def morgan_fingerprints(
+    smiles: Sequence[str], *, radius: int = 2, size: int = 2048, counts: bool = True
+) -> np.ndarray:
+    """Circular substructures of molecules, folded into vectors of one length.
+
+    Extended-connectivity fingerprints (Rogers and Hahn, `2010
+    <https://doi.org/10.1021/ci100050t>`_), ECFP4 at the default radius.
+
+    Args:
+        smiles: of the molecules.
+        radius: bonds around an atom that are looked at.
+        size: entries of a vector.
+        counts: how often a substructure occurs, instead of whether it does.
+
+    Returns:
+        ``[B, size]``, float32.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if an option is out of range, or a text is no SMILES.
+    """
+    if radius < 0 or size < 1:
+        raise ValueError(f"fingerprints need radius >= 0 and size >= 1, got {radius} and {size}")
+    chem = require_rdkit()
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+    from rdkit.rdBase import BlockLogs
+
+    generator = GetMorganGenerator(radius=radius, fpSize=size)
+    vector = generator.GetCountFingerprintAsNumPy if counts else generator.GetFingerprintAsNumPy
+    vectors = np.zeros((len(smiles), size), dtype=np.float32)
+    with BlockLogs():
+        for row, text in enumerate(smiles):
+            molecule = chem.MolFromSmiles(text)
+            if molecule is None:
+                raise ValueError(
+                    f"fingerprints are of molecules, and {text[:40]!r} is no SMILES: choose a data "
+                    "set of molecules, such as data=esol or data=molecules"
+                )
+            vectors[row] = vector(molecule)
+    return vectors

@@ -1,0 +1,146 @@
+"""The report says what the evidence says, losses and gaps included."""
+
+import re
+
+import numpy as np
+import pytest
+from comparisons import make_evidence, make_plan, make_result
+
+from gia.duel import Results, Trial, markdown, write_report
+from gia.duel.curves import mean_curve, validation_curves
+from gia.duel.report import number
+
+VALUES = {
+    ("a", "gin"): [1.0, 1.2, 1.1],
+    ("a", "pna"): [1.5, 1.5, 1.5],
+    ("a", "gps"): [1.2, 1.3, 1.4],
+    ("a", "gine"): [2.0, 2.0, 2.0],
+    ("a", "forest"): [1.4, 1.5, 1.6],
+    ("b", "gin"): [0.7, 0.9],
+    ("b", "pna"): [0.9, 0.9],
+    ("b", "gps"): [0.5, 0.5],
+    ("b", "gine"): [0.95, 0.93],
+}
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    return make_evidence(tmp_path / "evidence", VALUES)
+
+
+def lines(text, start):
+    """The cells of table rows that begin with a name."""
+    rows = [line for line in text.splitlines() if line.startswith(f"| {start} ")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_report_by_its_numbers(evidence):
+    text = markdown(Results.of(evidence), "images/results.png")
+    summary = lines(text, "a")[0]
+    assert summary == [
+        "a", "rmse (lower is better)", "gin 1.100 ± 0.058", "gps 1.300 ± 0.058",
+        "+0.200 ± 0.058", "-0.048 to +0.448", "win",
+    ]  # fmt: skip
+    assert lines(text, "b")[0][-1] == "loss"
+    assert "**1 win, 0 ties, 1 loss** on 2 data sets" in text
+    row = lines(text, "gin")[0]
+    assert row == [
+        "gin", "ours", "1.100 ± 0.058", "**1.100 ± 0.058**", "0.100 (1.000 to 1.200)", "3 of 3",
+        "1,000", "0.2 s (1.0x)", "`gia duel plan=made_up dataset=a variant=gin`",
+    ]  # fmt: skip
+    forest = lines(text, "forest")[0]
+    assert forest[6:8] == ["-", "-"]
+    assert "Chosen on validation: gin of ours, gps of baseline." in text
+    assert lines(text, "gps (picked)")[0][-1] == "win"
+    assert lines(text, "forest")[1][-1] == "win"
+    assert "The folds overlap: the intervals are too narrow." in text.partition("## b")[2]
+    assert "The folds overlap" not in text.partition("## b")[0]
+    assert "![Validation metric against optimiser steps, a panel for each data set]" in text
+    assert "missing" not in text.replace("which runs what is missing", "")
+
+
+def test_bold_is_who_is_ahead_of_everyone(evidence):
+    text = markdown(Results.of(evidence), "x.png")
+    bold = re.findall(r"\| (\w+) \|[^*\n]*\| \*\*[\d.]+ ± [\d.]+\*\* \|", text)
+    assert bold == ["gin", "gine"]
+    make_evidence(evidence.folder, {**VALUES, ("a", "forest"): [1.0, 1.3, 1.0]})
+    text = markdown(Results.of(evidence), "x.png")
+    assert re.findall(r"\| (\w+) \|[^*\n]*\| \*\*", text) == ["gine"]
+
+
+def test_gaps_are_marked(evidence):
+    evidence.path(Trial("a", "pna", 2, 1)).unlink()
+    evidence.path(Trial("b", "gps", 0, 0)).write_text("{")
+    for replicate in range(3):
+        for trial in range(2):
+            evidence.path(Trial("a", "gine", replicate, trial)).unlink()
+    text = markdown(Results.of(evidence), "x.png")
+    assert "**Not complete**: 8 of 46 runs are missing" in text
+    assert "- a: gine 6, pna 1\n- b: gps 1\n" in text
+    assert re.search(r"- b/gps/replicate_0_trial_0: .* cannot be read", text)
+    assert lines(text, "a")[0][2:] == ["missing", "missing", "missing", "", "incomplete"]
+    assert "**0 wins, 0 ties, 0 losses, 2 incomplete**" in text
+    assert lines(text, "pna")[0][3:6] == ["1.500 ± 0.0", "0.0 (1.500 to 1.500)", "2 of 3"]
+    assert lines(text, "gine")[0][2:8] == ["missing", "missing", "-", "0 of 3", "-", "-"]
+    assert "No pick of ours yet: a run of that family is missing." in text
+
+
+def test_a_report_of_nothing_is_all_gaps(tmp_path):
+    text = markdown(Results.of(make_evidence(tmp_path, {})), "x.png")
+    assert "46 of 46 runs are missing" in text
+    assert "- b: gin 4, pna 4, gps 4, gine 4\n" in text
+    assert "**" not in text.partition("## a")[2]
+
+
+def test_one_replicate_gives_no_verdict(tmp_path):
+    one = {"overrides": ["data=x"], "metric": "rmse", "better": "lower", "steps": 100, "seeds": 1}
+    plan = make_plan(datasets={"a": one})
+    values = {key: numbers[:1] for key, numbers in VALUES.items() if key[0] == "a"}
+    text = markdown(Results.of(make_evidence(tmp_path, values, plan)), "x.png")
+    assert lines(text, "a")[0][4:] == ["+0.2000", "", "undecided"]
+    assert "nan" not in text
+
+
+def test_files_are_written_where_they_are_asked_for(evidence, tmp_path):
+    path, images = tmp_path / "docs" / "results.md", tmp_path / "docs" / "images" / "results"
+    text = write_report(Results.of(evidence), path, images)
+    assert path.read_text() == text
+    assert "](images/results.png)" in text
+    assert {file.name for file in images.parent.iterdir()} == {"results.png", "results.svg"}
+    assert str(tmp_path) not in text + images.with_suffix(".svg").read_text()
+    # From the same evidence, the same report.
+    assert write_report(Results.of(evidence), path, images) == text
+
+
+def test_curves_of_replicates_meet_at_common_steps(evidence):
+    """Lines stay lines, whatever steps they were measured at."""
+    for replicate, steps in enumerate([range(0, 101, 10), range(5, 101, 19), [0, 100]]):
+        curve = [(step, 3 - step / 50 + replicate) for step in steps]
+        for k in range(2):
+            result = make_result(1.0, 1.0, split=str(replicate), curve=curve)
+            evidence.write(Trial("a", "gin", replicate, k), result)
+    results = Results.of(evidence)
+    steps, mean, spread = mean_curve(results.tables["a"].rows["gin"])
+    assert (steps[0], steps[-1]) == (5, 100)
+    np.testing.assert_allclose(mean, 4 - steps / 50)
+    np.testing.assert_allclose(spread, 1)
+    assert not len(mean_curve(results.tables["a"].rows["forest"])[0])  # a point is no curve
+    figure = validation_curves(results)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
+    assert [len(axes.lines) for axes in figure.axes] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (41.234, 1.26, "41.2"),
+        (0.61237, 0.0123, "0.612"),
+        (0.61237, 0.00051, "0.61237"),
+        (12345.6, 150.0, "12,346"),
+        (0.8, float("nan"), "0.8000"),
+        (1.0, 0.0, "1.000"),
+        (0.0, 0.0, "0.0"),
+    ],
+)
+def test_digits_follow_the_error(value, error, text):
+    assert number(value, error) == text
