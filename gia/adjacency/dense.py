@@ -8,6 +8,7 @@ from torch import Tensor
 from gia.adjacency.base import Adjacency, take
 from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.pairs import Block
+from gia.adjacency.recompute import forgetting
 from gia.adjacency.scope import Scope
 from gia.adjacency.scope_max import scope_argmax, scope_max
 
@@ -43,13 +44,13 @@ class DenseAdjacency(Adjacency):
                 f"the graph has {self.heads} heads, but the features have {x.size(1)}: give the "
                 "layer as many heads"
             )
-        dtype = torch.promote_types(self.weights[0].dtype, x.dtype)
+        dtype, padding = torch.promote_types(self.weights[0].dtype, x.dtype), self.scope.padding
         with torch.autocast(x.device.type, enabled=False):
-            parts = [
-                weight.to(dtype) @ part.to(dtype)
-                for weight, part in zip(self.weights, self.scope.padding.pad_heads(x), strict=True)
-            ]
-        return self.scope.padding.unpad_heads(parts).to(x.dtype)
+            parts = []
+            for number, part in enumerate(padding.pad_heads(x)):
+                with forgetting(part, lambda number=number: padding.pad_heads(x)[number]):
+                    parts.append(self.weights[number].to(dtype) @ part.to(dtype))
+        return padding.unpad_heads(parts).to(x.dtype)
 
     def max(self, x: Tensor) -> Tensor:
         # Where every pair of the scope is an edge, no edge needs to be looked at.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gia.adjacency.recompute import forgetting
 from gia.conv.dropout import Dropout
 from gia.conv.norm import RMSNorm
 
@@ -111,10 +112,12 @@ class PerHeadMLP(nn.Module):
         flat = parts[0].dim() == 2
         if flat:
             parts = [part.unflatten(-1, (self.heads, -1)) for part in parts]
-        first, *others = self.net
+        first, dropout, norm, act, last = self.net
         by_head = {id(part): part.transpose(0, 1) for part in parts}  # one for parts that recur
         out = first(*(by_head[id(part)] for part in parts))  # one product over heads: [H, N, *]
-        for module in others:
-            out = module(out)
-        out = out.transpose(0, 1)
+        hidden = dropout(out)
+        normed = norm(hidden)
+        with forgetting(normed, lambda: norm(hidden)):
+            out = act(normed)
+        out = last(out).transpose(0, 1)
         return out.flatten(1) if flat else out

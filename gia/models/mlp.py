@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from gia.adjacency import Adjacency
+from gia.adjacency.recompute import forgetting
 
 
 def gated(gate: Tensor, value: Tensor) -> Tensor:
@@ -52,7 +53,10 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(gated(self.gate(x), self.up(x)))
+        gate, value = self.gate(x), self.up(x)
+        hidden = gated(gate, value)
+        with forgetting(hidden, lambda: gated(gate, value)):
+            return self.down(hidden)
 
 
 class ShallowMLP(nn.Sequential):
