@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__.splitlines()[0], seconds=150.0)
     add = parser.add_argument
     add("--models", nargs="+", choices=[*MODELS], default=[*MODELS], help=f"{PEER} is among them")
-    add("--parameters", type=int, default=100_000, help="of every model, within 1 %%")
+    add("--parameters", type=int, default=200_000, help="of every model, within 1 %%")
     add("--batch-size", type=int, default=64, help="molecules of a batch")
     add("--batches", type=int, help="only so many batches of the epoch")
     add("--memory-batches", type=int, default=20, help="batches whose peak memory is measured")
