@@ -1,8 +1,8 @@
 """Pairs of nodes and numbers on them, in two layouts that those who use them need not know.
 
 A *row* is what one target and head sees: its candidates. :class:`Block` holds rows of equal length
-side by side, ``[B, H, R, C]``; :class:`~gia.adjacency.edge_pairs.EdgePairs` holds them one after the other, ``[E']``, one
-entry for each pair and head.
+side by side, ``[B, H, R, C]``; :class:`~gia.adjacency.edge_pairs.EdgePairs` holds them one after
+the other, ``[E']``, one entry for each pair and head.
 """
 
 from abc import ABC, abstractmethod
