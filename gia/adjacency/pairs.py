@@ -1,8 +1,8 @@
 """Pairs of nodes and numbers on them, in two layouts that those who use them need not know.
 
 A *row* is what one target and head sees: its candidates. :class:`Block` holds rows of equal length
-side by side, ``[B, H, R, C]``; :class:`EdgePairs` holds them one after the other, ``[E']``, one
-entry for each pair and head.
+side by side, ``[B, H, R, C]``; :class:`~gia.adjacency.edge_pairs.EdgePairs` holds them one after
+the other, ``[E']``, one entry for each pair and head.
 """
 
 from abc import ABC, abstractmethod
@@ -10,11 +10,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import scatter, softmax
 
-from gia.adjacency.edges import EdgeAdjacency
 from gia.adjacency.padding import Bucket, move, send
-from gia.adjacency.pattern import Pattern
 from gia.typing import OptTensor
 
 
@@ -275,85 +272,6 @@ class Block(Pairs):
         graph, head = rest // heads, rest % heads
         first = self.first_node[graph]
         return (first + row) * heads + head, (first + column) * heads + head
-
-
-class EdgePairs(Pairs):
-    """Pairs as entries of a sparse matrix, ``[E']``, with a row for each target and head.
-
-    Args:
-        edge_index (Tensor): Sources and targets, ``[2, E]``; each pair once.
-        first_node (Tensor): First node of each node's graph, ``[N]``.
-        heads (int): Heads H.
-
-    Attributes:
-        pattern (Pattern): The matrix, ``[N H, N H]``: its entries are in the order of its rows.
-        edge (Tensor): Which of the E pairs each entry is, ``[E']``.
-        head (Tensor): Its head, ``[E']``.
-    """
-
-    def __init__(self, edge_index: Tensor, first_node: Tensor, heads: int):
-        self.edge_index, self.first_node, self.heads = edge_index, first_node, heads
-        head = torch.arange(heads, device=edge_index.device)
-        source, target = (end.unsqueeze(1) * heads + head for end in edge_index)  # [E, H]
-        size = first_node.numel() * heads
-        self.pattern = Pattern(target.flatten(), source.flatten(), (size, size))
-        entry = self.pattern.arrange(torch.arange(source.numel(), device=head.device))
-        self.edge, self.head = entry // heads, entry % heads
-
-    def graph(self, weight: Tensor, keep: OptTensor = None) -> EdgeAdjacency:
-        """The pairs, or those of them that are kept, as edges with weights."""
-        nodes, heads = self.first_node.numel(), self.heads
-        if keep is None:  # all heads share the edges
-            weight = self.pattern.restore(weight).view(-1, heads)
-            edges = EdgeAdjacency(self.edge_index, weight, num_nodes=nodes)
-            edges.use_pattern(nodes, heads, self.pattern)
-            return edges
-        edge, head = self.edge[keep], self.head[keep]
-        return EdgeAdjacency(
-            self.edge_index[:, edge], weight[keep], num_nodes=nodes, head=head, num_heads=heads
-        )
-
-    def from_edges(self, values: Tensor) -> Tensor:
-        """Numbers ``[E, H]`` in the order of the entries, ``[E']``."""
-        return values[self.edge, self.head]
-
-    def fill(self, values: Tensor, value: float) -> Tensor:
-        return values
-
-    def softmax(self, values: Tensor) -> Tensor:
-        return softmax(values, self.pattern.row, num_nodes=self.pattern.shape[0])
-
-    def row_sum(self, values: Tensor) -> Tensor:
-        row = self.pattern.row
-        return scatter(values, row, dim_size=self.pattern.shape[0], reduce="sum")[row]
-
-    def count(self) -> Tensor:
-        return self.pattern.rowptr.diff()[self.pattern.row]
-
-    def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
-        row = self.pattern.row
-        # From behind, so that the highest source comes first among ties.
-        order = values.flip(0).argsort(descending=True, stable=True)
-        order = values.numel() - 1 - order
-        order = order[row[order].argsort(stable=True)]  # by row, then from the largest down
-        rank = torch.arange(order.numel(), device=row.device) - self.pattern.rowptr[row]
-        k = k if isinstance(k, int) else k[order]
-        keep = torch.zeros_like(row, dtype=torch.bool)
-        keep[order] = (rank < k) & (values[order] != -torch.inf)
-        return keep
-
-    def per_head(self, values: Tensor) -> Tensor:
-        return values[self.head]
-
-    @property
-    def target_position(self) -> Tensor:
-        target = self.pattern.row // self.heads
-        return target - self.first_node[target]
-
-    @property
-    def source_position(self) -> Tensor:
-        source = self.pattern.col // self.heads
-        return source - self.first_node[source]
 
 
 class _MaskedSoftmax(torch.autograd.Function):

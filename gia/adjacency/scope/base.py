@@ -6,8 +6,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from gia.adjacency.edge_pairs import EdgePairs
 from gia.adjacency.padding import Padding
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.pairs import Block
 from gia.adjacency.scope.given import Given, GivenEdges
 from gia.typing import OptTensor
 

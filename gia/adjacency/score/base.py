@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.edge_pairs import EdgePairs
+from gia.adjacency.pairs import Block
 
 
 class Scores(ABC):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.edge_pairs import EdgePairs
+from gia.adjacency.pairs import Block
 from gia.adjacency.scope import Scope
 from gia.adjacency.score.base import Scores
 from gia.typing import OptTensor

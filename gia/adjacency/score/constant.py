@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.edge_pairs import EdgePairs
+from gia.adjacency.pairs import Block
 from gia.adjacency.scope import Scope
 from gia.adjacency.score.base import Scores
 from gia.typing import OptTensor

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.edge_pairs import EdgePairs
+from gia.adjacency.pairs import Block
 from gia.adjacency.rotary import rotate
 from gia.adjacency.scope import Scope
 from gia.adjacency.score.base import Scores

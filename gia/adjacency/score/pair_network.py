@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 from torch.utils.checkpoint import checkpoint
 
-from gia.adjacency.pairs import Block, EdgePairs
+from gia.adjacency.edge_pairs import EdgePairs
+from gia.adjacency.pairs import Block
 from gia.adjacency.scope import Scope
 from gia.adjacency.score.base import Scores
 from gia.typing import OptTensor
