@@ -41,7 +41,7 @@ class Case:
 def epoch(case: Case) -> Callable[[], None]:
     """Build a model, and return the call that trains it for an epoch, the batches made anew."""
     data = melting_points(case.batch_size)
-    cfg = _config(case)
+    cfg = configuration(case)
     torch.manual_seed(0)
     model: nn.Module = instantiate(resolve_model(cfg, data.inputs())).train()
     optimizer = instantiate(cfg.optimizer)(model.parameters())
@@ -70,7 +70,8 @@ def melting_points(batch_size: int) -> GraphDataModule:
     return data
 
 
-def _config(case: Case) -> DictConfig:
+def configuration(case: Case) -> DictConfig:
+    """What ``gia train`` would compose for a case."""
     return _compose(
         ["data=melting_point", *MODELS[case.model], f"model.num_parameters={case.parameters}"]
     )

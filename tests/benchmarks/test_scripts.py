@@ -7,6 +7,8 @@ import sys
 import all as everything
 import attention
 import generate
+import graph_models
+import graphs
 import layers
 import model
 import precision
@@ -14,8 +16,11 @@ import pytest
 import sparse
 import sums
 import torch
+from hydra.utils import instantiate
 
 from gia.data import SequenceDataModule
+from gia.models import count_parameters
+from gia.training import resolve_model
 
 SMALL = ["--threads", "1", "--seconds", "0", "--repeats", "3"]
 SMALL_MODEL = [*SMALL, "--width", "32", "--heads", "2", "--depth", "1", "--hidden", "96"]
@@ -117,7 +122,7 @@ def test_wrong_arguments_are_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("script", [attention, model, generate, sparse, everything])
+@pytest.mark.parametrize("script", [attention, model, generate, sparse, graphs, everything])
 def test_help_explains_every_argument(script, capsys):
     with pytest.raises(SystemExit) as stop:
         script.main(["--help"])
@@ -201,6 +206,34 @@ def test_data_are_peptides_and_the_proteins_that_are_there(tmp_path, monkeypatch
     assert [record.sequence for record in model.datasets(512, 256)["proteins"].source.load()] == [
         "MKV"
     ]
+
+
+def test_graphs_names_its_ratios(tmp_path, monkeypatch):
+    pytest.importorskip("chemicals", reason="the melting points need chemicals: gia[chem]")
+    measured = {}
+
+    def peak(prepare, case, tiny, *, threads, device):
+        measured[case.model] = (case.batches, tiny.batches)
+        return 100 if case.model == "gps" else 60
+
+    monkeypatch.setattr(graphs, "peak_memory", peak)
+    arguments = ["--models", "gin", "gine", "gps", "--batches", "1", "--memory-batches", "3"]
+    ratios, section = run(graphs, tmp_path, *SMALL, *arguments)
+    expected = {"epoch_over_gps", "peak_memory_over_gps"}
+    assert set(ratios) == expected | {f"gine_{name}" for name in expected}
+    assert ratios["peak_memory_over_gps"] == 0.6
+    assert measured == dict.fromkeys(("gin", "gine", "gps"), (3, 1))
+    assert "molecules of 13.6 atoms" in section
+
+
+def test_graph_models_are_as_large(monkeypatch):
+    pytest.importorskip("chemicals", reason="the melting points need chemicals: gia[chem]")
+    data = graph_models.melting_points(64)
+    for name in graph_models.MODELS:
+        cfg = graph_models.configuration(graph_models.Case(name, 200_000, 64, None))
+        with torch.device("meta"):
+            size = count_parameters(instantiate(resolve_model(cfg, data.inputs())))
+        assert abs(size - 200_000) <= 2_000, name
 
 
 @pytest.mark.usefixtures("few_peptides")
