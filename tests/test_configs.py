@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import ROOT
-from graphs import INPUTS as GRAPH_INPUTS
+from graph_data import INPUTS as GRAPH_INPUTS
 from hydra.utils import instantiate
 from runs import compose_config
 

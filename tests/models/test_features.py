@@ -1,6 +1,6 @@
 import pytest
 import torch
-from graphs import graph
+from graph_data import graph
 
 from gia.models import EdgeEncoder, NodeEncoder
 from gia.models.features import MOST_KINDS, Features, LaplacianEncoder

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from graphs import INPUTS, MODELS, graph, make, molecules, random_graphs, settled
+from graph_data import INPUTS, MODELS, graph, make, molecules, random_graphs, settled
 from torch_geometric.data import Batch, Data
 from torch_geometric.datasets import TUDataset
 
