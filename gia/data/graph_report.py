@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gia.data.report import largest_group, split_counts
 from gia.data.splits import PARTS
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ def summary(data: GraphDataModule) -> dict[str, Any]:
     """
     data.setup()
     y = torch.cat([graph.y for graph in data.graphs])
-    cuts = [cut for cut in data.cut if cut]
     result = {
         "graphs": len(data.graphs),
         "rejected": [dict(row) for row in data.rejected],
@@ -32,22 +32,17 @@ def summary(data: GraphDataModule) -> dict[str, Any]:
         "left_out": dict(data.left_out),
         "single_node": sum(graph.num_nodes == 1 for graph in data.graphs),
         "without_edges": sum(graph.num_edges == 0 for graph in data.graphs),
-        "duplicates": len(data.graphs) - len(set(data.texts)),
-        "groups": int(data.split.group.max()) + 1,
-        "largest_group": int(data.split.group.bincount().max()),
-        "cut": len(cuts),
-        "symbols_cut": sum(cuts),
+        **split_counts(data, data.cut),
         "unknown": dict(data.unknown),
         "absent_classes": {},
     }
     for i, name in enumerate(PARTS):
         graphs = getattr(data, f"{name}_data")
-        groups = data.split.group[data.split.part == i]
         result[name] = {
             "graphs": len(graphs),
             "nodes": sum(graph.num_nodes for graph in graphs),
             "edges": sum(graph.num_edges for graph in graphs),
-            "largest_group": int(groups.bincount(minlength=1).max()),
+            "largest_group": largest_group(data, i),
         }
         if data.class_names and graphs:
             result[name]["classes"], absent = _classes(data, graphs)

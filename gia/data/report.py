@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,11 @@ def summary(data: SequenceDataModule) -> dict[str, Any]:
     share of the training batches that would be padding.
     """
     data.setup()
-    cuts = [graph.cut for graph in data.graphs if graph.cut]
+    cuts = [graph.cut for graph in data.graphs]
     result = {
         "sequences": len(data.graphs),
         "empty_skipped": data.num_empty,
-        "duplicates": len(data.graphs) - len(set(data.texts)),
-        "groups": int(data.split.group.max()) + 1,
-        "largest_group": int(data.split.group.bincount().max()),
-        "cut": len(cuts),
-        "symbols_cut": sum(cuts),
+        **split_counts(data, cuts),
         "unknown": dict(data.unknown),
         "padding_waste": data.loader("train").batch_sampler.padding_waste(),
     }
@@ -40,11 +37,25 @@ def summary(data: SequenceDataModule) -> dict[str, Any]:
         result[name] = {
             "sequences": len(graphs),
             "tokens": sum(graph.num_nodes for graph in graphs),
-            "largest_group": int(
-                data.split.group[data.split.part == i].bincount(minlength=1).max()
-            ),
+            "largest_group": largest_group(data, i),
         }
     return result
+
+
+def split_counts(data: BaseDataModule, cuts: Sequence[int]) -> dict[str, int]:
+    """What was kept together, and how much was cut, given how much of each sequence was."""
+    return {
+        "duplicates": len(data.graphs) - len(set(data.texts)),
+        "groups": int(data.split.group.max()) + 1,
+        "largest_group": int(data.split.group.bincount().max()),
+        "cut": sum(cut > 0 for cut in cuts),
+        "symbols_cut": sum(cuts),
+    }
+
+
+def largest_group(data: BaseDataModule, part: int) -> int:
+    """How many graphs of one part are of one group, at most."""
+    return int(data.split.group[data.split.part == part].bincount(minlength=1).max())
 
 
 def write_splits(data: BaseDataModule, path: str | PathLike) -> None:

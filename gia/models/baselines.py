@@ -147,7 +147,32 @@ class GPSBlock(nn.Module):
         return self.conv(x, edge_index, batch, edge_attr=edge_attr)
 
 
-class GraphNetwork(nn.Module):
+class _Network(nn.Module):
+    """What networks of copied blocks share: the arguments are those of :class:`GraphNetwork`."""
+
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module,
+        block: nn.Module,
+        depth: int,
+        head: nn.Module,
+        norm: nn.Module | None = None,
+        pool: Aggregation | None = None,
+        level: Level = "graph",
+        dropout: float = 0.0,
+        width: int | None = None,
+        heads: int | None = None,
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = copies(block, depth)
+        self.norm = nn.Identity() if norm is None else norm
+        self.head = Readout(head, pool, level)
+
+
+class GraphNetwork(_Network):
     """A stack of message-passing blocks between the encoders and the head of our models.
 
     Args:
@@ -166,28 +191,9 @@ class GraphNetwork(nn.Module):
         - **output:** ``[B, out_channels]``, or ``[N, out_channels]`` for nodes
     """
 
-    def __init__(
-        self,
-        *,
-        encoder: nn.Module,
-        edge_encoder: nn.Module,
-        block: nn.Module,
-        depth: int,
-        head: nn.Module,
-        norm: nn.Module | None = None,
-        pool: Aggregation | None = None,
-        level: Level = "graph",
-        dropout: float = 0.0,
-        width: int | None = None,
-        heads: int | None = None,
-    ):
-        super().__init__()
-        self.encoder = encoder
+    def __init__(self, *, edge_encoder: nn.Module, **kwargs):
+        super().__init__(**kwargs)
         self.edge_encoder = edge_encoder
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = copies(block, depth)
-        self.norm = nn.Identity() if norm is None else norm
-        self.head = Readout(head, pool, level)
 
     def forward(self, data: Data) -> Tensor:
         x, edge_attr = self.dropout(self.encoder(data)), self.edge_encoder(data)
@@ -199,7 +205,7 @@ class GraphNetwork(nn.Module):
         return self.head(self.norm(x), data)
 
 
-class PooledMLP(nn.Module):
+class PooledMLP(_Network):
     """An MLP on pooled features, without any message: what the nodes alone can tell.
 
     Args:
@@ -212,27 +218,6 @@ class PooledMLP(nn.Module):
         - **data:** nodes of B graphs
         - **output:** ``[B, out_channels]``, or ``[N, out_channels]`` for nodes
     """
-
-    def __init__(
-        self,
-        *,
-        encoder: nn.Module,
-        block: MLPBlock,
-        depth: int,
-        head: nn.Module,
-        norm: nn.Module | None = None,
-        pool: Aggregation | None = None,
-        level: Level = "graph",
-        dropout: float = 0.0,
-        width: int | None = None,
-        heads: int | None = None,
-    ):
-        super().__init__()
-        self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
-        self.blocks = copies(block, depth)
-        self.norm = nn.Identity() if norm is None else norm
-        self.head = Readout(head, pool, level)
 
     def forward(self, data: Data) -> Tensor:
         x = self.head.pooled(self.dropout(self.encoder(data)), data)
