@@ -1,6 +1,5 @@
 """Models of graphs as the command line composes them, and graphs for them."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from omegaconf import OmegaConf, open_dict
 from runs import compose_config
 from torch import nn
 from torch_geometric.data import Data
-from torch_geometric.utils import from_smiles, to_undirected
+from torch_geometric.utils import to_undirected
 
 MODELS = ["graph_transformer", "gine", "pna", "gps", "transformer_conv", "pooled_mlp"]
 # What a datamodule says of graphs with two columns of categories and one of edges.
@@ -70,23 +69,6 @@ def graph(nodes: int, edges: int, **inputs: Any) -> Data:
 def random_graphs(**inputs: Any) -> list[Data]:
     """Some graphs, one of a single node and one without edges among them."""
     return [graph(n, e, **inputs) for n, e in ((6, 9), (1, 0), (4, 0), (9, 14), (6, 5))]
-
-
-def molecules(folder: Path, number: int) -> tuple[list[Data], dict[str, Any]]:
-    """Molecules of ESOL, and what a datamodule says of them."""
-    lines = (folder / "molecules" / "delaney-processed.csv").read_text().splitlines()[1:]
-    graphs = []
-    for line in lines[:: len(lines) // number][:number]:
-        data = from_smiles(line.rsplit(",", 1)[1])
-        del data.smiles
-        graphs.append(data)
-    inputs = {
-        "node_categories": [119, 9, 11, 12, 9, 5, 8, 2, 2],
-        "edge_categories": [22, 6, 2],
-        "rwse": 0,
-        "laplacian": 0,
-    }
-    return graphs, inputs
 
 
 def settled(model: nn.Module, graphs: list[Data]) -> nn.Module:

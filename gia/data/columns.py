@@ -83,9 +83,14 @@ def read_columns(path: str | PathLike, url: str | None = None) -> Columns:
     text = read_text(path, url).lstrip()
     parse = _parse_json if text.startswith("{") else _parse_csv
     try:
-        return Columns(path, *parse(text))
+        columns = Columns(path, *parse(text))
     except (ValueError, AttributeError, KeyError, csv.Error) as error:
         raise ValueError(f"data.path={path} is not a table: {error}") from error
+    if not columns.rows:
+        raise ValueError(
+            f"data.path={path} has no rows below its header: {', '.join(columns.names)}"
+        )
+    return columns
 
 
 def _parse_csv(text: str) -> tuple[list[str], list[Row]]:

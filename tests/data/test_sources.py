@@ -128,6 +128,13 @@ def test_a_table_that_csv_cannot_parse(tmp_path):
         Table(file, "seq").load()
 
 
+def test_a_table_without_rows_is_named(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("id,sequence\n")
+    with pytest.raises(ValueError, match=r"t\.csv has no rows below its header: id, sequence"):
+        Table(file, "sequence").load()
+
+
 def test_json_columns_are_a_table_too(tmp_path):
     file = tmp_path / "t.json"
     file.write_text('{"id": {"3": "a", "7": "b"}, "seq": {"3": "MKV", "7": "LL"}}')

@@ -4,9 +4,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from graph_data import INPUTS, MODELS, graph, make, molecules, random_graphs, settled
+from graph_data import INPUTS, MODELS, graph, make, random_graphs, settled
+from hydra.utils import instantiate
+from runs import compose_config
 from torch_geometric.data import Batch, Data
-from torch_geometric.datasets import TUDataset
 
 from gia.models import (
     GraphNetwork,
@@ -26,6 +27,8 @@ OURS = [
     "model=graph_transformer sparsify=top_k given=added",
     "model=graph_transformer scope=given",
 ]
+REAL = ["esol", "lipophilicity", "bbbp", "tu_mutag", "tu_proteins", "peptide_activity"]
+SLOW = ["melting_point", "boiling_point"]  # to read
 EVERY = [*OURS, *(f"model={name}" for name in MODELS[1:])]
 
 
@@ -84,30 +87,30 @@ def test_laws_5_and_6_for_nodes(choice):
             torch.testing.assert_close(model(relabelled(data, order)), mine[order])
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_laws_5_and_6_on_molecules(name, shared_data):
-    graphs, inputs = molecules(shared_data, 6)
-    with torch.no_grad():
-        model = settled(make(f"model={name}", **inputs), graphs)
-        law_5(model, graphs, 1e-4)
-        law_6(model, graphs, 1e-4)
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Some graphs of a data set, its smallest and its largest among them, and its inputs."""
+    known = {}
+
+    def read(name, shared_data, monkeypatch):
+        if name not in known:
+            monkeypatch.setenv("GIA_DATA", str(shared_data))
+            cfg = compose_config("name=t", "run_dir=x", f"data={name}", "data.split=random")
+            data = instantiate(cfg.data.module)
+            inputs = data.inputs()
+            graphs = sorted(data.graphs, key=lambda data: data.num_nodes)
+            known[name] = [graphs[len(graphs) * i // 5] for i in range(5)] + graphs[-1:], inputs
+        return known[name]
+
+    return read
 
 
-@pytest.mark.parametrize("name", ["graph_transformer", "gps"])
-def test_laws_5_and_6_on_mutag(name, shared_data, tmp_path):
-    (tmp_path / "MUTAG").mkdir()
-    (tmp_path / "MUTAG" / "raw").symlink_to(shared_data / "tu" / "MUTAG" / "raw")
-    graphs = list(TUDataset(str(tmp_path), "MUTAG")[:5])
-    inputs = {
-        "node_categories": [],
-        "node_channels": graphs[0].x.size(1),
-        "edge_categories": [],
-        "edge_channels": graphs[0].edge_attr.size(1),
-        "rwse": 0,
-        "laplacian": 0,
-    }
+@pytest.mark.parametrize("choice", EVERY)
+@pytest.mark.parametrize("name", [*REAL, *(pytest.param(x, marks=pytest.mark.slow) for x in SLOW)])
+def test_laws_5_and_6_on_real_graphs(name, choice, real, shared_data, monkeypatch):
+    graphs, inputs = real(name, shared_data, monkeypatch)
     with torch.no_grad():
-        model = settled(make(f"model={name}", **inputs), graphs)
+        model = settled(make(*choice.split(), **inputs), graphs)
         law_5(model, graphs, 1e-4)
         law_6(model, graphs, 1e-4)
 
