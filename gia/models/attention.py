@@ -138,6 +138,8 @@ class GINAttention(GraphAttention):
         eps (float): Start of PyG's :math:`\epsilon`: -1 is the published start, 0 the usual GIN.
         train_eps (bool): Whether :math:`\epsilon` is trained.
         dropout (float): Dropout inside the MLPs.
+        norm (bool): Whether the MLPs normalise their hidden channels, as published. Without it
+            they see how large a sum is, and so how many neighbours there are, as the usual GIN.
         out_proj (bool): Whether an output projection mixes the heads.
         edge_dim (int, optional): Numbers F known of a given edge: they enter its messages, as in
             :class:`~gia.conv.GINConv`.
@@ -153,11 +155,13 @@ class GINAttention(GraphAttention):
         eps: float = -1.0,
         train_eps: bool = True,
         dropout: float = 0.0,
+        norm: bool = True,
         out_proj: bool = False,
         edge_dim: int | None = None,
     ):
         channels = width // heads
-        mlp = PerHeadMLP(heads, channels, int(multiplier * channels), channels, dropout=dropout)
+        hidden = int(multiplier * channels)
+        mlp = PerHeadMLP(heads, channels, hidden, channels, norm=norm, dropout=dropout)
         super().__init__(
             adjacency=adjacency,
             conv=GINConv(mlp, eps, train_eps, heads=heads, edge_dim=edge_dim),

@@ -218,6 +218,19 @@ def test_eps_starts_at_the_usual_gin_here_and_as_published_in_language_models():
     assert (language.blocks[0].attention.conv.eps == -1).all()
 
 
+@pytest.mark.parametrize("norm", [True, False])
+def test_only_without_a_norm_the_mlps_see_how_large_a_sum_is(norm):
+    model = make("model=graph_transformer", f"attention_of_graphs.norm={norm}").eval()
+    mlp = model.blocks[0].attention.conv.nn
+    with torch.no_grad():
+        for name, bias in mlp.named_parameters():
+            if "bias" in name:
+                bias.zero_()
+        x = torch.randn(5, 16)
+        one, double = mlp(x), mlp(2 * x)
+    assert torch.allclose(one, double, atol=1e-3) == norm
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_copies_of_a_block_start_differently_and_share_nothing(name):
     first, second = make(f"model={name}").blocks
