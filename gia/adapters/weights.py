@@ -1,0 +1,216 @@
+"""From the attention of a layer to the edges of its graph and their weights."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.utils import scatter
+
+from gia.adapters.config import SparseGINConfig
+from gia.adjacency.base import divisor
+from gia.typing import OptTensor
+
+
+class EdgeWeights(nn.Module):
+    r"""Reads attention as a sparse graph: which pairs are edges, and how much each counts.
+
+    The adjacency of Sparse-GIN in `"Graph-Aware Isomorphic Attention"
+    <https://arxiv.org/abs/2501.02393>`_, whose equation :class:`~gia.adapters.SparseGINConfig`
+    has. :meth:`keep` looks at all pairs and has no gradient; :meth:`forward` looks at the edges
+    alone, and has gradients with respect to attention and parameters.
+
+    Args:
+        config (SparseGINConfig): The options.
+        heads (int): Heads H of the attention.
+
+    Attributes:
+        threshold (Parameter or float): t.
+        head_network (Module, optional): Weighs the heads of ``combine="learned"``.
+    """
+
+    def __init__(self, config: SparseGINConfig, heads: int):
+        super().__init__()
+        if heads < 1:
+            raise ValueError(f"heads must be at least 1, got {heads}")
+        self.config, self.heads = config, heads
+        self.threshold: nn.Parameter | float = config.threshold
+        if config.train_threshold:
+            self.threshold = nn.Parameter(torch.tensor(float(config.threshold)))
+        self.head_network = None
+        if config.combine == "learned":
+            last = nn.Linear(heads, heads)
+            nn.init.zeros_(last.weight)  # all heads count 1: the plain sum
+            nn.init.zeros_(last.bias)
+            self.head_network = nn.Sequential(nn.Linear(heads, heads), nn.SiLU(), last)
+
+    @property
+    def groups(self) -> int:
+        """Weights that an edge has: one, or one for each head."""
+        return self.heads if self.config.combine == "per_head" else 1
+
+    @torch.no_grad()
+    def keep(
+        self,
+        attention: Tensor,
+        allowed: Tensor,
+        distance: Tensor,
+        source_position: OptTensor = None,
+    ) -> Tensor:
+        """Which pairs are edges; with graphs of single heads, those that are one in any of them.
+
+        Args:
+            attention (Tensor): Attention of target tokens to source tokens (key slots).
+            allowed (Tensor): Which pairs may be edges at all.
+            distance (Tensor): Position of the target minus that of the source.
+            source_position (Tensor, optional): Positions of the sources in their sequences, which
+                ``sinks`` asks for.
+
+        Shapes:
+            - **attention:** ``[B, H, Q, K]``
+            - **allowed:** ``[B, 1, Q, K]``, or what broadcasts to it
+            - **distance**, **output:** ``[B, Q, K]``, or what broadcasts to it
+            - **source_position:** ``[B, K]``
+
+        Raises:
+            ValueError: If the attention has other heads, or positions are missing.
+        """
+        self._check_heads(attention, "[B, H, Q, K]", 4)
+        allowed = allowed.squeeze(1) & self._allowed_places(distance, source_position)
+        combined = self._combine(attention, distance)  # [B, Q, K], or [B, H, Q, K]
+        if combined.dim() == 4:
+            allowed = allowed.unsqueeze(1)
+        if self.config.top_k is None:
+            chosen = allowed & self._above_cut(combined)
+        else:
+            # Of what is not allowed nothing may take a place; the last of ties come first.
+            ranked = combined.masked_fill(~allowed, -torch.inf).flip(-1)
+            best = ranked.sort(dim=-1, descending=True, stable=True).indices
+            best = combined.size(-1) - 1 - best[..., : self.config.top_k]
+            chosen = allowed & torch.zeros_like(combined, dtype=torch.bool).scatter_(-1, best, True)
+        return chosen.any(1) if combined.dim() == 4 else chosen
+
+    def forward(
+        self, attention: Tensor, distance: Tensor, target: Tensor, num_targets: int
+    ) -> Tensor:
+        """The weights of the edges that :meth:`keep` chose.
+
+        Args:
+            attention (Tensor): Attention along each edge. Edges that arrive at the same target are
+                in the order of their sources.
+            distance (Tensor): Position of the target minus that of the source.
+            target (Tensor): Where each edge arrives.
+            num_targets (int): Number of targets N.
+
+        Shapes:
+            - **attention:** ``[E, H]``
+            - **distance**, **target:** ``[E]``
+            - **output:** ``[E]``; with graphs of single heads ``[E, H]``, 0 where a head lacks the
+              edge. At least in float32
+
+        Raises:
+            ValueError: If the attention has other heads.
+        """
+        self._check_heads(attention, "[E, H]", 2)
+        if not self.config.edge_gradients:
+            attention = attention.detach()
+        combined = self._combine(attention, distance)  # [E], or [E, H]
+        weight = self._weigh(combined)
+        if combined.dim() == 2:
+            with torch.no_grad():
+                if self.config.top_k is None:
+                    keep = self._above_cut(combined)
+                else:
+                    keep = _largest_of_rows(combined, target, self.config.top_k)
+            weight = weight.masked_fill(~keep, 0)
+        if self.config.normalize:
+            total = scatter(weight, target, dim=0, dim_size=num_targets, reduce="sum")
+            weight = weight / divisor(total)[target]
+        return weight
+
+    def extra_repr(self) -> str:
+        config = self.config
+        edges = f"cut={config.cut}" if config.top_k is None else f"top_k={config.top_k}"
+        return f"heads={self.heads}, combine={config.combine}, {edges}"
+
+    def _combine(self, attention: Tensor, distance: Tensor) -> Tensor:
+        """One number for each pair (a number for each head in their own graphs), at most 1.
+
+        Heads are the second dimension of attention.
+        """
+        combine = self.config.combine
+        dtype = torch.promote_types(attention.dtype, torch.float32)
+        if combine == "sum":
+            combined = attention.sum(1, dtype=dtype).clamp(max=1)
+        elif combine == "mean":
+            combined = attention.mean(1, dtype=dtype)
+        elif combine == "any":  # the sigmoid of the largest is the largest sigmoid
+            largest = attention.amax(1).to(dtype)
+            combined = ((largest - self.threshold) / self.config.tau).sigmoid()
+        elif combine == "learned":
+            of_heads = attention.movedim(1, -1)
+            logits = self.head_network(of_heads.to(self.head_network[0].weight.dtype))
+            share = logits.to(dtype).softmax(-1) * self.heads
+            combined = (share * of_heads).sum(-1).clamp(max=1)
+        else:
+            combined = attention.to(dtype)
+            distance = distance.unsqueeze(1)
+        if self.config.distance is None:
+            return combined
+        return combined * self._nearness(distance.abs().to(dtype))
+
+    def _nearness(self, distance: Tensor) -> Tensor:
+        strength = self.config.distance_strength
+        if self.config.distance == "sigmoid":
+            return 2 * (-strength * distance).sigmoid()
+        if self.config.distance == "exp":
+            return (-strength * distance).exp()
+        return (strength * distance + 1) ** -strength
+
+    def _weigh(self, combined: Tensor) -> Tensor:
+        """A' from A."""
+        if self.config.steepness is None:
+            return combined
+        return (self.config.steepness * (combined - self.threshold)).sigmoid()
+
+    def _above_cut(self, combined: Tensor) -> Tensor:
+        """Where A' is above the cut, without computing A' for all pairs: where A is high enough."""
+        level = self.config.cut
+        if level is None:
+            return torch.ones_like(combined, dtype=torch.bool)
+        if self.config.steepness is not None:
+            level = self.threshold + math.log(level / (1 - level)) / self.config.steepness
+        return ~(combined <= level)  # NaN is an edge, to be seen
+
+    def _allowed_places(self, distance: Tensor, source_position: OptTensor) -> Tensor:
+        """What the options say of a pair by its place alone."""
+        itself = distance == 0
+        if self.config.edge_direction == "published":
+            places = itself
+        elif self.config.sinks == 0:
+            places = torch.ones_like(itself)
+        elif source_position is None:
+            raise ValueError(
+                f"sinks={self.config.sinks} needs source_position [B, K], the positions of the "
+                "sources in their sequences"
+            )
+        else:
+            places = (source_position >= self.config.sinks).unsqueeze(-2) | itself
+        return places if self.config.self_loops else places & ~itself
+
+    def _check_heads(self, attention: Tensor, shape: str, dimensions: int) -> None:
+        if attention.dim() != dimensions or attention.size(1) != self.heads:
+            raise ValueError(
+                f"attention must have shape {shape} with H = {self.heads} heads, "
+                f"got {list(attention.shape)}"
+            )
+
+
+def _largest_of_rows(values: Tensor, row: Tensor, number: int) -> Tensor:
+    """True at the largest numbers of each row and column, of ties the last, ``[E, H]``."""
+    best = values.flip(0).sort(dim=0, descending=True, stable=True).indices
+    best = values.size(0) - 1 - best
+    rows, order = row[best].sort(dim=0, stable=True)  # the best of the first row first
+    best, rows = best.gather(0, order), rows[:, 0].contiguous()
+    rank = torch.arange(rows.numel(), device=rows.device) - torch.searchsorted(rows, rows)
+    chosen = (rank < number).unsqueeze(1).expand_as(best)
+    return torch.zeros_like(values, dtype=torch.bool).scatter_(0, best, chosen)

@@ -1,0 +1,65 @@
+"""Options of adapters: saved as they are, and refused where they make no sense."""
+
+import json
+
+import pytest
+
+from gia.adapters import SparseGINConfig
+
+
+def test_saved_and_loaded_is_the_same():
+    config = SparseGINConfig(combine="any", alpha=None, cut=0.5, distance="exp", layers=[3, 1])
+    values = json.loads(json.dumps(config.to_dict()))
+    assert values["layers"] == [3, 1]
+    assert SparseGINConfig.from_dict(values) == config
+    assert SparseGINConfig.from_dict({}) == SparseGINConfig()
+
+
+def test_unknown_options_are_named_with_what_is_close():
+    with pytest.raises(ValueError, match=r"no option 'treshold': did you mean threshold"):
+        SparseGINConfig.from_dict({"treshold": 0.2})
+    with pytest.raises(ValueError, match="no option 'zzz'"):
+        SparseGINConfig.from_dict({"zzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"combine": "max"}, "combine must be one of 'sum', 'mean'.* got 'max'"),
+        ({"distance": "linear"}, "distance must be one of 'sigmoid', 'exp', 'power', None"),
+        ({"conv": None}, "conv must be one of"),
+        ({"self_loops": "no"}, "self_loops must be one of True, False, got 'no'"),
+        ({"channels": 0}, "channels must be a whole number of at least 1, got 0"),
+        ({"hops": 1.5}, "hops must be a whole number of at least 1, got 1.5"),
+        ({"hops": None}, "hops must be a whole number"),
+        ({"top_k": 0}, "top_k must be"),
+        ({"sinks": -1}, "sinks must be a whole number of at least 0"),
+        ({"tau": 0}, "tau must be a finite number above 0, got 0"),
+        ({"alpha": -1}, "alpha must be a finite number of at least 0"),
+        ({"threshold": "0.1"}, "threshold must be a finite number"),
+        ({"scale": float("nan")}, "scale must be a finite number, got nan"),
+        ({"dropout": 1.0}, "dropout must be a finite number of at least 0 below 1, got 1.0"),
+        ({"multiplier": True}, "multiplier must be"),
+        ({"layers": [1, 1]}, "layers must be different"),
+        ({"layers": []}, "layers must be different"),
+        ({"layers": 3}, "layers must be different"),
+        ({"alpha": None, "train_threshold": True}, "nothing to train"),
+        ({"cut": 1.0}, "cut must be from 0.269 to below 1"),
+        ({"cut": 0.2}, "cut=None to keep all pairs"),
+        ({"combine": "any"}, "or alpha=None"),
+    ],
+)
+def test_senseless_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SparseGINConfig(**options)
+
+
+def test_channels_and_scales_of_layers():
+    assert SparseGINConfig().width_of_messages(3072) == 154
+    assert SparseGINConfig().width_of_messages(4) == 1
+    assert SparseGINConfig(channels=7).width_of_messages(3072) == 7
+    assert SparseGINConfig(scale=0.2).start_of_scale(3, 5) == 0.2
+    published = SparseGINConfig(scale_schedule="published", scale=0.1)
+    starts = [published.start_of_scale(layer, 5) for layer in range(5)]
+    assert starts == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert published.start_of_scale(0, 1) == 0.1
