@@ -1,25 +1,17 @@
 """Law 3: the published layers, where they are right, and their intended output elsewhere.
 
-Every layer is made by configuration alone. The vectors lie in tests/reference, or in the folder
-that GIA_REFERENCE_VECTORS names.
+Every layer is made by configuration alone.
 """
-
-import json
-import os
-from pathlib import Path
 
 import pytest
 import torch
 from hydra.utils import instantiate
+from reference_vectors import INDEX, TOLERANCE, load_vector
 from runs import compose_config
-from safetensors.torch import load_file
 
 from gia.adjacency import CausalScope
 
-FOLDER = Path(os.environ.get("GIA_REFERENCE_VECTORS") or Path(__file__).parent / "reference")
-INDEX = json.loads((FOLDER / "index.json").read_text())
 NAMES = [name for name in INDEX if name.startswith(("gin_", "pna_"))]
-TOLERANCE = 1e-6  # the published softmax runs in float32
 PREFIX = "attention_GIN_MLP_"
 # The published names of the modes, and ours.
 MODES = {
@@ -150,7 +142,7 @@ def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
 @pytest.mark.parametrize("form", ["auto", "dense", "edges"])
 @pytest.mark.parametrize("name", NAMES)
 def test_published_layer(name, form):
-    vector = load_file(FOLDER / f"{name}.safetensors")
+    vector = load_vector(name)
     layer = build(name, vector)
     if form == "edges" and layer.adjacency.published:
         pytest.skip("the published form looks at whole sequences: it has no edge form")
