@@ -1,13 +1,41 @@
 """Adapters of frozen language models that pass messages along the model's own attention."""
 
 from gia.adapters.config import SparseGINConfig
+from gia.adapters.families import FAMILIES, Family
+from gia.adapters.files import load, save
 from gia.adapters.layer import SparseGIN
+from gia.adapters.model import (
+    add,
+    disable,
+    disabled,
+    enable,
+    extra_edges,
+    merge,
+    names,
+    parameters,
+    remove,
+    set,
+)
 from gia.adapters.published import from_published
 from gia.adapters.weights import EdgeWeights
 
 __all__ = [
+    "FAMILIES",
     "EdgeWeights",
+    "Family",
     "SparseGIN",
     "SparseGINConfig",
+    "add",
+    "disable",
+    "disabled",
+    "enable",
+    "extra_edges",
     "from_published",
+    "load",
+    "merge",
+    "names",
+    "parameters",
+    "remove",
+    "save",
+    "set",
 ]

@@ -1,0 +1,89 @@
+"""An attention function for Hugging Face models that lets a layer's adapters look on."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from gia.adapters.observe import Observed
+from gia.typing import OptTensor
+
+PREFIX = "gia_"
+# Kernels whose scores can be computed anew from what they are given.
+KERNELS = ("sdpa", "eager")
+SITE = "_gia_site"
+
+
+def observed_name(kernel: str) -> str:
+    """The name of a kernel that is looked on, registered with transformers.
+
+    Raises:
+        ValueError: If its attention cannot be observed.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    if kernel.startswith(PREFIX):
+        return kernel
+    if kernel not in KERNELS:
+        raise ValueError(
+            f"attention computed by {kernel!r} cannot be observed: load the model with "
+            f"attn_implementation='sdpa' (or {', '.join(KERNELS[1:])})"
+        )
+    name = PREFIX + kernel
+    AttentionInterface.register(name, _looking_on(kernel))
+    # Without a mask function of the same name transformers makes no mask at all.
+    AttentionMaskInterface.register(name, AttentionMaskInterface()[kernel])
+    return name
+
+
+def kernel_name(name: str) -> str:
+    """The kernel behind a name."""
+    return name.removeprefix(PREFIX)
+
+
+def _looking_on(kernel: str) -> Callable[..., tuple[Tensor, OptTensor]]:
+    from transformers import AttentionInterface
+
+    functions = AttentionInterface()
+
+    def attention(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: OptTensor,
+        **kwargs: Any,
+    ) -> tuple[Tensor, OptTensor]:
+        if kernel == "eager":  # each model file has its own
+            compute = sys.modules[type(module).__module__].eager_attention_forward
+        else:
+            compute = functions[kernel]
+        result = compute(module, query, key, value, attention_mask, **kwargs)
+        site = module.__dict__.get(SITE)
+        if site is not None and site.looks_on:
+            scaling = kwargs.get("scaling")
+            site.observe(
+                Observed(
+                    query,
+                    _used(key, query, attention_mask, module, kwargs),
+                    attention_mask,
+                    query.size(-1) ** -0.5 if scaling is None else scaling,
+                    kwargs.get("softcap"),
+                    kwargs.get("s_aux"),
+                )
+            )
+        return result
+
+    return attention
+
+
+def _used(key: Tensor, query: Tensor, mask: OptTensor, module: nn.Module, kwargs: Any) -> Tensor:
+    """The keys that the kernel sees: all, but in the first pass over a static cache."""
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    if not causal:
+        raise ValueError("attention that is not causal has no adapter")
+    if mask is None and 1 < query.size(2) < key.size(2):
+        return key[:, :, : query.size(2)]
+    return key

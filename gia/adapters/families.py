@@ -1,0 +1,91 @@
+"""Where the layers of an architecture are, and where an adapter may act on them."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+PARALLEL = "block output"
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture of decoders.
+
+    Attributes:
+        layers (str): Its list of decoder layers, under the base model.
+        attention (str): The attention of such a layer.
+        residual (str): What is added to the layer's input, at ``before_mlp``: the attention, or
+            the norm after it where the architecture has one; :data:`PARALLEL` where attention and
+            MLP both read the layer's input, so that there is nothing between them.
+    """
+
+    layers: str
+    attention: str
+    residual: str
+
+
+_PRE_NORM = Family("layers", "self_attn", "self_attn")
+_POST_NORM = Family("layers", "self_attn", "post_attention_layernorm")
+FAMILIES: dict[str, Family] = {
+    **dict.fromkeys(
+        (
+            "llama", "mistral", "mixtral", "ministral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe",
+            "gemma", "smollm3", "starcoder2", "olmo", "helium",
+        ),
+        _PRE_NORM,
+    ),
+    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2", "olmo3"), _POST_NORM),
+    "phi3": Family("layers", "self_attn", "resid_attn_dropout"),
+    "gpt_neox": Family("layers", "attention", "post_attention_dropout"),
+    "gpt2": Family("h", "attn", "attn"),
+    "phi": Family("layers", "self_attn", PARALLEL),
+}  # fmt: skip
+# What cannot have an adapter, and why; matched at the start of a model type.
+REFUSED = {
+    "mamba": "a state-space model has no attention",
+    "falcon_mamba": "a state-space model has no attention",
+    "rwkv": "it has no attention weights",
+    "recurrent_gemma": "most of its layers have no attention",
+    "jamba": "most of its layers have no attention",
+    "deepseek_v": "its attention is latent: keys are made from a compressed cache",
+    "bert": "an encoder's attention is not causal",
+    "roberta": "an encoder's attention is not causal",
+    "distilbert": "an encoder's attention is not causal",
+    "electra": "an encoder's attention is not causal",
+    "modernbert": "an encoder's attention is not causal",
+    "t5": "encoder-decoder models are not supported",
+    "bart": "encoder-decoder models are not supported",
+    "minimax": "most of its layers have linear attention",
+    "qwen3_next": "most of its layers have linear attention",
+    "lfm2": "most of its layers are convolutions",
+}
+
+
+def family_of(model: nn.Module) -> Family:
+    """The family of a Hugging Face model.
+
+    Raises:
+        ValueError: If there is none, with the reason.
+    """
+    config = getattr(model, "config", None)
+    kind = getattr(config, "model_type", None)
+    if kind is None:
+        raise ValueError(
+            f"adapters are added to a Hugging Face decoder, got {type(model).__name__}"
+        )
+    reason = next((why for start, why in REFUSED.items() if kind.startswith(start)), None)
+    if reason is None and getattr(config, "is_encoder_decoder", False):
+        reason = "encoder-decoder models are not supported"
+    if reason is None and getattr(config, "add_cross_attention", False):
+        reason = "it has cross-attention"
+    if reason is not None:
+        raise ValueError(f"{kind} cannot have a Sparse-GIN adapter: {reason}")
+    if kind not in FAMILIES:
+        raise ValueError(
+            f"the architecture {kind} is not known: known are {', '.join(sorted(FAMILIES))}; "
+            f"gia.adapters.FAMILIES[{kind!r}] = Family(...) says where its layers are"
+        )
+    family = FAMILIES[kind]
+    if kind == "gpt_neox" and config.use_parallel_residual:
+        return Family(family.layers, family.attention, PARALLEL)
+    return family

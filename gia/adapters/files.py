@@ -1,0 +1,143 @@
+"""An adapter on disk: its configuration and its own weights, nothing of the model's."""
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gia.adapters.config import SparseGINConfig
+from gia.adapters.layer import SparseGIN
+from gia.adapters.model import DEFAULT, Decoder, add, decoder, remove
+from gia.data.files import write_atomically
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+KIND = "SPARSE_GIN"
+
+
+def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
+    """Write an adapter to a folder; a failed write leaves what was there.
+
+    Args:
+        model (nn.Module): A model with adapters.
+        folder (path): Where ``adapter_config.json`` and ``adapter_model.safetensors`` go.
+        name (str): Which adapter.
+
+    Raises:
+        KeyError: If there is no such adapter.
+        OSError: If the folder cannot be written to.
+    """
+    from safetensors.torch import save as to_bytes
+
+    place = decoder(model)
+    parts = place.adapter(name)
+    state = {key: value.cpu().contiguous() for key, value in _state(parts).items()}
+    some = next(iter(parts.values()))
+    description = {"peft_type": KIND, "base": _base(place), "config": some.config.to_dict()}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_atomically(folder / WEIGHTS, "wb") as file:
+        file.write(to_bytes(state, metadata={"format": "pt"}))
+    with write_atomically(folder / CONFIG) as file:
+        file.write(json.dumps(description, indent=2) + "\n")
+    return folder
+
+
+def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
+    """Add an adapter out of a folder, and make it the one that is used and trained.
+
+    Args:
+        model (nn.Module): As for :func:`gia.adapters.add`.
+        folder (path): What :func:`save` wrote.
+        name (str): What it is called from now on.
+
+    Raises:
+        OSError: If a file is missing or cannot be read.
+        ValueError: If a file is broken, or the adapter was made for another model. The model is
+            then as it was.
+    """
+    folder = Path(folder)
+    description, state = _read(folder)
+    place = decoder(model)
+    here, there = _base(place), description["base"]
+    different = [
+        f"{key} {there.get(key)} instead of {here[key]}"
+        for key in ("num_layers", "width", "heads")
+        if there.get(key) != here[key]
+    ]
+    if different:
+        raise ValueError(
+            f"the adapter in {folder} was made for another model ({there.get('model_type')}): "
+            f"{', '.join(different)}"
+        )
+    add(model, SparseGINConfig.from_dict(description["config"]), name)
+    try:
+        parts = place.adapter(name)
+        expected = _state(parts)
+        _check(expected, state, folder)
+        with torch.no_grad():
+            for key, value in expected.items():
+                value.copy_(state[key])
+    except BaseException:
+        remove(model, name)
+        raise
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder} to load an adapter from")
+    for file in (CONFIG, WEIGHTS):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter")
+    try:
+        description = json.loads((folder / CONFIG).read_text())
+        kind, _, _ = (description[key] for key in ("peft_type", "base", "config"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / CONFIG} is broken or not an adapter's: {error}") from error
+    if kind != KIND:
+        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT")
+    try:
+        return description, load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS} is broken: {error}") from error
+
+
+def _check(expected: dict[str, Tensor], state: dict[str, Tensor], folder: Path) -> None:
+    wrong = [f"{key} is missing" for key in expected.keys() - state.keys()]
+    wrong += [f"{key} is unknown" for key in state.keys() - expected.keys()]
+    wrong += [
+        f"{key} has shape {list(state[key].shape)} instead of {list(value.shape)}"
+        for key, value in expected.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    wrong += [
+        f"{key} holds numbers that are not finite"
+        for key, value in state.items()
+        if not bool(torch.isfinite(value).all())
+    ]
+    if wrong:
+        raise ValueError(f"{folder / WEIGHTS} does not fit: {'; '.join(sorted(wrong)[:5])}")
+
+
+def _state(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
+    """All weights of an adapter, by layer."""
+    return {
+        f"{number}.{key}": value
+        for number, part in parts.items()
+        for key, value in part.state_dict().items()
+    }
+
+
+def _base(place: Decoder) -> dict[str, Any]:
+    text = place.config
+    return {
+        "model_type": text.model_type,
+        "num_layers": len(place.layers),
+        "width": text.hidden_size,
+        "heads": text.num_attention_heads,
+    }

@@ -1,0 +1,181 @@
+"""One decoder layer with its adapters: what they see of it, and where they act."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gia.adapters.attention import SITE
+from gia.adapters.families import PARALLEL, Family
+from gia.adapters.layer import SparseGIN
+from gia.adapters.nodes import keep_nodes
+from gia.adapters.observe import Observed, select
+from gia.adapters.extra import ExtraEdges
+from gia.adjacency import EdgeAdjacency
+
+NAME = "gia_adapters"  # of the module in a decoder layer
+
+
+class AdapterSite(nn.Module):
+    """The adapters of one decoder layer, hung onto it by hooks.
+
+    Args:
+        layer (nn.Module): The decoder layer.
+        family (Family): Where its parts are.
+        number (int): Which of the model's layers it is.
+    """
+
+    def __init__(self, layer: nn.Module, family: Family, number: int):
+        super().__init__()
+        self.adapters = nn.ModuleDict()
+        self.active: tuple[str, ...] = ()
+        self.enabled = True
+        self.extra: ExtraEdges | None = None
+        self.number = number
+        self._parallel = family.residual == PARALLEL
+        self._clear()
+        layer.add_module(NAME, self)
+        attention = layer.get_submodule(family.attention)
+        attention.__dict__[SITE] = self  # not as a submodule: the layer has it already
+        self._attention = (attention,)
+        self._hooks = [
+            layer.register_forward_pre_hook(self._enter, with_kwargs=True),
+            attention.register_forward_pre_hook(self._attend, with_kwargs=True),
+            layer.register_forward_hook(self._leave),
+        ]
+        if not self._parallel:
+            residual = layer.get_submodule(family.residual)
+            self._hooks.append(residual.register_forward_hook(self._after_attention))
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether attention is to be observed."""
+        return self.enabled and bool(self.active)
+
+    def remove(self, layer: nn.Module) -> None:
+        """Take everything off the layer."""
+        for hook in self._hooks:
+            hook.remove()
+        del self._attention[0].__dict__[SITE]
+        delattr(layer, NAME)
+
+    def observe(self, observed: Observed) -> None:
+        """Make the graphs of the active adapters; called by the layer's attention function."""
+        sequences, _, queries, keys = observed.shape
+        if self._cache is not None and self._cache.get_seq_length() < keys:  # unused slots
+            observed = replace(observed, first=int(self._cache.get_seq_length()) - queries)
+        self._shape = (sequences, queries, keys)
+        for name in self.active:
+            adapter: SparseGIN = self.adapters[name]
+            keep = adapter.weights.keep
+            if adapter.config.sinks:
+                keep = partial(keep, source_position=self._source_position(name, observed))
+            edges = select(observed, keep, adapter.config.edge_gradients)
+            target = edges.sequence * queries + edges.target
+            source = edges.sequence * keys + edges.source
+            weight = adapter.weights(edges.attention, edges.distance, target, sequences * queries)
+            index = torch.stack([source, target])
+            if self.extra is not None:
+                index, weight = self.extra.add_to(index, weight, self._shape, observed.start)
+            self._graphs[name] = EdgeAdjacency(index, weight, num_nodes=sequences * queries)
+
+    def _source_position(self, adapter: str, observed: Observed) -> Tensor:
+        """Where each key slot stands in its sequence, ``[B, K]``."""
+        sequences, _, queries, keys = observed.shape
+        positions = self._positions
+        if positions is None:  # slots that nothing sees are padding before a sequence
+            seen = observed.allowed(slice(0, queries)).any(1).any(1)  # [B or 1, K]
+            place = torch.arange(keys, device=seen.device)
+            return (place - seen.long().argmax(1, keepdim=True)).expand(sequences, -1)
+        positions = positions.expand(sequences, queries)
+        extend = self._extend(adapter)
+        if extend is None:
+            return positions
+        return extend("position", positions.unsqueeze(-1)).squeeze(-1)
+
+    def _enter(self, layer: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        self._clear()
+        if self.looks_on:
+            self._hidden = args[0] if args else kwargs["hidden_states"]
+
+    def _attend(self, attention: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        if self.looks_on:
+            self._cache = _cache_layer((*args, *kwargs.values()), attention.layer_idx)
+            self._positions = kwargs.get("position_ids")
+
+    def _after_attention(self, module: nn.Module, args: tuple, output: Any) -> Any:
+        if not self.looks_on:
+            return None
+        out = output[0] if isinstance(output, tuple) else output
+        delta = self._delta(self._hidden.to(out.device) + out, "before_mlp")
+        return _with_first(output, out, delta)
+
+    def _leave(self, layer: nn.Module, args: tuple, output: Any) -> Any:
+        if not self.looks_on:
+            return None
+        out = output[0] if isinstance(output, tuple) else output
+        delta = self._delta(out, "after_mlp")
+        if self._parallel:
+            other = self._delta(out, "before_mlp")
+            delta = other if delta is None else delta if other is None else delta + other
+        self._clear()
+        return _with_first(output, out, delta)
+
+    def _delta(self, hidden: Tensor, position: str) -> Tensor | None:
+        """What the adapters of this position add to a hidden state, ``[B, Q, D]``."""
+        total = None
+        for name in self.active:
+            adapter: SparseGIN = self.adapters[name]
+            if adapter.config.position != position:
+                continue
+            if name not in self._graphs:
+                raise RuntimeError(
+                    f"layer {self.number} computed no attention that could be observed"
+                )
+            delta = adapter(hidden, self._graphs[name], self._extend(name))
+            total = delta if total is None else total + delta
+        return total
+
+    def _extend(self, adapter: str) -> Any:
+        if self._cache is None:
+            return None
+        layer, keys = keep_nodes(self._cache), self._shape[2]
+        return lambda name, features: layer.extend(f"{adapter}.{name}", features, keys)
+
+    def _clear(self) -> None:
+        self._hidden: Tensor | None = None
+        self._cache: Any = None
+        self._positions: Tensor | None = None
+        self._shape = (0, 0, 0)
+        self._graphs: dict[str, EdgeAdjacency] = {}
+
+
+def _cache_layer(arguments: tuple, number: int) -> Any:
+    """The layer of a cache among an attention's arguments, which versions name differently."""
+    from transformers.cache_utils import Cache, DynamicSlidingWindowLayer, EncoderDecoderCache
+
+    cache = next((value for value in arguments if isinstance(value, Cache)), None)
+    if cache is None:
+        return None
+    if isinstance(cache, EncoderDecoderCache):
+        cache = cache.self_attention_cache
+    replicated = getattr(cache, "layer_class_to_replicate", None)
+    while replicated is not None and len(cache.layers) <= number:  # it would make it in a moment
+        cache.layers.append(replicated())
+    layer = cache.layers[number]
+    if getattr(layer, "is_sliding", False) and not isinstance(layer, DynamicSlidingWindowLayer):
+        raise ValueError(
+            "a static cache with a sliding window moves its keys around: generate with "
+            "cache_implementation='dynamic'"
+        )
+    return layer
+
+
+def _with_first(output: Any, first: Tensor, delta: Tensor | None) -> Any:
+    if delta is None:
+        return None
+    changed = first + delta.to(first.dtype)
+    return (changed, *output[1:]) if isinstance(output, tuple) else changed

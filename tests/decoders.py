@@ -1,0 +1,46 @@
+"""Small decoders of the families that adapters know, with random weights."""
+
+import torch
+from torch import nn
+
+COMMON = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "bos_token_id": 1,
+    "eos_token_id": None,
+    "pad_token_id": 0,
+}
+WIDE = {"intermediate_size": 32}
+GROUPED = WIDE | {"num_key_value_heads": 2}
+WINDOW = {"sliding_window": 5}
+KINDS = {
+    "llama": ("LlamaConfig", GROUPED),
+    "qwen3": ("Qwen3Config", GROUPED | {"head_dim": 8}),
+    "mistral": ("MistralConfig", GROUPED | WINDOW),
+    "gemma2": ("Gemma2Config", GROUPED | WINDOW | {"head_dim": 8, "query_pre_attn_scalar": 8}),
+    "gemma3": ("Gemma3TextConfig", GROUPED | WINDOW | {"head_dim": 8, "query_pre_attn_scalar": 8}),
+    "gpt_neox": ("GPTNeoXConfig", WIDE),
+    "gpt_neox_serial": ("GPTNeoXConfig", WIDE | {"use_parallel_residual": False}),
+    "gpt2": ("GPT2Config", {}),
+    "phi": ("PhiConfig", WIDE),
+    "phi3": ("Phi3Config", GROUPED),
+    "olmo2": ("Olmo2Config", GROUPED),
+}
+
+
+def decoder(kind: str, seed: int = 0, **settings: object) -> nn.Module:
+    """A small decoder in eval mode: ``decoder("llama")``."""
+    import transformers
+
+    name, own = KINDS[kind]
+    config = getattr(transformers, name)(**COMMON | own | settings)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():  # as they start, attention is nearly even: of trained models it is not
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(8 if parameter.std() < 0.1 else 1)
+    return model.eval()
