@@ -62,7 +62,7 @@ class ExtraEdges:
             extra = extra.repeat(sequences)
         sequence, source, target = edges
         target = target - first
-        here = (0 <= target) & (target < queries) & (source < keys) & (sequence < sequences)
+        here = (target >= 0) & (target < queries) & (source < keys) & (sequence < sequences)
         sequence, source, target = sequence[here], source[here], target[here]
         added = torch.stack([sequence * keys + source, sequence * queries + target])
         extra = extra[here]

@@ -1,6 +1,6 @@
 """Where the layers of an architecture are, and where an adapter may act on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -17,15 +17,19 @@ class Family:
         residual (str): What is added to the layer's input, at ``before_mlp``: the attention, or
             the norm after it where the architecture has one; :data:`PARALLEL` where attention and
             MLP both read the layer's input, so that there is nothing between them.
+        entry (str): What reads the layer's input first. (The layer's own hooks are not run again
+            where gradient checkpointing runs a layer again.)
     """
 
     layers: str
     attention: str
     residual: str
+    entry: str = "input_layernorm"
 
 
 _PRE_NORM = Family("layers", "self_attn", "self_attn")
-_POST_NORM = Family("layers", "self_attn", "post_attention_layernorm")
+_BOTH_NORMS = Family("layers", "self_attn", "post_attention_layernorm")
+_POST_NORM = Family("layers", "self_attn", "post_attention_layernorm", "self_attn")
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(
         (
@@ -34,10 +38,11 @@ FAMILIES: dict[str, Family] = {
         ),
         _PRE_NORM,
     ),
-    **dict.fromkeys(("gemma2", "gemma3_text", "olmo2", "olmo3"), _POST_NORM),
+    **dict.fromkeys(("gemma2", "gemma3_text"), _BOTH_NORMS),
+    **dict.fromkeys(("olmo2", "olmo3"), _POST_NORM),
     "phi3": Family("layers", "self_attn", "resid_attn_dropout"),
     "gpt_neox": Family("layers", "attention", "post_attention_dropout"),
-    "gpt2": Family("h", "attn", "attn"),
+    "gpt2": Family("h", "attn", "attn", "ln_1"),
     "phi": Family("layers", "self_attn", PARALLEL),
 }  # fmt: skip
 # What cannot have an adapter, and why; matched at the start of a model type.
@@ -87,5 +92,5 @@ def family_of(model: nn.Module) -> Family:
         )
     family = FAMILIES[kind]
     if kind == "gpt_neox" and config.use_parallel_residual:
-        return Family(family.layers, family.attention, PARALLEL)
+        return replace(family, residual=PARALLEL)
     return family

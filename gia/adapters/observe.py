@@ -10,6 +10,8 @@ from gia.typing import OptTensor
 
 # Entries of a block of attention weights: what is in memory at a time.
 BLOCK = 2**21
+# What a mask adds to the score of a pair that is not seen is below this in every precision.
+UNSEEN = torch.finfo(torch.float16).min / 2
 
 Keep = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -64,7 +66,7 @@ class Observed:
         if self.mask is None:
             return (self.distance(rows) >= 0).unsqueeze(1)
         mask = self.mask[:, :, rows, : self.key.size(2)]
-        return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+        return mask if mask.dtype == torch.bool else mask > UNSEEN
 
     def weights(self, rows: slice, allowed: Tensor) -> tuple[Tensor, OptTensor]:
         """Attention weights of a block, and how its scores follow their uncapped ones.

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from gia.adapters.attention import SITE
+from gia.adapters.extra import ExtraEdges
 from gia.adapters.families import PARALLEL, Family
 from gia.adapters.layer import SparseGIN
 from gia.adapters.nodes import keep_nodes
 from gia.adapters.observe import Observed, select
-from gia.adapters.extra import ExtraEdges
 from gia.adjacency import EdgeAdjacency
 
 NAME = "gia_adapters"  # of the module in a decoder layer
@@ -42,7 +42,9 @@ class AdapterSite(nn.Module):
         attention.__dict__[SITE] = self  # not as a submodule: the layer has it already
         self._attention = (attention,)
         self._hooks = [
-            layer.register_forward_pre_hook(self._enter, with_kwargs=True),
+            layer.get_submodule(family.entry).register_forward_pre_hook(
+                self._enter, with_kwargs=True
+            ),
             attention.register_forward_pre_hook(self._attend, with_kwargs=True),
             layer.register_forward_hook(self._leave),
         ]
@@ -111,6 +113,7 @@ class AdapterSite(nn.Module):
             return None
         out = output[0] if isinstance(output, tuple) else output
         delta = self._delta(self._hidden.to(out.device) + out, "before_mlp")
+        self._hidden = None
         return _with_first(output, out, delta)
 
     def _leave(self, layer: nn.Module, args: tuple, output: Any) -> Any:

@@ -219,9 +219,7 @@ def test_with_lora(kind):
     losses = trained(model, ids)
     assert losses[-1] < losses[0]
     out = model.generate(input_ids=ids[:, :5], max_new_tokens=4, do_sample=False)
-    plain = model.generate(
-        input_ids=ids[:, :5], max_new_tokens=4, do_sample=False, use_cache=False
-    )
+    plain = model.generate(input_ids=ids[:, :5], max_new_tokens=4, do_sample=False, use_cache=False)
     assert torch.equal(out, plain)
     adapters.remove(model)
     with model.disable_adapter():
