@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.hop import HOPS
 from gia.adapters.weights import EdgeWeights
-from gia.adjacency import EdgeAdjacency
+from gia.adjacency import Adjacency
 from gia.conv import Dropout, RMSNorm
 
 ACTIVATIONS = {"prelu": nn.PReLU, "silu": nn.SiLU, "gelu": nn.GELU, "relu": nn.ReLU}
@@ -80,17 +80,22 @@ class SparseGIN(nn.Module):
         self.norm = RMSNorm(width)
         self.scale = nn.Parameter(torch.tensor(config.start_of_scale(layer, num_layers)))
 
+    @property
+    def takes_rows(self) -> bool:
+        """Whether any form of its graph will do; otherwise it wants a list of edges."""
+        return self.config.conv in ("gin", "gcn")
+
     def forward(
         self,
         hidden: Tensor,
-        edges: EdgeAdjacency,
+        edges: Adjacency,
         extend: Callable[[str, Tensor], Tensor] | None = None,
     ) -> Tensor:
         """What the caller adds to the hidden states.
 
         Args:
             hidden (Tensor): Hidden states of the new tokens.
-            edges (EdgeAdjacency): The edges that arrive at the new tokens.
+            edges (Adjacency): The edges that arrive at the new tokens.
             extend (callable, optional): ``extend(name, features)`` appends what the new tokens
                 send, ``[B, Q, c]``, to what all key slots hold under this name, and gives that,
                 ``[B, K, c]``. Left out, the new tokens are all there are: K = Q.

@@ -13,6 +13,9 @@ BLOCK = 2**21
 # What a mask adds to the score of a pair that is not seen is below this in every precision.
 UNSEEN = torch.finfo(torch.float16).min / 2
 
+# With so few entries, all pairs at once are faster than a list of edges.
+FEW = 2**16
+
 Keep = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -68,7 +71,7 @@ class Observed:
         mask = self.mask[:, :, rows, : self.key.size(2)]
         return mask if mask.dtype == torch.bool else mask > UNSEEN
 
-    def weights(self, rows: slice, allowed: Tensor) -> tuple[Tensor, OptTensor]:
+    def weights(self, rows: slice, allowed: OptTensor) -> tuple[Tensor, OptTensor]:
         """Attention weights of a block, and how its scores follow their uncapped ones.
 
         Returns:
@@ -88,7 +91,8 @@ class Observed:
             slope, score = 1 - capped.square(), capped.mul(self.softcap)
         if self.mask is not None and self.mask.dtype != torch.bool:
             score = score + self.mask[:, :, rows, :keys]
-        score = score.masked_fill_(~allowed, -torch.inf)
+        if allowed is not None:
+            score = score.masked_fill_(~allowed, -torch.inf)
         if self.sinks is not None:
             sink = self.sinks.to(score.dtype).view(1, -1, 1, 1).expand(*score.shape[:3], 1)
             return torch.cat([score, sink], -1).softmax(-1)[..., :-1].nan_to_num_(), slope
@@ -140,14 +144,34 @@ def select(observed: Observed, keep: Keep, gradients: bool = True) -> Edges:
         parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*found, strict=True)
     )
     counts = [part[0].numel() for part in found]
-    if gradients and torch.is_grad_enabled():
-        if observed.query.requires_grad or observed.key.requires_grad:
-            attention = _Attention.apply(
+    needed = observed.query.requires_grad or observed.key.requires_grad
+    if gradients and needed and torch.is_grad_enabled():
+        attention = _Attention.apply(
                 observed.query, observed.key, observed, attention,
                 (sequence, target, source), counts,
             )  # fmt: skip
     attention = attention.to(torch.promote_types(observed.query.dtype, torch.float32))
     return Edges(sequence, target, source, attention, distance)
+
+
+def fits_at_once(observed: Observed) -> bool:
+    """Whether all pairs are looked at as a whole: few of them, and no gradient is asked for."""
+    sequences, heads, queries, keys = observed.shape
+    return not torch.is_grad_enabled() and sequences * heads * queries * keys <= FEW
+
+
+@torch.no_grad()
+def all_pairs(observed: Observed) -> tuple[Tensor, OptTensor, Tensor]:
+    """Attention, what is allowed (None: everything), and the distance, of all pairs."""
+    rows = slice(0, observed.query.size(2))
+    if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
+        allowed = None
+        weight, _ = observed.weights(rows, allowed)
+    else:
+        allowed = observed.allowed(rows)
+        weight, _ = observed.weights(rows, allowed)
+        allowed = allowed.any(1, keepdim=True)
+    return weight, allowed, observed.distance(rows)
 
 
 class _Attention(torch.autograd.Function):

@@ -161,7 +161,7 @@ def _parameters(
             if copy is not None and not torch.equal(copy, found["gnn.activation.weight"]):
                 raise ValueError(f"{prefix}gnn has slopes of PReLU that differ: there is only one")
     for number in range(hops):
-        names[f"gnn.convs.{number}.epsilon"] = f"hops.{number}.conv.eps"
+        names[f"gnn.convs.{number}.epsilon"] = f"hops.{number}.eps"
         for part in ("linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"):
             names[f"gnn.convs.{number}.{part}"] = f"hops.{number}.{part}"
     for what, keys in (
@@ -180,5 +180,5 @@ def _parameters(
     ours = {names[key]: value.detach().clone() for key, value in found.items()}
     ours["scale"] = ours["scale"].reshape(())
     for number in range(hops):  # the published one multiplies u, ours is added to 1
-        ours[f"hops.{number}.conv.eps"] -= 1
+        ours[f"hops.{number}.eps"] -= 1
     return ours

@@ -1,7 +1,7 @@
 """One decoder layer with its adapters: what they see of it, and where they act."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,30 @@ from gia.adapters.extra import ExtraEdges
 from gia.adapters.families import PARALLEL, Family
 from gia.adapters.layer import SparseGIN
 from gia.adapters.nodes import keep_nodes
-from gia.adapters.observe import Observed, select
-from gia.adjacency import EdgeAdjacency
+from gia.adapters.observe import Observed, all_pairs, fits_at_once, select
+from gia.adapters.rows import RowAdjacency
+from gia.adjacency import Adjacency, EdgeAdjacency
 
 NAME = "gia_adapters"  # of the module in a decoder layer
+
+
+@dataclass
+class Pass:
+    """What is known of one pass through a layer.
+
+    Attributes:
+        hidden (Tensor, optional): The layer's input.
+        cache: The layer of a cache of generation.
+        positions (Tensor, optional): Of the new tokens in their sequences.
+        shape (tuple of int): Sequences, queries and keys.
+        graphs (dict of Adjacency): By adapter.
+    """
+
+    hidden: Tensor | None = None
+    cache: Any = None
+    positions: Tensor | None = None
+    shape: tuple[int, int, int] = (0, 0, 0)
+    graphs: dict[str, Adjacency] = field(default_factory=dict)
 
 
 class AdapterSite(nn.Module):
@@ -36,7 +56,7 @@ class AdapterSite(nn.Module):
         self.extra: ExtraEdges | None = None
         self.number = number
         self._parallel = family.residual == PARALLEL
-        self._clear()
+        self._pass = Pass()
         layer.add_module(NAME, self)
         attention = layer.get_submodule(family.attention)
         attention.__dict__[SITE] = self  # not as a submodule: the layer has it already
@@ -67,27 +87,33 @@ class AdapterSite(nn.Module):
     def observe(self, observed: Observed) -> None:
         """Make the graphs of the active adapters; called by the layer's attention function."""
         sequences, _, queries, keys = observed.shape
-        if self._cache is not None and self._cache.get_seq_length() < keys:  # unused slots
-            observed = replace(observed, first=int(self._cache.get_seq_length()) - queries)
-        self._shape = (sequences, queries, keys)
+        if (
+            self._pass.cache is not None and self._pass.cache.get_seq_length() < keys
+        ):  # unused slots
+            observed = replace(observed, first=int(self._pass.cache.get_seq_length()) - queries)
+        self._pass.shape = (sequences, queries, keys)
         for name in self.active:
             adapter: SparseGIN = self.adapters[name]
-            keep = adapter.weights.keep
-            if adapter.config.sinks:
-                keep = partial(keep, source_position=self._source_position(name, observed))
+            position = self._source_position(name, observed) if adapter.config.sinks else None
+            if self.extra is None and adapter.takes_rows and fits_at_once(observed):
+                self._pass.graphs[name] = RowAdjacency(
+                    adapter.weights.rows(*all_pairs(observed), source_position=position)
+                )
+                continue
+            keep = partial(adapter.weights.keep, source_position=position)
             edges = select(observed, keep, adapter.config.edge_gradients)
             target = edges.sequence * queries + edges.target
             source = edges.sequence * keys + edges.source
             weight = adapter.weights(edges.attention, edges.distance, target, sequences * queries)
             index = torch.stack([source, target])
             if self.extra is not None:
-                index, weight = self.extra.add_to(index, weight, self._shape, observed.start)
-            self._graphs[name] = EdgeAdjacency(index, weight, num_nodes=sequences * queries)
+                index, weight = self.extra.add_to(index, weight, self._pass.shape, observed.start)
+            self._pass.graphs[name] = EdgeAdjacency(index, weight, num_nodes=sequences * queries)
 
     def _source_position(self, adapter: str, observed: Observed) -> Tensor:
         """Where each key slot stands in its sequence, ``[B, K]``."""
         sequences, _, queries, keys = observed.shape
-        positions = self._positions
+        positions = self._pass.positions
         if positions is None:  # slots that nothing sees are padding before a sequence
             seen = observed.allowed(slice(0, queries)).any(1).any(1)  # [B or 1, K]
             place = torch.arange(keys, device=seen.device)
@@ -99,21 +125,21 @@ class AdapterSite(nn.Module):
         return extend("position", positions.unsqueeze(-1)).squeeze(-1)
 
     def _enter(self, layer: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> None:
-        self._clear()
+        self._pass = Pass()
         if self.looks_on:
-            self._hidden = args[0] if args else kwargs["hidden_states"]
+            self._pass.hidden = args[0] if args else kwargs["hidden_states"]
 
     def _attend(self, attention: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self.looks_on:
-            self._cache = _cache_layer((*args, *kwargs.values()), attention.layer_idx)
-            self._positions = kwargs.get("position_ids")
+            self._pass.cache = _cache_layer((*args, *kwargs.values()), attention.layer_idx)
+            self._pass.positions = kwargs.get("position_ids")
 
     def _after_attention(self, module: nn.Module, args: tuple, output: Any) -> Any:
         if not self.looks_on:
             return None
         out = output[0] if isinstance(output, tuple) else output
-        delta = self._delta(self._hidden.to(out.device) + out, "before_mlp")
-        self._hidden = None
+        delta = self._delta(self._pass.hidden.to(out.device) + out, "before_mlp")
+        self._pass.hidden = None
         return _with_first(output, out, delta)
 
     def _leave(self, layer: nn.Module, args: tuple, output: Any) -> Any:
@@ -124,7 +150,7 @@ class AdapterSite(nn.Module):
         if self._parallel:
             other = self._delta(out, "before_mlp")
             delta = other if delta is None else delta if other is None else delta + other
-        self._clear()
+        self._pass = Pass()
         return _with_first(output, out, delta)
 
     def _delta(self, hidden: Tensor, position: str) -> Tensor | None:
@@ -134,26 +160,19 @@ class AdapterSite(nn.Module):
             adapter: SparseGIN = self.adapters[name]
             if adapter.config.position != position:
                 continue
-            if name not in self._graphs:
+            if name not in self._pass.graphs:
                 raise RuntimeError(
                     f"layer {self.number} computed no attention that could be observed"
                 )
-            delta = adapter(hidden, self._graphs[name], self._extend(name))
+            delta = adapter(hidden, self._pass.graphs[name], self._extend(name))
             total = delta if total is None else total + delta
         return total
 
     def _extend(self, adapter: str) -> Any:
-        if self._cache is None:
+        if self._pass.cache is None:
             return None
-        layer, keys = keep_nodes(self._cache), self._shape[2]
+        layer, keys = keep_nodes(self._pass.cache), self._pass.shape[2]
         return lambda name, features: layer.extend(f"{adapter}.{name}", features, keys)
-
-    def _clear(self) -> None:
-        self._hidden: Tensor | None = None
-        self._cache: Any = None
-        self._positions: Tensor | None = None
-        self._shape = (0, 0, 0)
-        self._graphs: dict[str, EdgeAdjacency] = {}
 
 
 def _cache_layer(arguments: tuple, number: int) -> Any:

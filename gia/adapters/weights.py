@@ -74,20 +74,34 @@ class EdgeWeights(nn.Module):
         Raises:
             ValueError: If the attention has other heads, or positions are missing.
         """
-        self._check_heads(attention, "[B, H, Q, K]", 4)
-        allowed = allowed.squeeze(1) & self._allowed_places(distance, source_position)
-        combined = self._combine(attention, distance)  # [B, Q, K], or [B, H, Q, K]
-        if combined.dim() == 4:
-            allowed = allowed.unsqueeze(1)
-        if self.config.top_k is None:
-            chosen = allowed & self._above_cut(combined)
-        else:
-            # Of what is not allowed nothing may take a place; the last of ties come first.
-            ranked = combined.masked_fill(~allowed, -torch.inf).flip(-1)
-            best = ranked.sort(dim=-1, descending=True, stable=True).indices
-            best = combined.size(-1) - 1 - best[..., : self.config.top_k]
-            chosen = allowed & torch.zeros_like(combined, dtype=torch.bool).scatter_(-1, best, True)
+        combined = self._combined(attention, distance)
+        chosen = self._chosen(combined, allowed, distance, source_position)
         return chosen.any(1) if combined.dim() == 4 else chosen
+
+    @torch.no_grad()
+    def rows(
+        self,
+        attention: Tensor,
+        allowed: OptTensor,
+        distance: Tensor,
+        source_position: OptTensor = None,
+    ) -> Tensor:
+        """The weights of all pairs at once, 0 where there is no edge: for few targets.
+
+        Args:
+            attention, distance, source_position: As for :meth:`keep`.
+            allowed (Tensor, optional): As for :meth:`keep`; left out, every pair.
+
+        Shapes:
+            - **output:** ``[B, 1, Q, K]``; with graphs of single heads ``[B, H, Q, K]``
+        """
+        combined = self._combined(attention, distance)
+        chosen = self._chosen(combined, allowed, distance, source_position)
+        weight = self._weigh(combined)
+        weight = weight.masked_fill(~chosen, 0)
+        if self.config.normalize:
+            weight = weight / divisor(weight.sum(-1, keepdim=True))
+        return weight if combined.dim() == 4 else weight.unsqueeze(1)
 
     def forward(
         self, attention: Tensor, distance: Tensor, target: Tensor, num_targets: int
@@ -131,6 +145,34 @@ class EdgeWeights(nn.Module):
         config = self.config
         edges = f"cut={config.cut}" if config.top_k is None else f"top_k={config.top_k}"
         return f"heads={self.heads}, combine={config.combine}, {edges}"
+
+    def _combined(self, attention: Tensor, distance: Tensor) -> Tensor:
+        self._check_heads(attention, "[B, H, Q, K]", 4)
+        return self._combine(attention, distance)
+
+    def _chosen(
+        self,
+        combined: Tensor,
+        allowed: OptTensor,
+        distance: Tensor,
+        source_position: OptTensor,
+    ) -> Tensor:
+        """Where there are edges, ``[B, Q, K]``, or ``[B, H, Q, K]`` for each head."""
+        places = self._allowed_places(distance, source_position)
+        if allowed is not None:
+            allowed = allowed.squeeze(1)
+            places = allowed if places is None else allowed & places
+        elif places is None:
+            places = torch.ones_like(distance, dtype=torch.bool)
+        if combined.dim() == 4:
+            places = places.unsqueeze(1)
+        if self.config.top_k is None:
+            return self._above_cut(combined) & places
+        # Of what is not allowed nothing may take a place; the last of ties come first.
+        ranked = combined.masked_fill(~places, -torch.inf).flip(-1)
+        best = ranked.sort(dim=-1, descending=True, stable=True).indices
+        best = combined.size(-1) - 1 - best[..., : self.config.top_k]
+        return torch.zeros_like(combined, dtype=torch.bool).scatter_(-1, best, True) & places
 
     def _combine(self, attention: Tensor, distance: Tensor) -> Tensor:
         """One number for each pair (a number for each head in their own graphs), at most 1.
@@ -181,21 +223,21 @@ class EdgeWeights(nn.Module):
             level = self.threshold + math.log(level / (1 - level)) / self.config.steepness
         return ~(combined <= level)  # NaN is an edge, to be seen
 
-    def _allowed_places(self, distance: Tensor, source_position: OptTensor) -> Tensor:
-        """What the options say of a pair by its place alone."""
-        itself = distance == 0
-        if self.config.edge_direction == "published":
-            places = itself
-        elif self.config.sinks == 0:
-            places = torch.ones_like(itself)
-        elif source_position is None:
+    def _allowed_places(self, distance: Tensor, source_position: OptTensor) -> OptTensor:
+        """What the options say of a pair by its place alone; None if nothing."""
+        config, places = self.config, None
+        if config.edge_direction == "published":
+            places = distance == 0
+        elif config.sinks and source_position is None:
             raise ValueError(
-                f"sinks={self.config.sinks} needs source_position [B, K], the positions of the "
+                f"sinks={config.sinks} needs source_position [B, K], the positions of the "
                 "sources in their sequences"
             )
-        else:
-            places = (source_position >= self.config.sinks).unsqueeze(-2) | itself
-        return places if self.config.self_loops else places & ~itself
+        elif config.sinks:
+            places = (source_position >= config.sinks).unsqueeze(-2) | (distance == 0)
+        if not config.self_loops:
+            places = distance != 0 if places is None else places & (distance != 0)
+        return places
 
     def _check_heads(self, attention: Tensor, shape: str, dimensions: int) -> None:
         if attention.dim() != dimensions or attention.size(1) != self.heads:

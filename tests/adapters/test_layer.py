@@ -228,7 +228,7 @@ def test_half_precision(conv, combine, how):
 def test_parameters(activation):
     layer = make_layer(activation=activation, hops=2, multiplier=0.5)
     names = {name for name, _ in layer.named_parameters()}
-    per_hop = ("conv.eps", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias")
+    per_hop = ("eps", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias")
     expected = {f"hops.{number}.{part}" for number in range(2) for part in per_hop}
     expected |= {f"{part}_proj.{what}" for part in ("in", "out") for what in ("weight", "bias")}
     expected |= {"norm.weight", "scale"} | (
@@ -241,7 +241,7 @@ def test_parameters(activation):
 def test_eps_starts_as_asked():
     for eps, start in (("standard", 0.0), ("published", -1.0)):
         layer = SparseGIN(SparseGINConfig(eps=eps, channels=8), width=WIDTH, heads=HEADS)
-        assert layer.hops[0].conv.eps.tolist() == [start]
+        assert layer.hops[0].eps.tolist() == [start]
 
 
 def test_dropout_follows_each_hop():

@@ -161,7 +161,7 @@ def test_a_broken_file_leaves_the_model_as_it_was(folder, flaw, message):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         adapters.load(decoder("llama"), tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no adapter_config.json"):
+    with pytest.raises(FileNotFoundError, match=r"holds no adapter_config\.json"):
         adapters.load(decoder("llama"), tmp_path)
 
 
