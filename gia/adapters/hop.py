@@ -64,7 +64,7 @@ class GINHop(Hop):
         self.linear2 = nn.Linear(hidden, channels)
 
     def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
-        # GINConv's sum, without what it asks of graphs of other kinds: a token takes as long as that.
+        # GINConv's sum, without its checks, which would take as long as a new token's sum.
         z = edges.sum(self._split(send(u))) + (1 + self.eps).unsqueeze(1) * self._split(u)
         z = z.flatten(1)
         return self.linear2(activation(self.linear1(z))) + z

@@ -222,9 +222,9 @@ def merge(model: nn.Module, name: str = DEFAULT) -> None:
         NotImplementedError: Always, with the reason.
     """
     raise NotImplementedError(
-        "a Sparse-GIN adapter cannot be merged into the model's weights: it passes messages between "
-        "tokens and is not linear, so that no weight matrix does the same; keep it as a file "
-        "beside the model (gia.adapters.save)"
+        "a Sparse-GIN adapter cannot be merged into the model's weights: it passes messages "
+        "between tokens and is not linear, so that no weight matrix does the same; keep it as a "
+        "file beside the model (gia.adapters.save)"
     )
 
 

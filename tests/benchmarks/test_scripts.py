@@ -4,6 +4,8 @@ import json
 import re
 import sys
 
+import adapter_models
+import adapters
 import all as everything
 import attention
 import generate
@@ -122,7 +124,9 @@ def test_wrong_arguments_are_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("script", [attention, model, generate, sparse, graphs, everything])
+@pytest.mark.parametrize(
+    "script", [attention, model, generate, sparse, graphs, adapters, everything]
+)
 def test_help_explains_every_argument(script, capsys):
     with pytest.raises(SystemExit) as stop:
         script.main(["--help"])
@@ -224,6 +228,42 @@ def test_graphs_names_its_ratios(tmp_path, monkeypatch):
     assert ratios["peak_memory_over_gps"] == 0.6
     assert measured == dict.fromkeys(("gin", "gine", "gps"), (3, 1))
     assert "molecules of 13.6 atoms" in section
+
+
+def test_adapters_names_its_ratios(tmp_path, monkeypatch):
+    pytest.importorskip("peft", reason="LoRA needs peft: gia[llm]")
+    measured = {}
+
+    def peak(prepare, case, tiny, *, threads, device):
+        measured[case.side, case.length] = (case.batch, tiny.length)
+        return 100 if case.side == "lora" else 110
+
+    monkeypatch.setattr(adapters, "peak_memory", peak)
+    small = {"vocab_size": 1100, "hidden_size": 48, "intermediate_size": 64}
+    monkeypatch.setattr(adapter_models, "SMALL", adapter_models.SMALL | small)
+    monkeypatch.setattr(adapters, "found", lambda path: None)
+    arguments = ["--lengths", "8", "16", "--tokens", "16", "--batches", "1", "2"]
+    ratios, section = run(adapters, tmp_path, *SMALL, *arguments, "--new-tokens", "3")
+    assert set(ratios) == {
+        "step_over_lora",
+        "step_over_lora_L16",
+        "peak_memory_over_lora",
+        "peak_memory_over_lora_L16",
+        "memory_of_a_token_longest_over_second",
+        "generate_over_base",
+        "generate_over_base_B1",
+        "generate_over_base_B2",
+    }
+    assert ratios["peak_memory_over_lora"] == 1.1
+    assert ratios["generate_over_base"] == min(ratios[f"generate_over_base_B{b}"] for b in (1, 2))
+    assert measured == {
+        (side, length): (16 // length, 16) for side in ("lora", "sparse_gin") for length in (8, 16)
+    }
+    lora, ours = (
+        int(n.replace(",", ""))
+        for n in re.search(r"LoRA (\S+), Sparse-GIN (\S+)\.", section).groups()
+    )
+    assert abs(ours - lora) <= 0.02 * lora
 
 
 def test_graph_models_are_as_large(monkeypatch):

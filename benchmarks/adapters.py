@@ -1,0 +1,136 @@
+"""Adapters: a training step and cached generation, against PEFT's LoRA and the model alone.
+
+LoRA is on all linear layers; Sparse-GIN has as many trainable parameters within 2 %. A step is
+forward, loss, backward and the optimizer's. Memory is the peak of a step beyond the model. What is
+generated is greedy, with the model's own generate and its cache.
+"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from adapter_models import SIDES, Case, adapted, base, count, tokens, training
+from harness import interleave, make_parser, medians, peak_memory
+from report import Report, bars_figure
+from torch import nn
+
+TOLERANCE = 0.02
+# Where they lie beside the checkout; attention of random weights has other edges than a model's.
+MODEL, TEXT = "../shared/models/stories15M", "../shared/data/text/tinyshakespeare.txt"
+
+
+def found(path: str) -> str | None:
+    """A path, if there is something."""
+    return path if Path(path).exists() else None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = make_parser(__doc__.splitlines()[0], seconds=60.0)
+    add = parser.add_argument
+    add("--model", default=found(MODEL), help="a Hugging Face model; else a small random Llama")
+    add("--text", default=found(TEXT), help="a file with text to train on; else random tokens")
+    add("--rank", type=int, default=4, help="of LoRA")
+    add("--scale", type=float, default=0.1, help="where the factor of Sparse-GIN starts")
+    add("--lengths", type=int, nargs="+", default=[256, 1024, 4096], help="tokens of a sequence")
+    add("--tokens", type=int, default=2048, help="of a batch, but for longer sequences")
+    add("--batches", type=int, nargs="+", default=[1, 8], help="sequences generated at once")
+    add("--new-tokens", type=int, default=100, help="tokens of a generation")
+    args = parser.parse_args(argv)
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    report = Report("Adapters of a language model", args)
+    case = Case(SIDES[0], args.model, args.text, args.rank, args.scale, 1, 32)
+    sizes = {side: count(adapted(replace(case, side=side))) for side in SIDES}
+    lora, ours = sizes.values()
+    report.note(f"Trainable parameters: LoRA {lora:,}, Sparse-GIN {ours:,}. float32; medians.")
+    if abs(ours - lora) > TOLERANCE * lora:
+        report.fail(f"the sizes differ by more than {TOLERANCE:.0%}: choose another --rank")
+    bars = steps(report, args, case)
+    bars |= generation(report, args, case)
+    report.write(bars_figure(bars, "seconds"))
+    return report.status
+
+
+def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, float]]:
+    """Time and memory of a training step at every length."""
+    rows, bars, alone = [], {}, {}
+    for number, length in enumerate(args.lengths):
+        batch = max(1, args.tokens // length)
+        cases = {side: replace(case, side=side, batch=batch, length=length) for side in SIDES}
+        with report.console.status(f"steps at length {length}"):
+            times = medians(
+                interleave(
+                    {side: training(cases[side]) for side in SIDES},
+                    seconds=args.seconds,
+                    repeats=args.repeats,
+                )
+            )
+        memory = {}
+        for side in SIDES:
+            with report.console.status(f"memory of {side} at length {length}"):
+                memory[side] = peak_memory(
+                    training, cases[side], replace(cases[side], batch=1, length=16),
+                    threads=args.threads, device="cpu",
+                )  # fmt: skip
+        alone[length] = memory[SIDES[1]] / (batch * length)
+        key = "" if number == 0 else f"_L{length}"
+        time = report.ratio(f"step_over_lora{key}", times[SIDES[1]], times[SIDES[0]])
+        over = report.ratio(f"peak_memory_over_lora{key}", memory[SIDES[1]], memory[SIDES[0]])
+        for side in SIDES:
+            ours = side == SIDES[1]
+            rows.append(
+                [length, batch, side, times[side], time if ours else None]
+                + [memory[side] / 2**20, over if ours else None]
+            )
+        bars[f"step, L {length}"] = times
+    columns = ["L", "B", "adapter", "seconds", "over LoRA", "peak MiB", "over LoRA"]
+    report.table("A training step", columns, rows)
+    if len(args.lengths) > 1:
+        longest, before = max(args.lengths), sorted(args.lengths)[-2]
+        report.ratio("memory_of_a_token_longest_over_second", alone[longest], alone[before])
+    return bars
+
+
+def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, float]]:
+    """Tokens per second with the adapter and without."""
+    prompt = 8
+    length = prompt + args.new_tokens
+    models = {
+        "base": base(args.model, length).eval(),
+        "sparse_gin": adapted(replace(case, side="sparse_gin", length=length)).eval(),
+    }
+    rows, bars = [], {}
+    for batch in args.batches:
+        ids = tokens(args.model, args.text, batch, prompt)
+        sides = {name: partial(_generate, model, ids, args) for name, model in models.items()}
+        with report.console.status(f"generating {batch} at once"):
+            times = medians(interleave(sides, seconds=args.seconds, repeats=args.repeats))
+        over = report.ratio(f"generate_over_base_B{batch}", times["base"], times["sparse_gin"])
+        for name, time in times.items():
+            speed = batch * args.new_tokens / time
+            rows.append([batch, name, speed, over if name != "base" else None])
+        bars[f"generation, B {batch}"] = times
+    ratios = [report.ratios[f"generate_over_base_B{batch}"] for batch in args.batches]
+    report.ratios["generate_over_base"] = min(ratios)
+    report.table("Generation", ["B", "model", "tokens/s", "over the base"], rows)
+    return bars
+
+
+def _generate(model: nn.Module, ids: torch.Tensor, args: Namespace) -> None:
+    number = args.new_tokens
+    model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=number,
+        min_new_tokens=number,
+        do_sample=False,
+        pad_token_id=0,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
