@@ -14,6 +14,8 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help install train test test-slow lint format bench results clean
 
 RUN := $(VENV)/bin/python
+# A file of tests at a time on each core.
+WORKERS := -n auto --dist loadfile
 SETUP = $(PYTHON) tools/install.py --venv "$(VENV)" --torch "$(TORCH)" \
 	--wheels "$(PYG_WHEELS)" $(if $(RETRY),--retry)
 
@@ -34,10 +36,10 @@ train:  ## train a model: make train ARGS="experiment=..."
 	$(RUN) train.py $(ARGS)
 
 test: install  ## run the tests, without the slow ones
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(WORKERS) $(ARGS)
 
 test-slow: install  ## run the slow tests
-	$(RUN) -m pytest -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "no slow tests"; }
+	$(RUN) -m pytest -m slow $(WORKERS) $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "no slow tests"; }
 
 lint:  ## check style and format
 	$(SETUP) lint

@@ -1,5 +1,11 @@
 """What all tests share."""
 
+import os
+
+# Each of several workers has a core: with more threads they would wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -2,9 +2,11 @@
 
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
-from gia.adapters.files import load, save
+from gia.adapters.files import load, load_published, save
+from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
 from gia.adapters.model import (
+    active,
     add,
     disable,
     disabled,
@@ -25,13 +27,16 @@ __all__ = [
     "Family",
     "SparseGIN",
     "SparseGINConfig",
+    "active",
     "add",
     "disable",
     "disabled",
     "enable",
     "extra_edges",
     "from_published",
+    "graphs",
     "load",
+    "load_published",
     "merge",
     "names",
     "parameters",

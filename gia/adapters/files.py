@@ -1,6 +1,7 @@
 """An adapter on disk: its configuration and its own weights, nothing of the model's."""
 
 import json
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.layer import SparseGIN
-from gia.adapters.model import DEFAULT, Decoder, add, decoder, remove
+from gia.adapters.model import DEFAULT, Decoder, active, add, decoder, remove
+from gia.adapters.model import set as choose
+from gia.adapters.published import from_published
 from gia.data.files import write_atomically
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -72,16 +75,48 @@ def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
             f"the adapter in {folder} was made for another model ({there.get('model_type')}): "
             f"{', '.join(different)}"
         )
-    add(model, SparseGINConfig.from_dict(description["config"]), name)
+    config = SparseGINConfig.from_dict(description["config"])
+    _add_filled(model, config, state, name, str(folder / WEIGHTS))
+
+
+def load_published(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    name: str = DEFAULT,
+) -> None:
+    """Add an adapter that was trained with the published code.
+
+    Args:
+        model (nn.Module): As for :func:`gia.adapters.add`.
+        state (dict), config (dict): As for :func:`gia.adapters.from_published`, of a whole model.
+        name (str): What it is called.
+
+    Raises:
+        ValueError: If something is not known or does not fit. The model is then as it was.
+    """
+    ours, converted = from_published(state, config)
+    if ours.layers is None:
+        raise ValueError("state has the parameters of one layer: names have no layers.0. before")
+    filled = {key.removeprefix("layers."): value for key, value in converted.items()}
+    _add_filled(model, ours, filled, name, "the published adapter")
+
+
+def _add_filled(
+    model: nn.Module, config: SparseGINConfig, state: dict[str, Tensor], name: str, source: str
+) -> None:
+    before = active(model)
+    add(model, config, name)
     try:
-        parts = place.adapter(name)
-        expected = _state(parts)
-        _check(expected, state, folder)
+        expected = _state(decoder(model).adapter(name))
+        _check(expected, state, source)
         with torch.no_grad():
             for key, value in expected.items():
                 value.copy_(state[key])
     except BaseException:
         remove(model, name)
+        if before:
+            choose(model, before)
         raise
 
 
@@ -107,7 +142,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(f"{folder / WEIGHTS} is broken: {error}") from error
 
 
-def _check(expected: dict[str, Tensor], state: dict[str, Tensor], folder: Path) -> None:
+def _check(expected: dict[str, Tensor], state: dict[str, Tensor], source: str) -> None:
     wrong = [f"{key} is missing" for key in expected.keys() - state.keys()]
     wrong += [f"{key} is unknown" for key in state.keys() - expected.keys()]
     wrong += [
@@ -121,7 +156,7 @@ def _check(expected: dict[str, Tensor], state: dict[str, Tensor], folder: Path) 
         if not bool(torch.isfinite(value).all())
     ]
     if wrong:
-        raise ValueError(f"{folder / WEIGHTS} does not fit: {'; '.join(sorted(wrong)[:5])}")
+        raise ValueError(f"{source} does not fit: {'; '.join(sorted(wrong)[:5])}")
 
 
 def _state(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:

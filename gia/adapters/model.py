@@ -205,6 +205,12 @@ def names(model: nn.Module) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def active(model: nn.Module) -> list[str]:
+    """The adapters that are used, unless they are disabled."""
+    found = (name for site in decoder(model).sites.values() for name in site.active)
+    return list(dict.fromkeys(found))
+
+
 def parameters(model: nn.Module, name: str = DEFAULT) -> list[nn.Parameter]:
     """The parameters of an adapter, for an optimizer.
 

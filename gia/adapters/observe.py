@@ -161,8 +161,8 @@ def fits_at_once(observed: Observed) -> bool:
 
 
 @torch.no_grad()
-def all_pairs(observed: Observed) -> tuple[Tensor, OptTensor, Tensor]:
-    """Attention, what is allowed (None: everything), and the distance, of all pairs."""
+def all_pairs(observed: Observed, distance: bool) -> tuple[Tensor, OptTensor, OptTensor]:
+    """Of all pairs: attention, what is allowed (None: everything), the distance if asked for."""
     rows = slice(0, observed.query.size(2))
     if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
         allowed = None
@@ -171,7 +171,7 @@ def all_pairs(observed: Observed) -> tuple[Tensor, OptTensor, Tensor]:
         allowed = observed.allowed(rows)
         weight, _ = observed.weights(rows, allowed)
         allowed = allowed.any(1, keepdim=True)
-    return weight, allowed, observed.distance(rows)
+    return weight, allowed, observed.distance(rows) if distance else None
 
 
 class _Attention(torch.autograd.Function):

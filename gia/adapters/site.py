@@ -96,9 +96,8 @@ class AdapterSite(nn.Module):
             adapter: SparseGIN = self.adapters[name]
             position = self._source_position(name, observed) if adapter.config.sinks else None
             if self.extra is None and adapter.takes_rows and fits_at_once(observed):
-                self._pass.graphs[name] = RowAdjacency(
-                    adapter.weights.rows(*all_pairs(observed), source_position=position)
-                )
+                pairs = all_pairs(observed, distance=adapter.weights.needs_distance)
+                self._pass.graphs[name] = RowAdjacency(adapter.weights.rows(*pairs, position))
                 continue
             keep = partial(adapter.weights.keep, source_position=position)
             edges = select(observed, keep, adapter.config.edge_gradients)

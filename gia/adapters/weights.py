@@ -48,6 +48,13 @@ class EdgeWeights(nn.Module):
         """Weights that an edge has: one, or one for each head."""
         return self.heads if self.config.combine == "per_head" else 1
 
+    @property
+    def needs_distance(self) -> bool:
+        """Whether it matters how far apart tokens are."""
+        config = self.config
+        placed = config.sinks or config.edge_direction == "published" or not config.self_loops
+        return bool(placed) or config.distance is not None
+
     @torch.no_grad()
     def keep(
         self,
@@ -83,14 +90,15 @@ class EdgeWeights(nn.Module):
         self,
         attention: Tensor,
         allowed: OptTensor,
-        distance: Tensor,
+        distance: OptTensor,
         source_position: OptTensor = None,
     ) -> Tensor:
         """The weights of all pairs at once, 0 where there is no edge: for few targets.
 
         Args:
-            attention, distance, source_position: As for :meth:`keep`.
+            attention, source_position: As for :meth:`keep`.
             allowed (Tensor, optional): As for :meth:`keep`; left out, every pair.
+            distance (Tensor, optional): As for :meth:`keep`; asked for if :attr:`needs_distance`.
 
         Shapes:
             - **output:** ``[B, 1, Q, K]``; with graphs of single heads ``[B, H, Q, K]``
@@ -98,7 +106,7 @@ class EdgeWeights(nn.Module):
         combined = self._combined(attention, distance)
         chosen = self._chosen(combined, allowed, distance, source_position)
         weight = self._weigh(combined)
-        weight = weight.masked_fill(~chosen, 0)
+        weight = torch.where(chosen, weight, 0)
         if self.config.normalize:
             weight = weight / divisor(weight.sum(-1, keepdim=True))
         return weight if combined.dim() == 4 else weight.unsqueeze(1)
@@ -146,7 +154,7 @@ class EdgeWeights(nn.Module):
         edges = f"cut={config.cut}" if config.top_k is None else f"top_k={config.top_k}"
         return f"heads={self.heads}, combine={config.combine}, {edges}"
 
-    def _combined(self, attention: Tensor, distance: Tensor) -> Tensor:
+    def _combined(self, attention: Tensor, distance: OptTensor) -> Tensor:
         self._check_heads(attention, "[B, H, Q, K]", 4)
         return self._combine(attention, distance)
 
@@ -154,7 +162,7 @@ class EdgeWeights(nn.Module):
         self,
         combined: Tensor,
         allowed: OptTensor,
-        distance: Tensor,
+        distance: OptTensor,
         source_position: OptTensor,
     ) -> Tensor:
         """Where there are edges, ``[B, Q, K]``, or ``[B, H, Q, K]`` for each head."""
@@ -162,19 +170,20 @@ class EdgeWeights(nn.Module):
         if allowed is not None:
             allowed = allowed.squeeze(1)
             places = allowed if places is None else allowed & places
-        elif places is None:
-            places = torch.ones_like(distance, dtype=torch.bool)
-        if combined.dim() == 4:
+        if places is not None and combined.dim() == 4:
             places = places.unsqueeze(1)
         if self.config.top_k is None:
-            return self._above_cut(combined) & places
+            chosen = self._above_cut(combined)
+            return chosen if places is None else chosen & places
+        if places is None:
+            places = torch.ones_like(combined, dtype=torch.bool)
         # Of what is not allowed nothing may take a place; the last of ties come first.
         ranked = combined.masked_fill(~places, -torch.inf).flip(-1)
         best = ranked.sort(dim=-1, descending=True, stable=True).indices
         best = combined.size(-1) - 1 - best[..., : self.config.top_k]
         return torch.zeros_like(combined, dtype=torch.bool).scatter_(-1, best, True) & places
 
-    def _combine(self, attention: Tensor, distance: Tensor) -> Tensor:
+    def _combine(self, attention: Tensor, distance: OptTensor) -> Tensor:
         """One number for each pair (a number for each head in their own graphs), at most 1.
 
         Heads are the second dimension of attention.
@@ -195,9 +204,10 @@ class EdgeWeights(nn.Module):
             combined = (share * of_heads).sum(-1).clamp(max=1)
         else:
             combined = attention.to(dtype)
-            distance = distance.unsqueeze(1)
         if self.config.distance is None:
             return combined
+        if combined.dim() > distance.dim():  # of each head
+            distance = distance.unsqueeze(1)
         return combined * self._nearness(distance.abs().to(dtype))
 
     def _nearness(self, distance: Tensor) -> Tensor:
@@ -223,7 +233,7 @@ class EdgeWeights(nn.Module):
             level = self.threshold + math.log(level / (1 - level)) / self.config.steepness
         return ~(combined <= level)  # NaN is an edge, to be seen
 
-    def _allowed_places(self, distance: Tensor, source_position: OptTensor) -> OptTensor:
+    def _allowed_places(self, distance: OptTensor, source_position: OptTensor) -> OptTensor:
         """What the options say of a pair by its place alone; None if nothing."""
         config, places = self.config, None
         if config.edge_direction == "published":

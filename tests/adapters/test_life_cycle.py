@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from conftest import ROOT
 from decoders import decoder
 
 import gia.adapters as adapters
@@ -156,6 +157,40 @@ def test_a_broken_file_leaves_the_model_as_it_was(folder, flaw, message):
     assert torch.equal(logits(model), before)
     assert adapters.names(model) == []
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_broken_file_leaves_other_adapters_in_use(folder):
+    model = adapted()
+    before = logits(model)
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="is broken"):
+        adapters.load(model, folder, "other")
+    flawed = {"trainable_scale": torch.ones(1)}
+    with pytest.raises(ValueError, match=r"of one layer|are missing"):
+        adapters.load_published(model, flawed, {}, "other")
+    assert adapters.active(model) == adapters.names(model) == ["default"]
+    assert torch.equal(logits(model), before)
+
+
+def test_published_weights_on_a_whole_model():
+    """Of a layer the reference vectors have the parameters: here every layer has them."""
+    from safetensors.torch import load_file
+
+    spec = json.loads((ROOT / "tests" / "reference" / "index.json").read_text())["sparse_gin_sum"]
+    vector = load_file(ROOT / "tests" / "reference" / "sparse_gin_sum.safetensors")
+    named = {key.removeprefix("param."): value for key, value in vector.items() if "param." in key}
+    model = decoder("llama", hidden_size=spec["hidden"]).double()
+    before = logits(model)
+    state = {f"model.layers.{n}.{key}": value for n in (0, 2) for key, value in named.items()}
+    adapters.load_published(model, state, spec["config"])
+    assert not torch.allclose(logits(model), before)
+    parts = [model.model.layers[n].gia_adapters.adapters["default"] for n in (0, 2)]
+    assert not hasattr(model.model.layers[1], "gia_adapters")
+    for part in parts:
+        assert part.config.edge_direction == "published"
+        torch.testing.assert_close(part.scale, named["trainable_scale"][0])
+    for layer in adapters.graphs(model, IDS):
+        assert torch.equal(layer.edge_index[0], layer.edge_index[1])
 
 
 def test_a_folder_that_is_not_there(tmp_path):
