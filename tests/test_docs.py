@@ -5,13 +5,39 @@ import re
 
 import pytest
 from conftest import ROOT
+from decoders import decoder
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def a_small_tokenizer(name):
+    """Words, all of them unknown but for the punctuation."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"<unk>": 2, ".": 3}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_input_names=names)
+
+
+@pytest.fixture
+def nothing_is_downloaded(monkeypatch):
+    """A pretrained model is a small one with random weights, whatever its name."""
+    transformers = pytest.importorskip("transformers")
+    for kind, make in (
+        ("AutoModelForCausalLM", lambda name: decoder("llama")),
+        ("AutoTokenizer", a_small_tokenizer),
+    ):
+        monkeypatch.setattr(getattr(transformers, kind), "from_pretrained", make)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page):
+def test_python_blocks_run(page, request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    if any("from_pretrained" in block for block in blocks):
+        request.getfixturevalue("nothing_is_downloaded")
     namespace = {}
     for block in blocks:
         exec(compile(block, page.name, "exec"), namespace)

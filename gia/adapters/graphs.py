@@ -54,8 +54,8 @@ def graphs(
             hook.remove()
     if not seen:
         raise ValueError(
-            f"the adapter {name!r} is not in use: choose it with gia.adapters.set(model, {name!r}), "
-            "and gia.adapters.enable(model) if adapters are disabled"
+            f"the adapter {name!r} is not in use: gia.adapters.set(model, {name!r}) chooses it, "
+            "and gia.adapters.enable(model) where adapters are disabled"
         )
     return [_batch(seen[layer], input_ids, attention_mask) for layer in sorted(seen)]
 
