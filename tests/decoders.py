@@ -1,5 +1,8 @@
-"""Small decoders of the families that adapters know, with random weights."""
+"""Small decoders of the families that adapters know, with random weights, and a real one."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from torch import nn
 
@@ -29,12 +32,18 @@ KINDS = {
     "phi3": ("Phi3Config", GROUPED),
     "olmo2": ("Olmo2Config", GROUPED),
 }
+REAL = "stories260K"  # trained, with grouped queries
+MODELS = Path(__file__).parent.parent.parent / "shared" / "models"
 
 
 def decoder(kind: str, seed: int = 0, **settings: object) -> nn.Module:
     """A small decoder in eval mode: ``decoder("llama")``."""
     import transformers
 
+    if kind == REAL:
+        model = pretrained(kind, **settings)
+        torch.manual_seed(seed)  # what is added to it then starts the same
+        return model
     name, own = KINDS[kind]
     config = getattr(transformers, name)(**COMMON | own | settings)
     torch.manual_seed(seed)
@@ -44,3 +53,14 @@ def decoder(kind: str, seed: int = 0, **settings: object) -> nn.Module:
             if parameter.dim() > 1:
                 parameter.mul_(8 if parameter.std() < 0.1 else 1)
     return model.eval()
+
+
+def pretrained(name: str, **settings: object) -> nn.Module:
+    """A trained model out of the folder beside the checkout, in single precision."""
+    import transformers
+
+    if not (MODELS / name).is_dir():
+        pytest.skip(f"the model {name} is not beside this checkout")
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        MODELS / name, dtype=torch.float32, **settings
+    ).eval()

@@ -255,11 +255,26 @@ def _make(config: SparseGINConfig, place: Decoder, number: int) -> SparseGIN:
         num_layers=len(layers),
     )
     # Few numbers that are trained: in single precision, whatever the model is held in.
-    return adapter.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
+    return adapter.to(
+        _device(layers[number], weight), torch.promote_types(weight.dtype, torch.float32)
+    )
+
+
+def _device(layer: nn.Module, weight: Tensor) -> torch.device:
+    """Where a layer computes: where its weights are, or are fetched to when they are offloaded."""
+    if not weight.is_meta:
+        return weight.device
+    for module in layer.modules():
+        device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+        if device is not None:
+            return torch.device(device)
+    raise ValueError("the model's weights are on the meta device: load them before adding adapters")
 
 
 def _check_finite(module: nn.Module) -> None:
     for name, parameter in module.named_parameters():
+        if parameter.is_meta or type(parameter) is not nn.Parameter:
+            continue  # offloaded or quantised: not to be read like that
         if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
             raise ValueError(
                 f"the model's {name} holds numbers that are not finite: load it again, or in "

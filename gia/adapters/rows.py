@@ -37,7 +37,8 @@ class RowAdjacency(Adjacency):
         return self.weight.sum(-1).movedim(1, -1).flatten(0, 1)
 
     def count(self) -> Tensor:
-        return (self.weight != 0).sum(-1).movedim(1, -1).flatten(0, 1).to(self.weight.dtype)
+        # All groups share the edges, as in the edge form: a pair is one where any group has it.
+        return (self.weight != 0).any(1).sum(-1).view(-1, 1).to(self.weight.dtype)
 
     def in_precision(self, dtype: torch.dtype) -> "RowAdjacency":
         return RowAdjacency(self.weight.to(torch.promote_types(self.weight.dtype, dtype)))

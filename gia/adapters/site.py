@@ -29,6 +29,7 @@ class Pass:
         cache: The layer of a cache of generation.
         positions (Tensor, optional): Of the new tokens in their sequences.
         shape (tuple of int): Sequences, queries and keys.
+        recorded (bool): Whether attention was observed with gradients.
         graphs (dict of Adjacency): By adapter.
     """
 
@@ -36,6 +37,7 @@ class Pass:
     cache: Any = None
     positions: Tensor | None = None
     shape: tuple[int, int, int] = (0, 0, 0)
+    recorded: bool = False
     graphs: dict[str, Adjacency] = field(default_factory=dict)
 
 
@@ -92,6 +94,7 @@ class AdapterSite(nn.Module):
         ):  # unused slots
             observed = replace(observed, first=int(self._pass.cache.get_seq_length()) - queries)
         self._pass.shape = (sequences, queries, keys)
+        self._pass.recorded = torch.is_grad_enabled()
         for name in self.active:
             adapter: SparseGIN = self.adapters[name]
             position = self._source_position(name, observed) if adapter.config.sinks else None
@@ -162,6 +165,12 @@ class AdapterSite(nn.Module):
             if name not in self._pass.graphs:
                 raise RuntimeError(
                     f"layer {self.number} computed no attention that could be observed"
+                )
+            if torch.is_grad_enabled() and not self._pass.recorded and adapter.weights.learns:
+                raise RuntimeError(
+                    f"layer {self.number} computed its attention without gradients, as reentrant "
+                    "checkpointing does, so that those of the edges would be lost: checkpoint with "
+                    "use_reentrant=False, or set edge_gradients=False"
                 )
             delta = adapter(hidden, self._pass.graphs[name], self._extend(name))
             total = delta if total is None else total + delta

@@ -55,6 +55,11 @@ class EdgeWeights(nn.Module):
         placed = config.sinks or config.edge_direction == "published" or not config.self_loops
         return bool(placed) or config.distance is not None
 
+    @property
+    def learns(self) -> bool:
+        """Whether weights of edges have a gradient, to attention or to parameters of their own."""
+        return self.config.edge_gradients or next(self.parameters(), None) is not None
+
     @torch.no_grad()
     def keep(
         self,

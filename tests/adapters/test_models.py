@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from decoders import KINDS, decoder
+from decoders import KINDS, REAL, decoder
 
 import gia.adapters as adapters
 from gia.adapters import SparseGINConfig
 
 pytest.importorskip("transformers")
 CACHE = "past_key_values"
-ALL = pytest.mark.parametrize("kind", KINDS)
+ALL = pytest.mark.parametrize("kind", [*KINDS, REAL])
 LENGTH = 12
 
 
