@@ -82,10 +82,9 @@ def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, fl
         over = report.ratio(f"peak_memory_over_lora{key}", memory[SIDES[1]], memory[SIDES[0]])
         for side in SIDES:
             ours = side == SIDES[1]
-            rows.append(
-                [length, batch, side, times[side], time if ours else None]
-                + [memory[side] / 2**20, over if ours else None]
-            )
+            seconds, mebibytes = times[side], memory[side] / 2**20
+            ratios = (time, over) if ours else (None, None)
+            rows.append([length, batch, side, seconds, ratios[0], mebibytes, ratios[1]])
         bars[f"step, L {length}"] = times
     columns = ["L", "B", "adapter", "seconds", "over LoRA", "peak MiB", "over LoRA"]
     report.table("A training step", columns, rows)
