@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(__doc__.splitlines()[0], seconds=60.0)
     add = parser.add_argument
     add("--model", default=found(MODEL), help="a Hugging Face model; else a small random Llama")
-    add("--text", default=found(TEXT), help="a file with text to train on; else random tokens")
+    add(
+        "--text",
+        default=found(TEXT) if found(MODEL) else None,
+        help="a file with text to train on; else random tokens",
+    )
     add("--rank", type=int, default=4, help="of LoRA")
     add("--scale", type=float, default=0.1, help="where the factor of Sparse-GIN starts")
     add("--lengths", type=int, nargs="+", default=[256, 1024, 4096], help="tokens of a sequence")

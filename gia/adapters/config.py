@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+_LEAST = 1e-300
+
 
 @dataclass(frozen=True)
 class SparseGINConfig:
@@ -200,6 +202,8 @@ class SparseGINConfig:
             low = 0.0 if self.distance else _sigmoid(-self.threshold / self.tau)
         if self.steepness is not None:
             low, high = (_sigmoid(self.alpha * (value - self.threshold)) for value in (low, high))
+        if self.steepness is not None:
+            low = max(low, _LEAST)  # where the sigmoid is 0 in floating point, so is no logarithm
         if not low <= self.cut < high:
             hint = ", or alpha=None" if self.combine == "any" and self.steepness else ""
             raise ValueError(

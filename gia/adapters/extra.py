@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import coalesce
 
+from gia.adapters.observe import Observed
 from gia.typing import OptTensor
 
 
@@ -18,41 +20,51 @@ class ExtraEdges:
         edge_weight (Tensor, optional): ``[E]``; 1 if left out.
 
     Raises:
-        ValueError: If the shapes do not fit, or an edge goes back in time.
+        ValueError: If shapes or types do not fit, or an edge goes back in time.
     """
 
     edge_index: Tensor
     edge_weight: OptTensor = None
 
     def __post_init__(self) -> None:
-        if self.edge_index.dim() != 2 or self.edge_index.size(0) not in (2, 3):
+        index = self.edge_index
+        if index.dim() != 2 or index.size(0) not in (2, 3) or index.is_floating_point():
             raise ValueError(
-                f"extra edges must have shape [2, E] or [3, E], got {list(self.edge_index.shape)}"
+                "extra edges must be whole numbers of shape [2, E] or [3, E], "
+                f"got {index.dtype} of shape {list(index.shape)}"
             )
-        number = self.edge_index.size(1)
-        if self.edge_weight is not None and self.edge_weight.shape != (number,):
+        if self.edge_weight is not None and self.edge_weight.shape != index.shape[1:]:
             raise ValueError(
-                f"their weights must have shape [{number}], got {list(self.edge_weight.shape)}"
+                f"their weights must have shape [{index.size(1)}], "
+                f"got {list(self.edge_weight.shape)}"
             )
-        source, target = self.edge_index[-2:]
-        if bool((source > target).any()):
+        if bool((index < 0).any()):
+            raise ValueError("extra edges count tokens and sequences from 0: some are below")
+        if bool((index[-2] > index[-1]).any()):
             raise ValueError(
                 "extra edges go from earlier tokens to later ones: turn those of which the "
                 "source is the later"
             )
 
     def add_to(
-        self, index: Tensor, weight: Tensor, shape: tuple[int, int, int], first: int
+        self, index: Tensor, weight: Tensor, observed: Observed, seen: int | None
     ) -> tuple[Tensor, Tensor]:
-        """Add them to the edges of a batch.
+        """Add them to the edges of a batch; to the weight of a pair that is an edge already.
+
+        Pairs that attention may not see (padding, what is out of a window or in another packed
+        sequence) are left out.
 
         Args:
             index (Tensor): Sources b K + j and targets b Q + i, ``[2, E]``.
             weight (Tensor): ``[E]`` or ``[E, H]``.
-            shape (tuple of int): Sequences B, queries Q and keys K.
-            first (int): The key slot of the first query.
+            observed (Observed): The attention.
+            seen (int, optional): Tokens that a cache has seen, the new ones included; left out,
+                there is no cache.
+
+        Raises:
+            ValueError: If there is no such sequence, or without a cache no such token.
         """
-        sequences, queries, keys = shape
+        sequences, _, queries, keys = observed.shape
         edges = self.edge_index.to(index.device)
         extra = self.edge_weight
         extra = weight.new_ones(edges.size(1)) if extra is None else extra.to(weight)
@@ -61,11 +73,30 @@ class ExtraEdges:
             edges = torch.cat([batch.unsqueeze(0), edges.repeat(1, sequences)])
             extra = extra.repeat(sequences)
         sequence, source, target = edges
-        target = target - first
-        here = (target >= 0) & (target < queries) & (source < keys) & (sequence < sequences)
-        sequence, source, target = sequence[here], source[here], target[here]
+        if bool((sequence >= sequences).any()):
+            raise ValueError(
+                f"extra edges name sequence {int(sequence.max())}, but there are {sequences}"
+            )
+        if seen is None and bool((target >= queries).any()):
+            raise ValueError(f"extra edges name token {int(target.max())}, but there are {queries}")
+        total = queries if seen is None else seen
+        target = target - (total - queries)
+        source = source - max(0, total - keys)  # earlier ones have left the window
+        here = (target >= 0) & (target < queries) & (source >= 0)
+        sequence, source, target, extra = (x[here] for x in (sequence, source, target, extra))
+        if observed.mask is not None:
+            allowed = observed.allowed(slice(0, queries)).any(1)
+            allowed = allowed.expand(sequences, -1, -1)[sequence, target, source]
+            sequence, source, target, extra = (
+                x[allowed] for x in (sequence, source, target, extra)
+            )
         added = torch.stack([sequence * keys + source, sequence * queries + target])
-        extra = extra[here]
         if weight.dim() == 2:
             extra = extra.unsqueeze(1).expand(-1, weight.size(1))
-        return torch.cat([index, added], 1), torch.cat([weight, extra])
+        # Ordered by target, then source, as the edges of attention are.
+        return coalesce(
+            torch.cat([index, added], 1),
+            torch.cat([weight, extra]),
+            num_nodes=sequences * max(queries, keys),
+            sort_by_row=False,
+        )

@@ -75,7 +75,10 @@ def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
             f"the adapter in {folder} was made for another model ({there.get('model_type')}): "
             f"{', '.join(different)}"
         )
-    config = SparseGINConfig.from_dict(description["config"])
+    try:
+        config = SparseGINConfig.from_dict(description["config"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / CONFIG} is broken: {error}") from error
     _add_filled(model, config, state, name, str(folder / WEIGHTS))
 
 
@@ -131,7 +134,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter")
     try:
         description = json.loads((folder / CONFIG).read_text())
-        kind, _, _ = (description[key] for key in ("peft_type", "base", "config"))
+        kind, *parts = (description[key] for key in ("peft_type", "base", "config"))
+        if not all(isinstance(part, dict) for part in parts):
+            raise TypeError("base and config are tables")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG} is broken or not an adapter's: {error}") from error
     if kind != KIND:

@@ -92,8 +92,11 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
             configuration does not fit. The model is then as it was.
     """
     config = SparseGINConfig() if config is None else config
-    if not name or "." in name:
-        raise ValueError(f"an adapter's name is not empty and has no dot, got {name!r}")
+    if not name or "." in name or hasattr(nn.ModuleDict(), name):
+        raise ValueError(
+            f"an adapter's name is not empty, has no dot and is no method of a ModuleDict, "
+            f"got {name!r}"
+        )
     place = decoder(model)
     if any(name in site.adapters for site in place.sites.values()):
         raise ValueError(f"the model has an adapter {name!r} already: choose another name")
@@ -112,16 +115,17 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
 
 
 def set(model: nn.Module, names: str | Sequence[str]) -> None:
-    """Choose the adapter that is used and trained, or several whose effects add up.
+    """Choose the adapter that is used and trained, or several whose effects add up; enable them.
 
     Raises:
         KeyError: If there is no such adapter.
     """
-    names = [names] if isinstance(names, str) else list(names)
+    names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
     place = decoder(model)
     for name in names:
         place.adapter(name)
     for site in place.sites.values():
+        site.enabled = True
         site.active = tuple(name for name in names if name in site.adapters)
         for name, adapter in site.adapters.items():
             adapter.requires_grad_(name in names)
@@ -177,11 +181,15 @@ def extra_edges(
 ) -> Iterator[None]:
     """Edges that you know of, beside those of attention, inside ``with extra_edges(...):``.
 
+    They are added to A', after its rows are normalised where they are; pairs that the model's
+    attention may not see are left out. Under gradient checkpointing ``backward`` belongs inside.
+
     Args:
         model (nn.Module): A model with adapters.
         edge_index (Tensor): Source and target tokens, ``[2, E]``, in every sequence of a batch; or
-            ``[3, E]`` with the sequence of each before them. Counted as the model counts its
-            tokens, padding included, from earlier tokens to later ones.
+            ``[3, E]`` with the sequence of each before them (with beams, each is there as often in
+            a row). Counted as the model counts its tokens, padding included, from earlier tokens
+            to later ones.
         edge_weight (Tensor, optional): ``[E]``; 1 if left out.
 
     Raises:

@@ -20,6 +20,12 @@ def keep_nodes(layer: Any) -> Any:
     return layer
 
 
+def _restore(kind: type, state: dict[str, Any]) -> Any:
+    layer = object.__new__(_with_nodes(kind))
+    layer.__dict__.update(state)
+    return layer
+
+
 @cache
 def _with_nodes(kind: type) -> type:
     class WithNodes(kind):
@@ -72,6 +78,9 @@ def _with_nodes(kind: type) -> type:
         def reset(self) -> None:
             super().reset()
             self.nodes.clear()
+
+        def __reduce__(self) -> tuple:
+            return _restore, (kind, dict(self.__dict__))
 
         def _change(self, change: Callable[[Tensor], Tensor]) -> None:
             self.nodes = {name: change(nodes) for name, nodes in self.nodes.items()}

@@ -89,10 +89,10 @@ class AdapterSite(nn.Module):
     def observe(self, observed: Observed) -> None:
         """Make the graphs of the active adapters; called by the layer's attention function."""
         sequences, _, queries, keys = observed.shape
-        if (
-            self._pass.cache is not None and self._pass.cache.get_seq_length() < keys
-        ):  # unused slots
-            observed = replace(observed, first=int(self._pass.cache.get_seq_length()) - queries)
+        cache = self._pass.cache
+        seen = None if cache is None else int(cache.get_seq_length())
+        if seen is not None and seen < keys:  # the others are slots that are not used yet
+            observed = replace(observed, first=seen - queries)
         self._pass.shape = (sequences, queries, keys)
         self._pass.recorded = torch.is_grad_enabled()
         for name in self.active:
@@ -109,22 +109,27 @@ class AdapterSite(nn.Module):
             weight = adapter.weights(edges.attention, edges.distance, target, sequences * queries)
             index = torch.stack([source, target])
             if self.extra is not None:
-                index, weight = self.extra.add_to(index, weight, self._pass.shape, observed.start)
+                index, weight = self.extra.add_to(index, weight, observed, seen)
             self._pass.graphs[name] = EdgeAdjacency(index, weight, num_nodes=sequences * queries)
 
     def _source_position(self, adapter: str, observed: Observed) -> Tensor:
         """Where each key slot stands in its sequence, ``[B, K]``."""
         sequences, _, queries, keys = observed.shape
         positions = self._pass.positions
-        if positions is None:  # slots that nothing sees are padding before a sequence
-            seen = observed.allowed(slice(0, queries)).any(1).any(1)  # [B or 1, K]
-            place = torch.arange(keys, device=seen.device)
-            return (place - seen.long().argmax(1, keepdim=True)).expand(sequences, -1)
+        if positions is None:
+            positions = torch.arange(queries, device=observed.key.device) + observed.start
+            positions = positions.unsqueeze(0)
         positions = positions.expand(sequences, queries)
         extend = self._extend(adapter)
-        if extend is None:
+        if extend is not None:
+            positions = extend("position", positions.unsqueeze(-1)).squeeze(-1)
+        if observed.mask is None:
             return positions
-        return extend("position", positions.unsqueeze(-1)).squeeze(-1)
+        # Slots that nothing sees are padding before a sequence, which models count if not told.
+        seen = observed.allowed(slice(0, queries)).any(1).any(1).expand(sequences, keys)
+        first = seen.long().argmax(1, keepdim=True)
+        start = positions.gather(1, first)
+        return positions - torch.where(first > 0, start, 0)
 
     def _enter(self, layer: nn.Module, args: tuple, kwargs: Mapping[str, Any]) -> None:
         self._pass = Pass()
@@ -141,7 +146,9 @@ class AdapterSite(nn.Module):
             return None
         out = output[0] if isinstance(output, tuple) else output
         delta = self._delta(self._pass.hidden.to(out.device) + out, "before_mlp")
-        self._pass.hidden = None
+        later = any(self.adapters[name].config.position == "after_mlp" for name in self.active)
+        # Where checkpointing runs the layer again, nothing else lets go of what was computed.
+        self._pass = replace(self._pass, hidden=None) if later else Pass()
         return _with_first(output, out, delta)
 
     def _leave(self, layer: nn.Module, args: tuple, output: Any) -> Any:
@@ -164,7 +171,8 @@ class AdapterSite(nn.Module):
                 continue
             if name not in self._pass.graphs:
                 raise RuntimeError(
-                    f"layer {self.number} computed no attention that could be observed"
+                    f"layer {self.number} computed no attention that could be observed: was its "
+                    "implementation changed? Remove the adapter, change it, add the adapter again"
                 )
             if torch.is_grad_enabled() and not self._pass.recorded and adapter.weights.learns:
                 raise RuntimeError(

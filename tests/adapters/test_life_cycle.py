@@ -1,6 +1,8 @@
 """What can go wrong is said before anything is changed, and what is asked for is done."""
 
+import copy
 import json
+import pickle
 
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_what_is_no_model_is_refused():
         adapters.add(torch.nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize("flaw", ["kernel", "nan", "layers", "channels", "name", "taken"])
+@pytest.mark.parametrize("flaw", ["kernel", "nan", "layers", "channels", "name", "method", "taken"])
 def test_a_model_that_cannot_have_the_adapter_stays_as_it_was(flaw):
     model, config, name = decoder("llama"), SparseGINConfig(channels=4), "new"
     message = {
@@ -61,7 +63,8 @@ def test_a_model_that_cannot_have_the_adapter_stays_as_it_was(flaw):
         "nan": r"layers.1.mlp.up_proj.weight holds numbers that are not finite",
         "layers": r"layers has \[7\], but the model has layers 0 to 2",
         "channels": "multiple of 4",
-        "name": "no dot, got 'a.b'",
+        "name": "no dot and is no method of a ModuleDict, got 'a.b'",
+        "method": "is no method of a ModuleDict, got 'train'",
         "taken": "has an adapter 'new' already",
     }[flaw]
     if flaw == "kernel":
@@ -74,6 +77,8 @@ def test_a_model_that_cannot_have_the_adapter_stays_as_it_was(flaw):
         config = SparseGINConfig(channels=3, combine="per_head")
     elif flaw == "name":
         name = "a.b"
+    elif flaw == "method":
+        name = "train"
     else:
         adapters.add(model, config, name)
     before = {key: value.requires_grad for key, value in model.named_parameters()}
@@ -92,6 +97,28 @@ def test_a_missing_name_lists_those_there_are():
     adapters.remove(model)
     with pytest.raises(KeyError, match="no adapter 'default': it has none"):
         adapters.parameters(model)
+
+
+def test_an_adapter_is_used_once_and_enabled_when_it_is_chosen():
+    model = adapted()
+    before = logits(model)
+    adapters.set(model, ["default", "default"])
+    assert torch.equal(logits(model), before)
+    adapters.disable(model)
+    adapters.add(model, SparseGINConfig(channels=3, layers=[0]), "second")
+    adapters.set(model, ["default", "second"])
+    assert adapters.active(model) == ["default", "second"]
+    assert all(layer.gia_adapters.enabled for layer in model.model.layers)
+    torch.testing.assert_close(logits(model), before)  # a new one changes nothing
+
+
+def test_a_cache_is_pickled_and_copied_with_its_nodes():
+    model = adapted()
+    expected = logits(model)[:, 5:]
+    with torch.no_grad():
+        cache = model(input_ids=IDS[:, :5], use_cache=True)["past_key_values"]
+    for same in (pickle.loads(pickle.dumps(cache)), copy.deepcopy(cache)):
+        torch.testing.assert_close(logits(model, IDS[:, 5:], past_key_values=same), expected)
 
 
 def test_merging_says_why_not():
@@ -126,7 +153,8 @@ def test_an_adapter_for_another_model(folder, change):
         ("key", "is missing"),
         ("no json", "adapter_config.json is broken"),
         ("lora", "holds a LORA adapter: load it with PEFT"),
-        ("option", "has no option 'chanels'"),
+        ("option", r"adapter_config\.json is broken: .* has no option 'chanels'"),
+        ("no table", r"adapter_config\.json is broken .*: base and config are tables"),
     ],
 )
 def test_a_broken_file_leaves_the_model_as_it_was(folder, flaw, message):
@@ -141,6 +169,9 @@ def test_a_broken_file_leaves_the_model_as_it_was(folder, flaw, message):
         description.write_text("{")
     elif flaw in ("lora", "option"):
         values |= {"peft_type": "LORA"} if flaw == "lora" else {"config": {"chanels": 3}}
+        description.write_text(json.dumps(values))
+    elif flaw == "no table":
+        values["base"] = None
         description.write_text(json.dumps(values))
     else:
         if flaw == "not finite":
@@ -200,26 +231,64 @@ def test_a_folder_that_is_not_there(tmp_path):
         adapters.load(decoder("llama"), tmp_path)
 
 
-def test_extra_edges_count_and_are_forgotten():
-    model = adapted(cut=None, alpha=None, self_loops=False)
+@pytest.mark.parametrize("kind", ["llama", "mistral", "gemma3", "gpt2"])
+def test_extra_edges_count_and_are_forgotten(kind):
+    model = adapted(kind, cut=None, alpha=None, self_loops=False)
     before = logits(model)
-    edges = torch.tensor([[0, 2], [5, 7]])
+    edges = torch.tensor([[0, 2, 3, 1], [5, 7, 7, 4]])  # [0, 5] and [2, 7] leave a window of 5
     with adapters.extra_edges(model, edges):
         changed = logits(model)
         cache, parts = None, []
-        for start, stop in ((0, 3), (3, 6), (6, 12)):
+        for start, stop in ((0, 3), (3, 6), (6, 7), (7, 8), (8, 12)):
             with torch.no_grad():
                 out = model(input_ids=IDS[:, start:stop], past_key_values=cache, use_cache=True)
             cache = out["past_key_values"]
             parts.append(out.logits)
     torch.testing.assert_close(torch.cat(parts, 1), changed)
-    assert torch.equal(changed[:, :5], before[:, :5])
-    assert not torch.allclose(changed[:, 5:], before[:, 5:])
+    assert torch.equal(changed[:, :4], before[:, :4])
+    assert not torch.allclose(changed[:, 4:], before[:, 4:])
     assert torch.equal(logits(model), before)
-    with adapters.extra_edges(model, torch.tensor([[1], [0], [5]]), torch.tensor([0.5])):
+    with adapters.extra_edges(model, torch.tensor([[1], [0], [4]]), torch.tensor([0.5])):
         second = logits(model)
     assert torch.equal(second[0], before[0])
     assert not torch.allclose(second[1], before[1])
+
+
+def test_an_extra_edge_adds_to_the_weight_of_attention():
+    model = adapted(alpha=None, cut=None)
+    ((plain,), *_) = [layer.to_data_list()[:1] for layer in adapters.graphs(model, IDS)]
+    with adapters.extra_edges(model, torch.tensor([[1], [4]]), torch.tensor([0.5])):
+        ((graph,), *_) = [layer.to_data_list()[:1] for layer in adapters.graphs(model, IDS)]
+    assert torch.equal(graph.edge_index, plain.edge_index)
+    here = (plain.edge_index == torch.tensor([[1], [4]])).all(0)
+    added = torch.where(here, 0.5, 0.0).double()
+    torch.testing.assert_close(graph.edge_weight - plain.edge_weight, added)
+
+
+def test_extra_edges_do_not_read_padding():
+    model, other = adapted(), IDS.clone()
+    other[:, 1] = 60 - other[:, 1] % 50
+    mask = torch.ones_like(IDS)
+    mask[:, :4] = 0
+    with adapters.extra_edges(model, torch.tensor([[1], [6]])):
+        one, two = (logits(model, ids, attention_mask=mask) for ids in (IDS, other))
+        assert torch.equal(one[:, 4:], two[:, 4:])
+        assert not torch.allclose(logits(model)[:, 6:], logits(model, other)[:, 6:])
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ([[2], [0], [5]], "name sequence 2, but there are 2"),
+        ([[3], [12]], "name token 12, but there are 12"),
+    ],
+)
+def test_extra_edges_beyond_the_batch(edges, message):
+    model = adapted()
+    error = pytest.raises(ValueError, match=message)
+    with adapters.extra_edges(model, torch.tensor(edges)), error:
+        logits(model, use_cache=False)
+    assert torch.isfinite(logits(model)).all()
 
 
 @pytest.mark.parametrize(
@@ -227,6 +296,8 @@ def test_extra_edges_count_and_are_forgotten():
     [
         (torch.tensor([[3], [1]]), None, "from earlier tokens to later"),
         (torch.zeros(4, 1, dtype=torch.long), None, r"\[2, E\] or \[3, E\]"),
+        (torch.tensor([[0.0], [1.0]]), None, "whole numbers"),
+        (torch.tensor([[1], [-1], [5]]), None, "count tokens and sequences from 0"),
         (torch.tensor([[1], [3]]), torch.ones(2), r"must have shape \[1\]"),
     ],
 )
@@ -276,9 +347,10 @@ def test_sinks_are_the_first_tokens_of_each_sequence(side):
     parts = [pad, IDS[:1]] if side == "left" else [IDS[:1], pad]
     mask = torch.cat([torch.zeros_like(p) if p is pad else torch.ones_like(p) for p in parts], 1)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    padded = logits(model, torch.cat(parts, 1), attention_mask=mask, position_ids=positions)
-    inside = padded[:, 4:] if side == "left" else padded[:, :12]
-    torch.testing.assert_close(inside, alone)
+    inside = slice(4, None) if side == "left" else slice(12)
+    for told in ({"position_ids": positions}, {}):  # rotations do not care where they begin
+        padded = logits(model, torch.cat(parts, 1), attention_mask=mask, **told)
+        torch.testing.assert_close(padded[:, inside], alone, rtol=1e-5, atol=1e-5)
     cached = model.float().generate(IDS, max_new_tokens=5, do_sample=False)
     plain = model.generate(IDS, max_new_tokens=5, do_sample=False, use_cache=False)
     assert torch.equal(cached, plain)

@@ -87,7 +87,8 @@ def test_padding_has_no_effect(kind, side):
         position_ids=torch.cat([positions, torch.arange(LENGTH + 5).unsqueeze(0)]),
     )
     inside = padded[:1, 5:] if side == "left" else padded[:1, :LENGTH]
-    torch.testing.assert_close(inside, alone, rtol=1e-4, atol=1e-4)
+    tolerance = 1e-4 if kind == "gemma2" else 1e-7
+    torch.testing.assert_close(inside, alone, rtol=tolerance, atol=tolerance)
 
 
 @ALL
