@@ -32,6 +32,23 @@ KINDS = {
     "phi3": ("Phi3Config", GROUPED),
     "olmo2": ("Olmo2Config", GROUPED),
 }
+EXPERTS = GROUPED | {"moe_intermediate_size": 16}
+OTHERS = {
+    "qwen2": ("Qwen2Config", GROUPED),
+    "qwen2_moe": ("Qwen2MoeConfig", EXPERTS | {"shared_expert_intermediate_size": 16}),
+    "qwen3_moe": (
+        "Qwen3MoeConfig",
+        EXPERTS | {"head_dim": 8, "num_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "mixtral": ("MixtralConfig", GROUPED | {"num_local_experts": 4}),
+    "ministral": ("MinistralConfig", GROUPED | WINDOW | {"head_dim": 8}),
+    "gemma": ("GemmaConfig", GROUPED | {"head_dim": 8}),
+    "smollm3": ("SmolLM3Config", GROUPED),
+    "starcoder2": ("Starcoder2Config", GROUPED),
+    "olmo": ("OlmoConfig", GROUPED),
+    "olmo3": ("Olmo3Config", GROUPED | WINDOW),
+    "helium": ("HeliumConfig", GROUPED | {"head_dim": 8}),
+}
 REAL = "stories260K"  # trained, with grouped queries
 MODELS = Path(__file__).parent.parent.parent / "shared" / "models"
 
@@ -44,7 +61,7 @@ def decoder(kind: str, seed: int = 0, **settings: object) -> nn.Module:
         model = pretrained(kind, **settings)
         torch.manual_seed(seed)  # what is added to it then starts the same
         return model
-    name, own = KINDS[kind]
+    name, own = (KINDS | OTHERS)[kind]
     config = getattr(transformers, name)(**COMMON | own | settings)
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(config)

@@ -127,6 +127,17 @@ class SparseGINConfig:
         """Channels g for a model of some width."""
         return max(1, round(width / 20)) if self.channels is None else self.channels
 
+    def range_of_weights(self) -> tuple[float, float]:
+        """The least and the most that A' can be, before rows are normalised."""
+        low, high = 0.0, 1.0
+        if self.combine == "any":
+            high = _sigmoid((1 - self.threshold) / self.tau)
+            low = 0.0 if self.distance else _sigmoid(-self.threshold / self.tau)
+        if self.steepness is None:
+            return low, high
+        low, high = (_sigmoid(self.alpha * (value - self.threshold)) for value in (low, high))
+        return max(low, _LEAST), high  # of what the sigmoid rounds to 0 there is no logarithm
+
     def start_of_scale(self, layer: int, num_layers: int) -> float:
         """Where the factor of a layer's result starts, layers counted from 0."""
         if self.scale_schedule == "constant":
@@ -196,14 +207,7 @@ class SparseGINConfig:
 
     def _check_cut(self) -> None:
         """A cut that drops every pair, or none, is a mistake."""
-        low, high = 0.0, 1.0
-        if self.combine == "any":
-            high = _sigmoid((1 - self.threshold) / self.tau)
-            low = 0.0 if self.distance else _sigmoid(-self.threshold / self.tau)
-        if self.steepness is not None:
-            low, high = (_sigmoid(self.alpha * (value - self.threshold)) for value in (low, high))
-        if self.steepness is not None:
-            low = max(low, _LEAST)  # where the sigmoid is 0 in floating point, so is no logarithm
+        low, high = self.range_of_weights()
         if not low <= self.cut < high:
             hint = ", or alpha=None" if self.combine == "any" and self.steepness else ""
             raise ValueError(

@@ -83,6 +83,8 @@ def family_of(model: nn.Module) -> Family:
         reason = "encoder-decoder models are not supported"
     if reason is None and getattr(config, "add_cross_attention", False):
         reason = "it has cross-attention"
+    if reason is None and getattr(config, "use_bidirectional_attention", False):
+        reason = "its attention is not causal (use_bidirectional_attention)"
     if reason is not None:
         raise ValueError(f"{kind} cannot have a Sparse-GIN adapter: {reason}")
     if kind not in FAMILIES:

@@ -136,6 +136,9 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     final = options.get("final_scale", SparseGINConfig.final_scale)
     options["scale"] = final if initial is None else initial
     options["scale_schedule"] = "published"
+    least, _ = SparseGINConfig(**{**options, "cut": None}).range_of_weights()
+    if options["cut"] is not None and options["cut"] < least:  # it drops nothing
+        options["cut"] = None
     return options
 
 

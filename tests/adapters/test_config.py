@@ -63,3 +63,8 @@ def test_channels_and_scales_of_layers():
     starts = [published.start_of_scale(layer, 5) for layer in range(5)]
     assert starts == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert published.start_of_scale(0, 1) == 0.1
+
+
+def test_a_cut_of_which_there_is_no_logarithm_is_refused():
+    with pytest.raises(ValueError, match="cut must be from 1e-300"):
+        SparseGINConfig(alpha=1000.0, threshold=0.5, cut=0.0)

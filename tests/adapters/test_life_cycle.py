@@ -50,6 +50,13 @@ def test_other_architectures_are_refused_with_the_reason(config, reason):
         adapters.add(model)
 
 
+def test_bidirectional_decoders_are_refused():
+    model = decoder("gemma3", use_bidirectional_attention=True)
+    with pytest.raises(ValueError, match="not causal"):
+        adapters.add(model)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_what_is_no_model_is_refused():
     with pytest.raises(ValueError, match="Hugging Face decoder, got Linear"):
         adapters.add(torch.nn.Linear(2, 2))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from decoders import KINDS, REAL, decoder
+from decoders import KINDS, OTHERS, REAL, decoder
 
 import gia.adapters as adapters
 from gia.adapters import SparseGINConfig
@@ -102,6 +102,25 @@ def test_law_8_cached_equals_uncached(kind):
         cache = out[CACHE]
         parts.append(out.logits)
     torch.testing.assert_close(torch.cat(parts, 1), whole)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_families_too(kind):
+    """Identity when new, the cache, and that an adapter acts."""
+    model, ids = decoder(kind), tokens()
+    before = logits(model, ids)
+    adapters.add(model, SparseGINConfig(channels=4))
+    assert torch.equal(logits(model, ids), before)
+    model = adapted(kind).float()
+    assert not torch.allclose(logits(model, ids), before, atol=1e-3)
+    options = {"max_new_tokens": 8, "do_sample": False}
+    cached = model.generate(ids, **options)
+    assert torch.equal(cached, model.generate(ids, use_cache=False, **options))
+
+
+def test_all_families_are_tested():
+    models = {decoder(kind).config.model_type for kind in {**KINDS, **OTHERS}}
+    assert {*adapters.FAMILIES} == models
 
 
 @ALL

@@ -158,3 +158,9 @@ def test_the_one_slope_may_be_counted_twice():
     assert torch.equal(found["activation.weight"], slope)
     with pytest.raises(ValueError, match="slopes of PReLU that differ"):
         from_published({**one, "gnn.convs.0.activation_fn.weight": slope + 1}, SETTINGS)
+
+
+def test_a_published_cut_below_all_weights_keeps_all_pairs():
+    state = parameters(load_vector("sparse_gin_any"))
+    config, _ = from_published(state, {"adj_construction_method": "threshold_any"})
+    assert (config.combine, config.alpha, config.cut) == ("any", 10, None)
