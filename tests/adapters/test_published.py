@@ -131,7 +131,7 @@ def test_what_is_left_out_is_the_papers():
         ({"hidden_dim": 9}, "hidden_dim is 9, but gnn.input_projection has 8 channels"),
         ({"num_layers": 2}, "missing: gnn.convs.1.epsilon, gnn.convs.1.linear1.bias"),
         ({"activation": "relu"}, "not known here: gnn.activation.weight"),
-        ({"activation": "tanh"}, "gnn.activation.weight"),
+        ({"activation": "tanh"}, "activation must be one of 'prelu'"),
     ],
 )
 def test_unknown_settings_are_refused_by_name(changes, message):
