@@ -59,9 +59,13 @@ class Observed:
         for start in range(0, queries, step):
             yield slice(start, min(start + step, queries))
 
+    def width(self, rows: slice) -> int:
+        """How many of the keys K some query of a block may see: a block has these alone."""
+        return self.start + rows.stop if self.mask is None else self.key.size(2)
+
     def distance(self, rows: slice) -> Tensor:
         """How far back each key stands of each query, in tokens, ``[1, q, K]``."""
-        place = torch.arange(self.key.size(2), device=self.key.device)
+        place = torch.arange(self.width(rows), device=self.key.device)
         return (place[self.start :][rows].unsqueeze(1) - place).unsqueeze(0)
 
     def allowed(self, rows: slice) -> Tensor:
@@ -78,11 +82,10 @@ class Observed:
             tuple: ``[B, H, q, K]`` in single precision at least, 0 where nothing is seen; and
             the derivative of the capped scores, None without a cap.
         """
-        sequences, heads, _, keys = self.shape
-        query = self.query[:, :, rows]
-        groups = self.key.size(1)
+        (sequences, heads, *_), keys = self.shape, self.width(rows)
+        query, key = self.query[:, :, rows], self.key[:, :, :keys]
         score = torch.matmul(
-            query.reshape(sequences, groups, -1, query.size(-1)), self.key.transpose(2, 3)
+            query.reshape(sequences, key.size(1), -1, query.size(-1)), key.transpose(2, 3)
         ).view(sequences, heads, -1, keys)
         score = score.to(torch.promote_types(score.dtype, torch.float32)).mul_(self.scaling)
         slope = None
@@ -188,8 +191,7 @@ class _Attention(torch.autograd.Function):
     def backward(ctx, grad):
         query, key, attention, *places = ctx.saved_tensors
         observed = replace(ctx.observed, query=query, key=key)
-        sequences, heads, _, keys = observed.shape
-        groups = key.size(1)
+        (sequences, heads, *_), groups = observed.shape, key.size(1)
         grad_query = torch.zeros_like(query, dtype=attention.dtype)
         grad_key = torch.zeros_like(key, dtype=attention.dtype)
         paid = grad * attention  # [E, H]
@@ -201,6 +203,7 @@ class _Attention(torch.autograd.Function):
                 continue
             sequence, target, source = (place[part] for place in places)
             target = target - rows.start
+            keys = observed.width(rows)
             weight, slope = observed.weights(rows, observed.allowed(rows))
             # d score = A (grad - sum of A grad), where grad is 0 but at the edges.
             total = weight.new_zeros(sequences, weight.size(2), heads)
@@ -213,6 +216,8 @@ class _Attention(torch.autograd.Function):
                 score = score * slope
             score = (score * observed.scaling).view(sequences, groups, -1, keys)
             asked = query[:, :, rows].reshape(sequences, groups, -1, query.size(-1))
-            grad_query[:, :, rows] = (score @ key.to(score.dtype)).view_as(query[:, :, rows])
-            grad_key += score.transpose(2, 3) @ asked.to(score.dtype)
+            grad_query[:, :, rows] = (score @ key[:, :, :keys].to(score.dtype)).view_as(
+                query[:, :, rows]
+            )
+            grad_key[:, :, :keys] += score.transpose(2, 3) @ asked.to(score.dtype)
         return grad_query.to(query.dtype), grad_key.to(key.dtype), None, None, None, None
