@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from adapter_models import SIDES, Case, adapted, base, count, tokens, training
+from generate import llama_generate
 from harness import interleave, make_parser, medians, peak_memory
 from report import Report, bars_figure
-from torch import nn
 
 TOLERANCE = 0.02
 # Where they lie beside the checkout; attention of random weights has other edges than a model's.
@@ -109,7 +109,10 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
     rows, bars = [], {}
     for batch in args.batches:
         ids = tokens(args.model, args.text, batch, prompt)
-        sides = {name: partial(_generate, model, ids, args) for name, model in models.items()}
+        sides = {
+            name: partial(llama_generate, model, ids, args.new_tokens)
+            for name, model in models.items()
+        }
         with report.console.status(f"generating {batch} at once"):
             times = medians(interleave(sides, seconds=args.seconds, repeats=args.repeats))
         over = report.ratio(f"generate_over_base_B{batch}", times["base"], times["sparse_gin"])
@@ -121,18 +124,6 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
     report.ratios["generate_over_base"] = min(ratios)
     report.table("Generation", ["B", "model", "tokens/s", "over the base"], rows)
     return bars
-
-
-def _generate(model: nn.Module, ids: torch.Tensor, args: Namespace) -> None:
-    number = args.new_tokens
-    model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=number,
-        min_new_tokens=number,
-        do_sample=False,
-        pad_token_id=0,
-    )
 
 
 if __name__ == "__main__":

@@ -29,11 +29,12 @@ def gia_generate(model: nn.Module, prompts: Tensor, tokens: int) -> list[Tensor]
 
 
 def llama_generate(model: nn.Module, prompts: Tensor, tokens: int) -> Tensor:
-    """Continue prompts ``[B, L]`` with Hugging Face's; its config has no token that stops."""
+    """Continue prompts ``[B, L]`` with Hugging Face's by so many tokens, whatever may stop it."""
     return model.generate(
         prompts,
         attention_mask=torch.ones_like(prompts),
         max_new_tokens=tokens,
+        min_new_tokens=tokens,
         do_sample=False,
         use_cache=True,
         pad_token_id=0,
