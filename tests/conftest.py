@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import sys
 
 # Each of several workers has a core: with more threads they would wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -19,6 +20,16 @@ SHARED = ROOT.parent / "shared"
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def sequential_models_apart() -> None:
+    """PyG names the code of each ``Sequential`` by chance, and takes one of that name again.
+
+    Trainings in tests seed this chance, so that two different ones would share a name.
+    """
+    for name in [n for n in sys.modules if n.startswith("torch_geometric.nn.sequential_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture
