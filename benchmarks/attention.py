@@ -5,7 +5,7 @@ graph out, all on causal sequences of equal length; and GIN over all pairs of gr
 sizes against the same layer on padded batches. On a GPU:
 
     python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --heads 16 \\
-        --lengths 4096 16384 --memory-lengths 65536
+        --lengths 4096 16384 --batches 4 1 --memory-lengths 65536
 """
 
 import sys
@@ -36,12 +36,13 @@ class Comparison:
 
     def __init__(self, args: Any):
         self.args = args
-        self.plain = "flash_sdpa" if args.device == "cuda" else "sdpa"
+        # On a GPU torch chooses among several kernels; one of them is the flash kernel.
+        self.plain = ["flash_sdpa", "sdpa"] if args.device == "cuda" else ["sdpa"]
         self.report = Report("Attention layers", args)
         self.report.note(
             "Medians of interleaved rounds. forward: without gradients; forward + backward: with "
-            "gradients of parameters and inputs. peak memory: of forward + backward in a fresh "
-            "process, above the level just before it with parameters and inputs in place."
+            "gradients of parameters and inputs. peak memory: of forward + backward (on the CPU in "
+            "a fresh process), above the level just before it with parameters and inputs in place."
         )
         if args.batches is None:
             args.batches = [max(TOKENS // length, 1) for length in args.lengths]
@@ -79,7 +80,7 @@ class Comparison:
         return medians(times)
 
     def _layers(self, sizes: dict[int, int]) -> None:
-        rows, names = [], [*OURS, self.plain]
+        rows, names = [], [*OURS, *self.plain]
         for length, batch in sizes.items():
             cases = {name: self._case(name, length, batch) for name in names}
             both = self._time({name: prepare(case) for name, case in cases.items()})
@@ -88,16 +89,18 @@ class Comparison:
             )
             for name in names:
                 self._keep(self.times, name, cases[name], both[name] * 1e6)
-                row = [length, batch, name, forward[name] * 1e3, both[name] * 1e3, None, None]
-                if name in OURS:
-                    key = f"over_{self.plain}_L{length}"
-                    plain = forward[self.plain], both[self.plain]
-                    row[-2] = self.report.ratio(f"{name}_forward_{key}", forward[name], plain[0])
-                    row[-1] = self.report.ratio(f"{name}_{key}", both[name], plain[1])
+                row = [length, batch, name, forward[name] * 1e3, both[name] * 1e3]
+                for plain in self.plain:
+                    key = f"over_{plain}_L{length}"
+                    row += [None, None] if name not in OURS else [
+                        self.report.ratio(f"{name}_forward_{key}", forward[name], forward[plain]),
+                        self.report.ratio(f"{name}_{key}", both[name], both[plain]),
+                    ]  # fmt: skip
                 rows.append(row)
         columns = ["L", "B", "layer", "forward, ms", "forward + backward, ms"]
-        over = [f"forward over {self.plain}", f"forward + backward over {self.plain}"]
-        self.report.table(f"Time against {self.plain}", columns + over, rows)
+        for plain in self.plain:
+            columns += [f"forward over {plain}", f"forward + backward over {plain}"]
+        self.report.table("Time against plain attention", columns, rows)
 
     def _quadratic(self, sizes: dict[int, int]) -> None:
         """The layers that hold every pair, wherever they fit, each beside its like of ours."""
@@ -134,9 +137,10 @@ class Comparison:
 
     def _memory(self, sizes: dict[int, int]) -> None:
         rows = []
+        plain = self.plain[0]
         for length, batch in sorted(sizes.items()):
             peaks: dict[str, int] = {}
-            for name in (*OURS, self.plain, *QUADRATIC):
+            for name in (*OURS, plain, *QUADRATIC):
                 case = fitting(self._case(name, length, batch), available_memory(self.args.device))
                 # Ratios are of equal batches, and a smaller one would need a second column.
                 if case is None or case.batch < batch:
@@ -147,11 +151,11 @@ class Comparison:
                     self._keep(self.memory, name, case, peak / 2**10)
             for name, peak in peaks.items():
                 over = None
-                if name != self.plain and self.plain in peaks:
-                    key = f"peak_memory_{name}_over_{self.plain}_L{length}"
-                    over = self.report.ratio(key, peak, peaks[self.plain])
+                if name != plain and plain in peaks:
+                    key = f"peak_memory_{name}_over_{plain}_L{length}"
+                    over = self.report.ratio(key, peak, peaks[plain])
                 rows.append([length, batch, name, peak / 2**20, over])
-        columns = ["L", "B", "layer", "peak, MiB", f"over {self.plain}"]
+        columns = ["L", "B", "layer", "peak, MiB", f"over {plain}"]
         self.report.table("Peak memory, forward + backward", columns, rows)
 
     @staticmethod

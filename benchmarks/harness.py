@@ -87,10 +87,11 @@ def medians(times: dict[str, list[float]]) -> dict[str, float]:
 def peak_memory(
     prepare: Callable[[Any], Callable[[], Any]], case: Any, tiny: Any, *, threads: int, device: str
 ) -> int:
-    """Most memory that a call holds at once beyond what was there before it, in a fresh process.
+    """Most memory that a call holds at once beyond what was there before it.
 
-    The process first runs the tiny case, so that libraries, kernels and threads are in place. Then
-    it builds the case (parameters and inputs), notes the level, makes the call, and notes the peak.
+    On the CPU in a fresh process; of a GPU torch itself knows what is held. The process first runs
+    the tiny case, so that libraries, kernels and threads are in place. Then it builds the case
+    (parameters and inputs), notes the level, makes the call, and notes the peak.
 
     Args:
         prepare (callable): ``prepare(case)`` builds parameters and inputs and returns the call. It
@@ -108,6 +109,11 @@ def peak_memory(
         MemoryError: If the process was killed, as happens where memory runs out.
         RuntimeError: If it failed; its own error is on the terminal.
     """
+    if device == "cuda":
+        try:
+            return _measure(prepare, case, tiny, threads, device)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(f"memory ran out while {case} was measured") from error
     environment = {**os.environ, **HONEST_MALLOC, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, __file__],

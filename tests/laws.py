@@ -128,7 +128,8 @@ def outputs_and_gradients(
     module.zero_grad()
     x = x.detach().clone().requires_grad_()
     out = call(x)
-    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).view_as(out)
+    weights = torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype, device=out.device)
+    weights = weights.view_as(out)
     (out.pow(2) * weights).sum().backward()
     found = {"output": out.detach(), "x": x.grad}
     for name, parameter in module.named_parameters():

@@ -60,7 +60,7 @@ def test_running_max_agrees_with_the_cpu():
     x = torch.randn(3, 301, 5).mul(4).round()  # with ties
     found = []
     for device in ("cpu", "cuda"):
-        here = x.to(device).requires_grad_()
+        here = x.to(device, copy=True).requires_grad_()
         y = running_max(here)
         y.backward(torch.linspace(-1, 1, y.numel(), device=device).view_as(y))
         found.append((y.detach().cpu(), here.grad.cpu()))
@@ -100,7 +100,8 @@ def test_an_adapter_on_the_gpu(kind):
     adapted.square().mean().backward()
     assert all(parameter.grad is not None for parameter in adapters.parameters(model))
     on_cpu = copy.deepcopy(model).cpu()(input_ids=ids.cpu()).logits
-    torch.testing.assert_close(adapted.cpu(), on_cpu, rtol=1e-8, atol=1e-8)
+    # Hugging Face's models make their positions' angles in single precision.
+    torch.testing.assert_close(adapted.cpu(), on_cpu, rtol=1e-4, atol=1e-4)
     settings = {"max_new_tokens": 8, "do_sample": False}
     cached = model.generate(ids, **settings)
     assert torch.equal(cached, model.generate(ids, use_cache=False, **settings))

@@ -65,8 +65,8 @@ class GINHop(Hop):
 
     def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
         # GINConv's sum, without its checks, which would take as long as a new token's sum.
-        z = edges.sum(self._split(send(u))) + (1 + self.eps).unsqueeze(1) * self._split(u)
-        z = z.flatten(1)
+        total = edges.sum(self._split(send(u)))
+        z = torch.addcmul(total, (1 + self.eps).unsqueeze(1), self._split(u)).flatten(1)
         return self.linear2(activation(self.linear1(z))) + z
 
 

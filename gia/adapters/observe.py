@@ -83,11 +83,12 @@ class Observed:
             the derivative of the capped scores, None without a cap.
         """
         (sequences, heads, *_), keys = self.shape, self.width(rows)
-        query, key = self.query[:, :, rows], self.key[:, :, :keys]
-        score = torch.matmul(
-            query.reshape(sequences, key.size(1), -1, query.size(-1)), key.transpose(2, 3)
+        key = self.key[:, :, :keys].flatten(0, 1)  # [B G, K, d]
+        query = self.query[:, :, rows].reshape(key.size(0), -1, key.size(-1))
+        score = torch.baddbmm(
+            query.new_empty(()), query, key.transpose(1, 2), beta=0, alpha=self.scaling
         ).view(sequences, heads, -1, keys)
-        score = score.to(torch.promote_types(score.dtype, torch.float32)).mul_(self.scaling)
+        score = score.to(torch.promote_types(score.dtype, torch.float32))
         slope = None
         if self.softcap is not None:
             capped = (score / self.softcap).tanh_()
@@ -163,9 +164,8 @@ def fits_at_once(observed: Observed) -> bool:
     return not torch.is_grad_enabled() and sequences * heads * queries * keys <= FEW
 
 
-@torch.no_grad()
 def all_pairs(observed: Observed, distance: bool) -> tuple[Tensor, OptTensor, OptTensor]:
-    """Of all pairs: attention, what is allowed (None: everything), the distance if asked for."""
+    """Of all pairs: attention, what is allowed (None: all), and the distance if asked for."""
     rows = slice(0, observed.query.size(2))
     if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
         allowed = None

@@ -90,7 +90,6 @@ class EdgeWeights(nn.Module):
         chosen = self._chosen(combined, allowed, distance, source_position)
         return chosen.any(1) if combined.dim() == 4 else chosen
 
-    @torch.no_grad()
     def rows(
         self,
         attention: Tensor,
@@ -98,7 +97,8 @@ class EdgeWeights(nn.Module):
         distance: OptTensor,
         source_position: OptTensor = None,
     ) -> Tensor:
-        """The weights of all pairs at once, 0 where there is no edge: for few targets.
+        """The weights of all pairs at once, 0 where there is no edge: for few targets, and where
+        no gradient is asked for.
 
         Args:
             attention, source_position: As for :meth:`keep`.
@@ -110,8 +110,7 @@ class EdgeWeights(nn.Module):
         """
         combined = self._combined(attention, distance)
         chosen = self._chosen(combined, allowed, distance, source_position)
-        weight = self._weigh(combined)
-        weight = torch.where(chosen, weight, 0)
+        weight = self._weigh(combined).masked_fill(chosen.logical_not(), 0)
         if self.config.normalize:
             weight = weight / divisor(weight.sum(-1, keepdim=True))
         return weight if combined.dim() == 4 else weight.unsqueeze(1)

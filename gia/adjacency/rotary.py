@@ -45,7 +45,7 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
 
     x keeps its precision, but is turned in that of the angles.
     """
-    turned = _Rotate.apply(x, rotary) if torch.is_grad_enabled() else _turn(x, rotary)
+    turned = _Rotate.apply(x, rotary, 1) if torch.is_grad_enabled() else _turn(x, rotary, 1)
     return turned.to(x.dtype)
 
 
@@ -53,25 +53,26 @@ class _Rotate(torch.autograd.Function):
     """Only the angles are kept for the gradient, which is turned back by them."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, rotary: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, rotary: Tensor, sign: int) -> Tensor:
         ctx.save_for_backward(rotary)
-        return _turn(x, rotary)
+        ctx.sign = sign
+        return _turn(x, rotary, sign)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (rotary,) = ctx.saved_tensors
-        cos, sin = rotary
-        back = torch.stack([cos, -sin.roll(sin.size(-1) // 2, -1)])
-        return _Rotate.apply(grad, back), None
+        return _Rotate.apply(grad, rotary, -ctx.sign), None, None
 
 
-def _turn(x: Tensor, rotary: Tensor) -> Tensor:
-    """``x * cos + [-x2, x1] * sin`` for the halves x1, x2 of x, in two passes over memory."""
-    cos, sin = rotary
+def _turn(x: Tensor, rotary: Tensor, sign: int) -> Tensor:
+    """``x * cos + sign * [-x2, x1] * sin`` for the halves of x, in two passes over memory."""
+    cos, sin = rotary.unbind()
     first, second = x.chunk(2, dim=-1)
     sin_first, sin_second = sin.chunk(2, dim=-1)
+    if sign < 0:  # back: each half of sin belongs to the half that it was multiplied with
+        sin_first, sin_second = sin_second, sin_first
     out = x * cos
     out_first, out_second = out.chunk(2, dim=-1)
-    out_first.addcmul_(second, sin_first, value=-1)
-    out_second.addcmul_(first, sin_second)
+    out_first.addcmul_(second, sin_first, value=-sign)
+    out_second.addcmul_(first, sin_second, value=sign)
     return out

@@ -19,9 +19,11 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
         level = round(self.p * LEVELS)
         fast = x.is_cpu and not self.inplace and not torch.compiler.is_compiling()
-        if not (self.training and fast and 0 < level < LEVELS):
+        if not (fast and 0 < level < LEVELS):
             return super().forward(x)
         number = x.numel()
         bits = torch.empty(-(-number // 4), dtype=torch.int64, device=x.device)

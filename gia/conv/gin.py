@@ -108,7 +108,7 @@ class GINConv(PyGGINConv):
             adjacency = edges.incidence()
         (out,) = aggregate([self._aggregator], messages, adjacency)  # [N, H, d]
         if x_target is not None:
-            out = _AddScaled.apply(out, (1 + self.eps).unsqueeze(1), x_target)
+            out = _AddItself.apply(out, self.eps, x_target)
         return self.nn(out.flatten(-2).movedim(0, self.node_dim))
 
     @property
@@ -154,21 +154,26 @@ def _in_features(nn: Callable) -> int:
     )
 
 
-class _AddScaled(torch.autograd.Function):
-    """``out + scale * x`` with a scale for each head, in one pass over memory."""
+class _AddItself(torch.autograd.Function):
+    """``out + (1 + eps) * x`` with an eps for each head, in one pass over memory."""
 
     @staticmethod
-    def forward(ctx, out: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-        ctx.save_for_backward(scale, x)
+    def forward(ctx, out: Tensor, eps: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(eps, x)
         ctx.dtype = out.dtype
-        return torch.addcmul(out, scale.to(x.dtype), x)
+        return torch.addcmul(out, _scale(eps, x), x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        scale, x = ctx.saved_tensors
-        grad_scale = grad_x = None
+        eps, x = ctx.saved_tensors
+        grad_eps = grad_x = None
         if ctx.needs_input_grad[1]:
-            grad_scale = (grad * x).sum_to_size(scale.shape).to(scale.dtype)
+            grad_eps = (grad * x).sum_to_size(eps.unsqueeze(1).shape).squeeze(1).to(eps.dtype)
         if ctx.needs_input_grad[2]:
-            grad_x = (grad * scale).to(x.dtype)
-        return grad.to(ctx.dtype), grad_scale, grad_x
+            grad_x = grad * _scale(eps, grad)
+        return grad.to(ctx.dtype), grad_eps, grad_x
+
+
+def _scale(eps: Tensor, like: Tensor) -> Tensor:
+    """``1 + eps``, ``[H, 1]`` or ``[1]``."""
+    return (1 + eps).unsqueeze(1).to(like.dtype)

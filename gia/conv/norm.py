@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+# For so few numbers, as of a token at a time, one call counts more than passes over memory.
+FEW = 2**14
+
 
 class RMSNorm(nn.Module):
     r""":math:`\mathbf{x} / \sqrt{\mathrm{mean}(\mathbf{x}^2) + \epsilon} \odot \mathbf{g}`.
@@ -35,7 +38,17 @@ class RMSNorm(nn.Module):
             return nn.functional.rms_norm(x, x.shape[-1:], eps=self.eps) * self.weight
         if torch.is_grad_enabled():
             return _RMSNorm.apply(x, self.weight, self.eps)
+        if x.numel() <= FEW and x.dtype == self.weight.dtype and self.weight.dim() == 1:
+            return nn.functional.rms_norm(x, x.shape[-1:], self.weight, self.eps)
         return _normalize(x, self.weight, self.eps)
+
+    def silu(self, x: Tensor) -> Tensor:
+        """SiLU of what is normalised, which the CPU makes anew for the gradient."""
+        if not x.is_cpu or torch.compiler.is_compiling():
+            return nn.functional.silu(self(x))
+        if torch.is_grad_enabled():
+            return _RMSNormSiLU.apply(x, self.weight, self.eps)
+        return nn.functional.silu(_normalize(x, self.weight, self.eps), inplace=True)
 
     def extra_repr(self) -> str:
         return f"{list(self.weight.shape)}, eps={self.eps}"
@@ -54,14 +67,44 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
         scale = _scale(x, ctx.eps)
-        grad = grad.to(scale.dtype)
+        return *_gradients(grad.to(scale.dtype), x, x * scale, scale, weight), None
+
+
+class _RMSNormSiLU(torch.autograd.Function):
+    """The same, and SiLU of it."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.eps = eps
+        return nn.functional.silu(_normalize(x, weight, eps), inplace=True)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        x, weight = ctx.saved_tensors
+        scale = _scale(x, ctx.eps)
         normed = x * scale
-        product = grad * normed
-        grad_weight = product.sum_to_size(weight.shape).to(weight.dtype)
-        gain = weight.to(product.dtype) / x.size(-1)
-        along = product @ (gain.mT if gain.dim() > 1 else gain.unsqueeze(-1))
-        grad_x = (grad * weight).addcmul_(normed, along, value=-1).mul_(scale)
-        return grad_x.to(x.dtype), grad_weight, None
+        grad = _silu_gradient(grad.to(scale.dtype), normed * weight)
+        return *_gradients(grad, x, normed, scale, weight), None
+
+
+def _silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return torch.ops.aten.silu_backward(grad, x)
+    sigmoid = x.sigmoid()  # torch's one kernel has no derivative of its own
+    return grad * sigmoid * (1 + x * (1 - sigmoid))
+
+
+def _gradients(
+    grad: Tensor, x: Tensor, normed: Tensor, scale: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Those of x and of the gain, given that of ``normed * weight``."""
+    product = grad * normed
+    grad_weight = product.sum_to_size(weight.shape).to(weight.dtype)
+    gain = weight.to(product.dtype) / x.size(-1)
+    along = product @ (gain.mT if gain.dim() > 1 else gain.unsqueeze(-1))
+    grad_x = (grad * weight).addcmul_(normed, along, value=-1).mul_(scale)
+    return grad_x.to(x.dtype), grad_weight
 
 
 def _normalize(x: Tensor, weight: Tensor, eps: float) -> Tensor:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gia.adjacency.recompute import forgetting
 from gia.conv.dropout import Dropout
 from gia.conv.norm import RMSNorm
+from gia.typing import OptTensor
 
 
 class PerHeadLinear(nn.Module):
@@ -39,6 +39,8 @@ class PerHeadLinear(nn.Module):
             nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, *parts: Tensor) -> Tensor:
+        if len(parts) == 1:
+            return self._product(parts[0], self.weight, self.bias)
         weights = self.weight.split([part.size(-1) for part in parts], dim=-1)
         merged: dict[int, Tensor] = {}
         for part, weight in zip(parts, weights, strict=True):
@@ -48,9 +50,13 @@ class PerHeadLinear(nn.Module):
             weight = merged.pop(id(part), None)
             if weight is None:  # a part that was there before
                 continue
-            weight = weight.transpose(1, 2)
-            out = torch.bmm(part, weight) if out is None else torch.baddbmm(out, part, weight)
+            out = self._product(part, weight, out)
         return out
+
+    @staticmethod
+    def _product(part: Tensor, weight: Tensor, out: OptTensor) -> Tensor:
+        weight = weight.transpose(1, 2)
+        return torch.bmm(part, weight) if out is None else torch.baddbmm(out, part, weight)
 
     def extra_repr(self) -> str:
         heads, out_channels, in_channels = self.weight.shape
@@ -114,10 +120,7 @@ class PerHeadMLP(nn.Module):
             parts = [part.unflatten(-1, (self.heads, -1)) for part in parts]
         first, dropout, norm, act, last = self.net
         by_head = {id(part): part.transpose(0, 1) for part in parts}  # one for parts that recur
-        out = first(*(by_head[id(part)] for part in parts))  # one product over heads: [H, N, *]
-        hidden = dropout(out)
-        normed = norm(hidden)
-        with forgetting(normed, lambda: norm(hidden)):
-            out = act(normed)
+        out = dropout(first(*(by_head[id(part)] for part in parts)))  # one product: [H, N, *]
+        out = norm.silu(out) if isinstance(norm, RMSNorm) else act(norm(out))
         out = last(out).transpose(0, 1)
         return out.flatten(1) if flat else out

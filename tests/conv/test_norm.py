@@ -1,9 +1,10 @@
 import pytest
 import torch
 from laws import assert_same, outputs_and_gradients
-from torch.nn.functional import rms_norm
+from torch.nn.functional import rms_norm, silu
 
 from gia.conv import RMSNorm
+from gia.conv.norm import FEW
 
 
 @pytest.mark.parametrize(("shape", "heads"), [((7, 6), None), ((3, 7, 6), 3), ((1, 7, 1), 1)])
@@ -50,12 +51,22 @@ def test_second_derivatives_are_right():
     assert torch.autograd.gradgradcheck(norm, x)
 
 
+@pytest.mark.parametrize("nodes", [5, 1 + FEW // 8])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_without_gradients_it_is_the_same(dtype):
-    norm, x = RMSNorm(8), torch.randn(5, 8, dtype=dtype)
+def test_without_gradients_it_is_the_same(dtype, nodes):
+    norm, x = RMSNorm(8), torch.randn(nodes, 8, dtype=dtype)
     with torch.no_grad():
-        expected = norm(x)
-    assert torch.equal(norm(x), expected)
+        norm.weight.uniform_(0.5, 1.5)
+        expected = norm(x), norm.silu(x)
+    torch.testing.assert_close((norm(x), norm.silu(x)), expected)
+
+
+def test_silu_of_the_norm():
+    norm, x = RMSNorm(8, heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64)
+    torch.nn.init.uniform_(norm.weight)
+    ours = outputs_and_gradients(norm, x, norm.silu)
+    assert_same(ours, outputs_and_gradients(norm, x, lambda x: silu(norm(x))), 1e-12)
+    assert torch.autograd.gradgradcheck(norm.silu, x.requires_grad_())
 
 
 def test_a_single_vector():

@@ -51,7 +51,8 @@ class Softmax(Normalizer):
         nn.init.uniform_(self.sharpening, low, high)
 
     def scale(self, scores: Scores) -> Scores:
-        return scores.times(self.sharpening / self.temperature)
+        factor = self.sharpening
+        return scores.times(factor if self.temperature == 1 else factor / self.temperature)
 
     def forward(self, scores: Tensor, *, pairs: Pairs) -> Tensor:
         return pairs.softmax(scores)

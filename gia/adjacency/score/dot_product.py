@@ -78,19 +78,21 @@ class LazyDotProduct(Scores):
     Args:
         queries (callable): ``queries(factor)``, ``[N, H, d]``.
         k (Tensor): Keys, ``[N, H, d]``.
-        factor (Tensor or float): The factor so far.
+        factor (Tensor or float, optional): The factor so far.
     """
 
-    queries: Callable[[Tensor | float], Tensor]
+    queries: Callable[[Tensor | float | None], Tensor]
     k: Tensor
-    factor: Tensor | float = 1.0
+    factor: Tensor | float | None = None
 
     @property
     def heads(self) -> int:
         return self.k.size(1)
 
     def times(self, factor: Tensor | float) -> "LazyDotProduct":
-        return LazyDotProduct(self.queries, self.k, self.factor * factor)
+        if self.factor is not None:
+            factor = self.factor * factor
+        return LazyDotProduct(self.queries, self.k, factor)
 
     def compute(self) -> DotProduct:
         return DotProduct(self.queries(self.factor), self.k)
@@ -140,7 +142,9 @@ class DotProductScore(nn.Module):
     def forward(
         self, x: Tensor, rotary: OptTensor = None, scope: Scope | None = None
     ) -> LazyDotProduct:
-        def queries(factor: Tensor | float) -> Tensor:
+        def queries(factor: Tensor | float | None) -> Tensor:
+            if factor is None:
+                return self._finish(self.q_proj(x), rotary)
             if type(self.q_proj) is not nn.Linear:  # wrapped, as by an adapter: no plain weight
                 return self._finish(self.q_proj(x) * factor, rotary)
             weight, bias = self.q_proj.weight * factor, self.q_proj.bias
