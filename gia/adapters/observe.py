@@ -30,7 +30,6 @@ class Observed:
             out, each of the last Q tokens sees itself and all before it.
         scaling (float): Of the scores.
         softcap (float, optional): Scores s become ``softcap * tanh(s / softcap)``.
-        sinks (Tensor, optional): A score of each head that takes a share of every row, ``[H]``.
         first (int, optional): The key slot of the first query; left out, queries are the last keys.
     """
 
@@ -39,7 +38,6 @@ class Observed:
     mask: OptTensor
     scaling: float
     softcap: float | None = None
-    sinks: OptTensor = None
     first: int | None = None
 
     @property
@@ -97,9 +95,6 @@ class Observed:
             score = score + self.mask[:, :, rows, :keys]
         if allowed is not None:
             score = score.masked_fill_(~allowed, -torch.inf)
-        if self.sinks is not None:
-            sink = self.sinks.to(score.dtype).view(1, -1, 1, 1).expand(*score.shape[:3], 1)
-            return torch.cat([score, sink], -1).softmax(-1)[..., :-1].nan_to_num_(), slope
         weight = score.softmax(-1)
         # A row that sees nothing, such as padding's: only a mask makes such rows.
         return weight if self.mask is None else weight.nan_to_num_(), slope

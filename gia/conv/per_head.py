@@ -42,14 +42,15 @@ class PerHeadLinear(nn.Module):
         if len(parts) == 1:
             return self._product(parts[0], self.weight, self.bias)
         weights = self.weight.split([part.size(-1) for part in parts], dim=-1)
-        merged: dict[int, Tensor] = {}
+        merged: list[tuple[Tensor, Tensor]] = []
         for part, weight in zip(parts, weights, strict=True):
-            merged[id(part)] = merged[id(part)] + weight if id(part) in merged else weight
+            same = _place(part, [other for other, _ in merged])
+            if same is None:
+                merged.append((part, weight))
+            else:
+                merged[same] = part, merged[same][1] + weight
         out = self.bias
-        for part in parts:
-            weight = merged.pop(id(part), None)
-            if weight is None:  # a part that was there before
-                continue
+        for part, weight in merged:
             out = self._product(part, weight, out)
         return out
 
@@ -119,8 +120,19 @@ class PerHeadMLP(nn.Module):
         if flat:
             parts = [part.unflatten(-1, (self.heads, -1)) for part in parts]
         first, dropout, norm, act, last = self.net
-        by_head = {id(part): part.transpose(0, 1) for part in parts}  # one for parts that recur
-        out = dropout(first(*(by_head[id(part)] for part in parts)))  # one product: [H, N, *]
+        by_head: list[Tensor] = []
+        for number, part in enumerate(parts):  # one for parts that recur
+            same = _place(part, parts[:number])
+            by_head.append(part.transpose(0, 1) if same is None else by_head[same])
+        out = dropout(first(*by_head))  # one product over heads: [H, N, *]
         out = norm.silu(out) if isinstance(norm, RMSNorm) else act(norm(out))
         out = last(out).transpose(0, 1)
         return out.flatten(1) if flat else out
+
+
+def _place(part: Tensor, parts: Sequence[Tensor]) -> int | None:
+    """Where this very tensor is among others, None if nowhere."""
+    for number, other in enumerate(parts):
+        if other is part:
+            return number
+    return None

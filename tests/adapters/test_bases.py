@@ -173,6 +173,13 @@ def test_a_padded_batch_generates_what_each_of_its_sequences_does(kind):
     assert torch.equal(together, torch.cat(alone))
 
 
+def checkpoint_holds_hooks():
+    """Whether transformers checkpoints layers with their hooks, as it did up to 5.17."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return "__call__" in vars(GradientCheckpointingLayer)
+
+
 @POSITIONS
 @pytest.mark.parametrize("kind", KINDS)
 def test_checkpointing_gives_the_gradients_or_says_why_not(kind, position):
@@ -188,7 +195,7 @@ def test_checkpointing_gives_the_gradients_or_says_why_not(kind, position):
     model.gradient_checkpointing_enable({"use_reentrant": True})
     model.enable_input_require_grads()
     outside = position == "after_mlp" or kind in ("gpt_neox", "phi")
-    if outside:  # the adapter acts where the checkpoint has ended
+    if outside and not checkpoint_holds_hooks():  # the adapter acts where it has ended
         with pytest.raises(RuntimeError, match=r"edges would be lost.*use_reentrant=False"):
             gradients(model)
         assert logits(model.eval()).isfinite().all()

@@ -151,8 +151,13 @@ def test_assisted_decoding_says_the_same(kind):
     model, ids = adapted(kind).float(), tokens(batch=1, length=6)
     helper = decoder(kind, seed=3, num_hidden_layers=1)
     plain = model.generate(ids, max_new_tokens=9, do_sample=False)
-    assisted = model.generate(ids, max_new_tokens=9, do_sample=False, assistant_model=helper)
-    assert torch.equal(plain, assisted)
+    settings = {"max_new_tokens": 9, "do_sample": False, "assistant_model": helper}
+    try:
+        with adapters.disabled(model):
+            model.generate(ids, **settings)
+    except RuntimeError:
+        pytest.skip("this version of transformers cannot assist this model by itself")
+    assert torch.equal(plain, model.generate(ids, **settings))
 
 
 @ALL

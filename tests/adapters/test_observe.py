@@ -37,9 +37,7 @@ def attention_of(seen):
     if mask.dtype != torch.bool:
         score, mask = score + mask, mask > -1e9
     score = score.masked_fill(~mask, -torch.inf)
-    if seen.sinks is not None:
-        score = torch.cat([score, seen.sinks.view(1, -1, 1, 1).expand(B, H, Q, 1)], -1)
-    return score.softmax(-1)[..., :K].nan_to_num()
+    return score.softmax(-1).nan_to_num()
 
 
 SEEN = {
@@ -48,7 +46,6 @@ SEEN = {
     "mask": {"mask": padded()},
     "added": {"mask": torch.zeros(B, 1, Q, K).double().masked_fill(~padded(), -1e30)},
     "softcap": {"softcap": 1.5},
-    "sinks": {"sinks": torch.tensor([0.3, -1.0, 2.0, 0.0], dtype=torch.float64)},
 }
 
 
