@@ -87,7 +87,8 @@ python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --hea
 ```
 
 is to give `gin_over_flash_sdpa_L4096` and `_L16384` of at most 1.15, a peak memory at L 65536, and
-`ragged_full_padded_over_gia` of at least 1.5. What it gave on an H200: [RESULTS_GPU.md](RESULTS_GPU.md).
+`ragged_full_padded_over_gia` of at least 1.5. What it gave on an H200:
+[RESULTS_GPU.md](RESULTS_GPU.md).
 """
 
 

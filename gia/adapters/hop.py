@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch_geometric.utils import softmax
 
-from gia.adjacency import EdgeAdjacency
+from gia.adjacency import Adjacency, EdgeAdjacency
 from gia.conv import SoftmaxConv, aggregate
 
 Send: TypeAlias = Callable[[Tensor], Tensor]
@@ -43,7 +43,7 @@ class Hop(nn.Module):
         """Make the parameters."""
         raise NotImplementedError
 
-    def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
+    def forward(self, u: Tensor, send: Send, edges: Adjacency, activation: nn.Module) -> Tensor:
         raise NotImplementedError
 
     def _split(self, u: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class GINHop(Hop):
         self.linear1 = nn.Linear(channels, hidden)
         self.linear2 = nn.Linear(hidden, channels)
 
-    def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
+    def forward(self, u: Tensor, send: Send, edges: Adjacency, activation: nn.Module) -> Tensor:
         # GINConv's sum, without its checks, which would take as long as a new token's sum.
         total = edges.sum(self._split(send(u)))
         z = torch.addcmul(total, (1 + self.eps).unsqueeze(1), self._split(u)).flatten(1)
@@ -83,7 +83,7 @@ class GCNHop(Hop):
     def build(self, channels: int, hidden: int, eps: float) -> None:
         self.linear = nn.Linear(channels, channels)
 
-    def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
+    def forward(self, u: Tensor, send: Send, edges: Adjacency, activation: nn.Module) -> Tensor:
         scale = (1 + edges.degree()).rsqrt().to(u.dtype).unsqueeze(-1)  # [N, groups, 1]
         sent = send((scale * self._split(u)).flatten(1))
         return self.linear((scale * edges.sum(self._split(sent))).flatten(1))

@@ -56,10 +56,15 @@ class Decoder:
         """
         parts = {i: site.adapters[name] for i, site in self.sites.items() if name in site.adapters}
         if not parts:
-            known = sorted({name for site in self.sites.values() for name in site.adapters})
-            has = f"it has {', '.join(known)}" if known else "it has none"
+            has = f"it has {', '.join(self.names)}" if self.names else "it has none"
             raise KeyError(f"the model has no adapter {name!r}: {has}")
         return parts
+
+    @property
+    def names(self) -> list[str]:
+        """The adapters, in the order in which they came."""
+        found = (name for site in self.sites.values() for name in site.adapters)
+        return list(dict.fromkeys(found))
 
 
 def decoder(model: nn.Module) -> Decoder:
@@ -152,21 +157,33 @@ def remove(model: nn.Module, name: str = DEFAULT) -> None:
 
 
 def enable(model: nn.Module) -> None:
-    """Use the chosen adapters again after :func:`disable`."""
-    for site in decoder(model).sites.values():
+    """Use the chosen adapters again after :func:`disable`.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    for site in _sites(model):
         site.enabled = True
 
 
 def disable(model: nn.Module) -> None:
-    """Use no adapter: the model computes what it computed without them, bit by bit."""
-    for site in decoder(model).sites.values():
+    """Use no adapter: the model computes what it computed without them, bit by bit.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    for site in _sites(model):
         site.enabled = False
 
 
 @contextmanager
 def disabled(model: nn.Module) -> Iterator[None]:
-    """No adapter inside ``with disabled(model):``."""
-    before = {site: site.enabled for site in decoder(model).sites.values()}
+    """No adapter inside ``with disabled(model):``.
+
+    Raises:
+        ValueError: If the model has none.
+    """
+    before = {site: site.enabled for site in _sites(model)}
     disable(model)
     try:
         yield
@@ -193,10 +210,11 @@ def extra_edges(
         edge_weight (Tensor, optional): ``[E]``; 1 if left out.
 
     Raises:
-        ValueError: If the shapes do not fit, or an edge goes back in time.
+        ValueError: If the shapes do not fit, an edge goes back in time, or the model has no
+            adapters.
     """
     edges = ExtraEdges(edge_index, edge_weight)
-    sites = decoder(model).sites.values()
+    sites = _sites(model)
     before = {site: site.extra for site in sites}
     for site in sites:
         site.extra = edges
@@ -209,8 +227,7 @@ def extra_edges(
 
 def names(model: nn.Module) -> list[str]:
     """The adapters of a model."""
-    found = (name for site in decoder(model).sites.values() for name in site.adapters)
-    return list(dict.fromkeys(found))
+    return decoder(model).names
 
 
 def active(model: nn.Module) -> list[str]:
@@ -240,6 +257,13 @@ def merge(model: nn.Module, name: str = DEFAULT) -> None:
         "between tokens and is not linear, so that no weight matrix does the same; keep it as a "
         "file beside the model (gia.adapters.save)"
     )
+
+
+def _sites(model: nn.Module) -> list[AdapterSite]:
+    sites = list(decoder(model).sites.values())
+    if not sites:
+        raise ValueError("the model has no adapters: gia.adapters.add(model, ...) comes first")
+    return sites
 
 
 def _chosen(config: SparseGINConfig, place: Decoder) -> list[int]:

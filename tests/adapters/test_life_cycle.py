@@ -104,6 +104,13 @@ def test_a_missing_name_lists_those_there_are():
     adapters.remove(model)
     with pytest.raises(KeyError, match="no adapter 'default': it has none"):
         adapters.parameters(model)
+    for call in (adapters.enable, adapters.disable):
+        with pytest.raises(ValueError, match=r"no adapters: gia\.adapters\.add"):
+            call(model)
+    edge = torch.tensor([[0], [1]])
+    for context in (adapters.disabled(model), adapters.extra_edges(model, edge)):
+        with pytest.raises(ValueError, match="no adapters"), context:
+            pass
 
 
 def test_an_adapter_is_used_once_and_enabled_when_it_is_chosen():
