@@ -125,7 +125,9 @@ class _Variance(torch.autograd.Function):
     @staticmethod
     def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
         ctx.save_for_backward(mean, square)
-        return torch.addcmul(square, mean, mean, value=-1).relu_()
+        var = torch.addcmul(square, mean, mean, value=-1)
+        # Compiled by torch 2.11, what is changed in place on its way out loses its gradient.
+        return var.relu() if torch.compiler.is_compiling() else var.relu_()
 
     @staticmethod
     def backward(ctx, grad: Tensor):

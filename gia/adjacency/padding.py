@@ -153,7 +153,10 @@ class _Move(torch.autograd.Function):
             x = x.index_select(0, source)
         if target is None:
             return x
-        return x.new_zeros(rows, *x.shape[1:]).index_copy_(0, target, x)
+        out = x.new_zeros(rows, *x.shape[1:])
+        if torch.compiler.is_compiling():  # torch 2.11 loses gradients of what is changed in place
+            return out.index_copy(0, target, x)
+        return out.index_copy_(0, target, x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
