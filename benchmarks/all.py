@@ -84,11 +84,13 @@ ON_GPU = """\
 python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --heads 16 \\
     --lengths 4096 16384 --batches 4 1 --memory-lengths 65536 \\
     --plot benchmarks/images/attention_gpu.png --markdown benchmarks/RESULTS_GPU.md
+python benchmarks/attention.py --device cuda --dtype bfloat16 --width 1024 --heads 16 \\
+    --lengths 4096 --batches 1 --no-memory
 ```
 
-is to give `gin_over_flash_sdpa_L4096` and `_L16384` of at most 1.15, a peak memory at L 65536, and
-`ragged_full_padded_over_gia` of at least 1.5. What it gave on an H200:
-[RESULTS_GPU.md](RESULTS_GPU.md).
+The first is to give `gin_over_flash_sdpa_L4096` and `_L16384` of at most 1.15, a peak memory at
+L 65536, and `ragged_full_padded_over_gia` of at least 1.5; the second shows a batch that is too
+small to fill the GPU. What they gave on an H200: [RESULTS_GPU.md](RESULTS_GPU.md).
 """
 
 

@@ -42,7 +42,10 @@ class Comparison:
         self.report.note(
             "Medians of interleaved rounds. forward: without gradients; forward + backward: with "
             "gradients of parameters and inputs. peak memory: of forward + backward (on the CPU in "
-            "a fresh process), above the level just before it with parameters and inputs in place."
+            "a fresh process), above the level just before it with parameters and inputs in place. "
+            "gin, pna, softmax: gia's; sdpa: plain attention by the kernel that torch chooses, as "
+            "for gia's; flash_sdpa: the same held to torch's flash kernel. What is estimated to "
+            "take more than half of the free memory is left out."
         )
         if args.batches is None:
             args.batches = [max(TOKENS // length, 1) for length in args.lengths]
@@ -110,7 +113,8 @@ class Comparison:
                 available = available_memory(self.args.device)
                 case = fitting(self._case(name, length, batch), available)
                 if case is None:
-                    rows.append([length, 1, name, "does not fit", None, None])
+                    needed = QUADRATIC[name][1](self._case(name, length, 1)) / 2**30
+                    rows.append([length, 1, name, f"left out, about {needed:.0f} GiB", None, None])
                     continue
                 sides = {name: prepare(case), ours: prepare(replace(case, layer=ours))}
                 times = self._time(sides, share=0.2)

@@ -1,4 +1,4 @@
-"""How things are measured: times side by side in one process, memory in a fresh one."""
+"""How things are measured: times side by side in one process, memory of a CPU in a fresh one."""
 
 import argparse
 import contextlib
@@ -89,9 +89,9 @@ def peak_memory(
 ) -> int:
     """Most memory that a call holds at once beyond what was there before it.
 
-    On the CPU in a fresh process; of a GPU torch itself knows what is held. The process first runs
-    the tiny case, so that libraries, kernels and threads are in place. Then it builds the case
-    (parameters and inputs), notes the level, makes the call, and notes the peak.
+    On the CPU that is asked of the system, for a fresh process; on a GPU of torch, in this one. The
+    tiny case is run first, so that libraries, kernels and threads are in place. Then the case is
+    built (parameters and inputs), the level noted, the call made, and the peak noted.
 
     Args:
         prepare (callable): ``prepare(case)`` builds parameters and inputs and returns the call. It
@@ -106,8 +106,8 @@ def peak_memory(
         Bytes, at least one page.
 
     Raises:
-        MemoryError: If the process was killed, as happens where memory runs out.
-        RuntimeError: If it failed; its own error is on the terminal.
+        MemoryError: If memory ran out.
+        RuntimeError: If the process failed; its own error is on the terminal.
     """
     if device == "cuda":
         try:

@@ -1,6 +1,7 @@
 """What holds on the CPU holds on a GPU; skipped where there is none."""
 
 import copy
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from laws import (
 
 from gia import adapters
 from gia.adapters import SparseGINConfig
+from gia.adjacency import fused
 from gia.adjacency.running_max import running_max
 from gia.data import SequenceLoader, TokenBatchSampler
 
@@ -46,10 +48,15 @@ def test_layers_agree_with_the_cpu(name, scope):
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("name", ["gin", "pna", "softmax"])
-def test_half_precision_is_near(name, scope):
-    """By torch's kernel for ragged batches, where it has one."""
+def test_half_precision_is_near(name, scope, monkeypatch):
+    """By torch's kernel for ragged batches, where it has one (PNA's moments are in float32)."""
     expected = results(name, scope, torch.float64, "cpu")
+    if fused.HAS_RAGGED_KERNEL:
+        kernel = Mock(side_effect=fused.varlen_attn)
+        monkeypatch.setattr(fused, "varlen_attn", kernel)
     found = results(name, scope, torch.bfloat16, "cuda")
+    if fused.HAS_RAGGED_KERNEL:
+        assert kernel.called == (name != "pna")
     # Rounding changes which of two neighbours is the largest, and so whom a gradient goes to.
     for part in ["output"] if name == "pna" else expected:
         value = expected[part]
@@ -68,9 +75,12 @@ def test_running_max_agrees_with_the_cpu():
     torch.testing.assert_close(found[0][1], found[1][1])
 
 
+@pytest.mark.parametrize("precision", ["float32", "autocast", "bfloat16"])
 @pytest.mark.parametrize("name", ["gin", "pna", "softmax"])
-def test_a_training_step_does_not_wait_for_the_gpu(name):
-    model = make_model(name).cuda()
+def test_a_training_step_does_not_wait_for_the_gpu(name, precision):
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    model = make_model(name).to("cuda", dtype)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     graphs = sequences([7, 5, 300, 6])
     loader = SequenceLoader(graphs, TokenBatchSampler([g.num_nodes for g in graphs], 1000))
     batches = [batch.to("cuda") for batch in loader]
@@ -79,7 +89,11 @@ def test_a_training_step_does_not_wait_for_the_gpu(name):
         torch.cuda.set_sync_debug_mode(mode)
         try:
             for batch in batches:
-                torch.nn.functional.cross_entropy(model(batch), batch.y).backward()
+                optimizer.zero_grad()
+                with torch.autocast("cuda", torch.bfloat16, enabled=precision == "autocast"):
+                    loss = torch.nn.functional.cross_entropy(model(batch), batch.y)
+                loss.backward()
+                optimizer.step()
         finally:
             torch.cuda.set_sync_debug_mode(before)
 

@@ -69,7 +69,8 @@ def _looking_on(kernel: str) -> Callable[..., tuple[Tensor, OptTensor]]:
                     _used(key, query, attention_mask, module, kwargs),
                     attention_mask,
                     query.size(-1) ** -0.5 if scaling is None else scaling,
-                    # Transformers up to 5.17 hands it to torch's kernel too, which leaves it out.
+                    # Transformers up to 5.17 hands the cap of scores to torch's kernel too, which
+                    # ignores it; later versions refuse.
                     kwargs.get("softcap") if kernel == "eager" else None,
                 )
             )

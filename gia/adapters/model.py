@@ -160,30 +160,22 @@ def enable(model: nn.Module) -> None:
     """Use the chosen adapters again after :func:`disable`.
 
     Raises:
-        ValueError: If the model has none.
+        KeyError: If the model has none.
     """
     for site in _sites(model):
         site.enabled = True
 
 
 def disable(model: nn.Module) -> None:
-    """Use no adapter: the model computes what it computed without them, bit by bit.
-
-    Raises:
-        ValueError: If the model has none.
-    """
-    for site in _sites(model):
+    """Use no adapter: the model computes what it computed without them, bit by bit."""
+    for site in decoder(model).sites.values():
         site.enabled = False
 
 
 @contextmanager
 def disabled(model: nn.Module) -> Iterator[None]:
-    """No adapter inside ``with disabled(model):``.
-
-    Raises:
-        ValueError: If the model has none.
-    """
-    before = {site: site.enabled for site in _sites(model)}
+    """No adapter inside ``with disabled(model):``."""
+    before = {site: site.enabled for site in decoder(model).sites.values()}
     disable(model)
     try:
         yield
@@ -210,8 +202,8 @@ def extra_edges(
         edge_weight (Tensor, optional): ``[E]``; 1 if left out.
 
     Raises:
-        ValueError: If the shapes do not fit, an edge goes back in time, or the model has no
-            adapters.
+        KeyError: If the model has no adapters.
+        ValueError: If the shapes do not fit, or an edge goes back in time.
     """
     edges = ExtraEdges(edge_index, edge_weight)
     sites = _sites(model)
@@ -262,7 +254,7 @@ def merge(model: nn.Module, name: str = DEFAULT) -> None:
 def _sites(model: nn.Module) -> list[AdapterSite]:
     sites = list(decoder(model).sites.values())
     if not sites:
-        raise ValueError("the model has no adapters: gia.adapters.add(model, ...) comes first")
+        raise KeyError("the model has no adapters: gia.adapters.add(model, ...) comes first")
     return sites
 
 

@@ -175,5 +175,5 @@ class _AddItself(torch.autograd.Function):
 
 
 def _scale(eps: Tensor, like: Tensor) -> Tensor:
-    """``1 + eps``, ``[H, 1]`` or ``[1]``."""
+    """``1 + eps``, ``[H, 1]``."""
     return (1 + eps).unsqueeze(1).to(like.dtype)

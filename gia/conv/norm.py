@@ -42,16 +42,19 @@ class RMSNorm(nn.Module):
             return nn.functional.rms_norm(x, x.shape[-1:], self.weight, self.eps)
         return _normalize(x, self.weight, self.eps)
 
-    def silu(self, x: Tensor) -> Tensor:
-        """SiLU of what is normalised, which the CPU makes anew for the gradient."""
+    def extra_repr(self) -> str:
+        return f"{list(self.weight.shape)}, eps={self.eps}"
+
+
+class RMSNormSiLU(RMSNorm):
+    """The SiLU of :class:`RMSNorm`. The CPU makes what is between anew for the gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
         if not x.is_cpu or torch.compiler.is_compiling():
-            return nn.functional.silu(self(x))
+            return nn.functional.silu(super().forward(x))
         if torch.is_grad_enabled():
             return _RMSNormSiLU.apply(x, self.weight, self.eps)
         return nn.functional.silu(_normalize(x, self.weight, self.eps), inplace=True)
-
-    def extra_repr(self) -> str:
-        return f"{list(self.weight.shape)}, eps={self.eps}"
 
 
 class _RMSNorm(torch.autograd.Function):

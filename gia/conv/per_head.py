@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gia.conv.dropout import Dropout
-from gia.conv.norm import RMSNorm
+from gia.conv.norm import RMSNormSiLU
 from gia.typing import OptTensor
 
 
@@ -104,8 +104,8 @@ class PerHeadMLP(nn.Module):
         self.net = nn.Sequential(
             PerHeadLinear(heads, in_channels, hidden_channels, bias=bias),
             Dropout(dropout),
-            RMSNorm(hidden_channels, heads) if norm else nn.Identity(),
-            nn.SiLU(),
+            RMSNormSiLU(hidden_channels, heads) if norm else nn.SiLU(),
+            nn.Identity(),  # parameters keep the names that they have in saved models
             PerHeadLinear(heads, hidden_channels, out_channels, bias=bias),
         )
 
@@ -119,13 +119,14 @@ class PerHeadMLP(nn.Module):
         flat = parts[0].dim() == 2
         if flat:
             parts = [part.unflatten(-1, (self.heads, -1)) for part in parts]
-        first, dropout, norm, act, last = self.net
+        first, *between, last = self.net
         by_head: list[Tensor] = []
         for number, part in enumerate(parts):  # one for parts that recur
             same = _place(part, parts[:number])
             by_head.append(part.transpose(0, 1) if same is None else by_head[same])
-        out = dropout(first(*by_head))  # one product over heads: [H, N, *]
-        out = norm.silu(out) if isinstance(norm, RMSNorm) else act(norm(out))
+        out = first(*by_head)  # one product over heads: [H, N, *]
+        for module in between:
+            out = module(out)
         out = last(out).transpose(0, 1)
         return out.flatten(1) if flat else out
 

@@ -155,8 +155,10 @@ def test_assisted_decoding_says_the_same(kind):
     try:
         with adapters.disabled(model):
             model.generate(ids, **settings)
-    except RuntimeError:
-        pytest.skip("this version of transformers cannot assist this model by itself")
+    except RuntimeError as error:
+        if "must match the size of tensor" not in str(error):
+            raise
+        pytest.skip("transformers 5.17 and older cannot assist this model by itself")
     assert torch.equal(plain, model.generate(ids, **settings))
 
 

@@ -4,7 +4,7 @@ from laws import assert_same, outputs_and_gradients
 from torch.nn.functional import rms_norm, silu
 
 from gia.conv import RMSNorm
-from gia.conv.norm import FEW
+from gia.conv.norm import FEW, RMSNormSiLU
 
 
 @pytest.mark.parametrize(("shape", "heads"), [((7, 6), None), ((3, 7, 6), 3), ((1, 7, 1), 1)])
@@ -53,20 +53,24 @@ def test_second_derivatives_are_right():
 
 @pytest.mark.parametrize("nodes", [5, 1 + FEW // 8])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_without_gradients_it_is_the_same(dtype, nodes):
-    norm, x = RMSNorm(8), torch.randn(nodes, 8, dtype=dtype)
+@pytest.mark.parametrize("weight", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", [RMSNorm, RMSNormSiLU])
+def test_without_gradients_it_is_the_same(kind, dtype, weight, nodes):
+    norm, x = kind(8).to(weight), torch.randn(nodes, 8, dtype=dtype)
     with torch.no_grad():
         norm.weight.uniform_(0.5, 1.5)
-        expected = norm(x), norm.silu(x)
-    torch.testing.assert_close((norm(x), norm.silu(x)), expected)
+        expected = norm(x)
+    torch.testing.assert_close(norm(x), expected)
 
 
 def test_silu_of_the_norm():
-    norm, x = RMSNorm(8, heads=2).double(), torch.randn(2, 5, 8, dtype=torch.float64)
+    norm, both = RMSNorm(8, heads=2).double(), RMSNormSiLU(8, heads=2).double()
     torch.nn.init.uniform_(norm.weight)
-    ours = outputs_and_gradients(norm, x, norm.silu)
-    assert_same(ours, outputs_and_gradients(norm, x, lambda x: silu(norm(x))), 1e-12)
-    assert torch.autograd.gradgradcheck(norm.silu, x.requires_grad_())
+    both.load_state_dict(norm.state_dict())
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    expected = outputs_and_gradients(norm, x, lambda x: silu(norm(x)))
+    assert_same(outputs_and_gradients(both, x, both), expected, 1e-12)
+    assert torch.autograd.gradgradcheck(both, x.requires_grad_())
 
 
 def test_a_single_vector():

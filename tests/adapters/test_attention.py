@@ -1,0 +1,31 @@
+"""What is told of a layer's attention."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from gia.adapters.attention import SITE, _looking_on
+
+transformers = pytest.importorskip("transformers")
+KERNEL = "gia_test_kernel"
+
+
+def eager_attention_forward(module, query, key, value, attention_mask, **kwargs):
+    return value, None
+
+
+class Layer(nn.Module):
+    """Attention in a file that has its own eager kernel."""
+
+
+@pytest.mark.parametrize(("kernel", "told"), [("eager", 1.5), (KERNEL, None)])
+def test_the_cap_on_scores_is_told_where_the_kernel_has_it(kernel, told):
+    """Torch's kernel ignores it, so that attention is without it."""
+    transformers.AttentionInterface.register(KERNEL, eager_attention_forward)
+    layer, seen = Layer(), []
+    layer.__dict__[SITE] = SimpleNamespace(looks_on=True, observe=seen.append)
+    query = torch.randn(1, 2, 3, 4)
+    _looking_on(kernel)(layer, query, query, query, None, softcap=1.5)
+    assert [observed.softcap for observed in seen] == [told]
