@@ -51,7 +51,7 @@ format:  ## fix style and format
 	$(VENV)/bin/ruff check --fix --exit-zero .
 	$(VENV)/bin/ruff format .
 
-bench:  ## run the benchmarks and write benchmarks/RESULTS.md (15 minutes)
+bench:  ## run the benchmarks and write benchmarks/RESULTS.md (20 minutes)
 	$(SETUP) install
 	$(RUN) benchmarks/all.py $(ARGS)
 

@@ -24,12 +24,12 @@ from gia.data.files import write_atomically
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS: dict[str, list[str]] = {  # their arguments
-    "attention": [],
+    "attention": ["--seconds", "15"],
     "model": [],
     "generate": [],
     "sparse": [],
-    "graphs": [],
-    "adapters": [],
+    "graphs": ["--models", "gin", "gps", "--seconds", "40"],
+    "adapters": ["--seconds", "10"],
 }
 
 
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--only", nargs="+", choices=[*SCRIPTS], default=[*SCRIPTS], help="of the benchmarks")
     add("--threads", type=int, default=2, help="threads of torch")
-    add("--minutes", type=float, default=15.0, help="the most for all of them")
+    add("--minutes", type=float, default=20.0, help="the most for all of them")
     add("--out", type=Path, default=HERE, help="folder of RESULTS.md and images/")
     add("--json", type=Path, metavar="PATH", help="write all ratios there")
     args = parser.parse_args(argv)
