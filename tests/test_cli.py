@@ -207,6 +207,14 @@ def test_bad_input_gets_one_clear_message(trained, case):
     assert not (folder / "new").exists()
 
 
+def test_a_table_with_a_target_has_its_own_data(tmp_path):
+    (tmp_path / "t.csv").write_text("name,sequence,value\na,GLW,1\n")
+    arguments = ["data=csv", "data.path=t.csv", "data.sequence_column=sequence", "name=t"]
+    done = gia("train", *arguments, "data.target_column=value", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "use data=labelled_csv with the same columns" in done.stderr + done.stdout
+
+
 def test_a_missing_column_is_answered_with_the_ones_there_are(tmp_path):
     (tmp_path / "t.csv").write_text("name,Sequence,value\na,GLW,1\n")
     arguments = ["data=csv", "data.path=t.csv", "data.sequence_column=sequence", "name=t"]

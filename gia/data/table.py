@@ -15,6 +15,10 @@ class Table:
         label_column: the column that holds their classes.
         name_column: the column that holds their names; without it they are ``row_0`` and so on.
         url: where to download the file from if ``path`` does not exist.
+        target_column: a target to predict, which these sequences do not have.
+
+    Raises:
+        ValueError: if there is a target.
     """
 
     def __init__(
@@ -24,7 +28,13 @@ class Table:
         label_column: str | None = None,
         name_column: str | None = None,
         url: str | None = None,
+        target_column: str | None = None,
     ) -> None:
+        if target_column is not None:
+            raise ValueError(
+                f"data.target_column={target_column} is to be predicted, but data=csv reads "
+                "sequences for a language model: use data=labelled_csv with the same columns"
+            )
         self.path, self.url = path, url
         self.sequence_column = sequence_column
         self.label_column = label_column
