@@ -6,27 +6,33 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import torch
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
 
+from gia.data.files import write_atomically
+
 BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PNG and as SVG beside it.
+    """Write a figure as PNG and as SVG beside it; the same figure gives the same files.
 
     Args:
         figure (Figure): The figure.
         path (Path): Where to, without a suffix.
     """
     written = []
-    for suffix in (".png", ".svg"):
-        target = path.with_suffix(suffix)
-        figure.savefig(target, dpi=150, bbox_inches="tight")
-        written.append(target)
+    # Otherwise an SVG has the time, and names drawn by chance.
+    with rc_context({"svg.hashsalt": path.stem}):
+        for kind in ("png", "svg"):
+            target = path.with_suffix(f".{kind}")
+            metadata = {"Date": None} if kind == "svg" else None
+            with write_atomically(target, "wb") as file:
+                figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
+            written.append(target)
     return written
 
 

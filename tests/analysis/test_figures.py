@@ -85,6 +85,9 @@ def test_figures_are_saved_as_png_and_svg(graph, tmp_path):
     assert [path.name for path in written] == ["picture.png", "picture.svg"]
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in written[1].read_bytes()
+    before = [path.read_bytes() for path in written]
+    save(attention_graph(graph, LABELS), tmp_path / "picture")
+    assert [path.read_bytes() for path in written] == before
 
 
 def test_signed_weights_have_colours_on_both_sides_of_zero():
