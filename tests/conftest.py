@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-import sys
 
 # Each of several workers has a core: with more threads they would wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch_geometric.nn import Sequential
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -23,13 +23,12 @@ def seeded() -> None:
 
 
 @pytest.fixture(autouse=True)
-def sequential_models_apart() -> None:
-    """PyG names the code of each ``Sequential`` by chance, and takes one of that name again.
+def sequential_models_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``Sequential`` of PyG's writes its ``forward`` into the class, where the next one finds it.
 
-    Trainings in tests seed this chance, so that two different ones would share a name.
+    That one has its own, unless its caller's module cannot be imported by name, as here.
     """
-    for name in [n for n in sys.modules if n.startswith("torch_geometric.nn.sequential_")]:
-        del sys.modules[name]
+    monkeypatch.setattr(Sequential, "forward", Sequential.forward)
 
 
 @pytest.fixture
