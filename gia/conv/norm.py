@@ -87,11 +87,12 @@ class _RMSNormSiLU(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         scale = _scale(x, ctx.eps)
         normed = x * scale
-        grad = _silu_gradient(grad.to(scale.dtype), normed * weight)
+        grad = silu_gradient(grad.to(scale.dtype), normed * weight)
         return *_gradients(grad, x, normed, scale, weight), None
 
 
-def _silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
+def silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
+    """The gradient of x, given that of its SiLU; with a gradient of its own where one is wanted."""
     if not torch.is_grad_enabled():
         return torch.ops.aten.silu_backward(grad, x)
     sigmoid = x.sigmoid()  # torch's one kernel has no derivative of its own

@@ -6,6 +6,7 @@ from torch.nn.functional import silu
 
 from gia.adjacency import Adjacency
 from gia.adjacency.recompute import forgetting
+from gia.conv.norm import silu_gradient
 
 
 def gated(gate: Tensor, value: Tensor) -> Tensor:
@@ -24,13 +25,7 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         gate, value = ctx.saved_tensors
-        grad_silu = grad * value
-        if torch.is_grad_enabled():  # torch's kernel has no gradient of its own
-            sigmoid = gate.sigmoid()
-            grad_gate = grad_silu * sigmoid * (1 + gate * (1 - sigmoid))
-        else:
-            grad_gate = torch.ops.aten.silu_backward(grad_silu, gate)
-        return grad_gate, silu(gate) * grad
+        return silu_gradient(grad * value, gate), silu(gate) * grad
 
 
 class SwiGLU(nn.Module):
