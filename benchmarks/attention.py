@@ -94,11 +94,11 @@ class Comparison:
                 self._keep(self.times, name, cases[name], both[name] * 1e6)
                 row = [length, batch, name, forward[name] * 1e3, both[name] * 1e3]
                 for plain in self.plain:
-                    key = f"over_{plain}_L{length}"
-                    row += [None, None] if name not in OURS else [
-                        self.report.ratio(f"{name}_forward_{key}", forward[name], forward[plain]),
-                        self.report.ratio(f"{name}_{key}", both[name], both[plain]),
-                    ]  # fmt: skip
+                    for part, times in (("_forward", forward), ("", both)):
+                        key, over = f"{name}{part}_over_{plain}_L{length}", None
+                        if name in OURS:
+                            over = self.report.ratio(key, times[name], times[plain])
+                        row.append(over)
                 rows.append(row)
         columns = ["L", "B", "layer", "forward, ms", "forward + backward, ms"]
         for plain in self.plain:

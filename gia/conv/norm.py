@@ -50,11 +50,9 @@ class RMSNormSiLU(RMSNorm):
     """The SiLU of :class:`RMSNorm`. The CPU makes what is between anew for the gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.is_cpu or torch.compiler.is_compiling():
-            return nn.functional.silu(super().forward(x))
-        if torch.is_grad_enabled():
+        if x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             return _RMSNormSiLU.apply(x, self.weight, self.eps)
-        return nn.functional.silu(_normalize(x, self.weight, self.eps), inplace=True)
+        return nn.functional.silu(super().forward(x))
 
 
 class _RMSNorm(torch.autograd.Function):
