@@ -53,6 +53,8 @@ class PredictionMetrics(Metrics):
     def compute(self) -> dict[str, Tensor]:
         # In float64, which some accelerators lack: sums of squares cancel.
         output, target = (kept.compute().cpu().double() for kept in (self.outputs, self.targets))
+        # Of a single number torchmetrics makes a scalar.
+        output, target = (kept if kept.dim() else kept.view(1, 1) for kept in (output, target))
         self.outputs.reset()
         self.targets.reset()
         known = ~target.isnan()

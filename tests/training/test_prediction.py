@@ -96,6 +96,14 @@ def test_regression_by_hand():
     )
 
 
+def test_a_part_of_a_single_graph():
+    one = measured(regression(mean=[300.0], std=[20.0]), batch_of([[0.0]], [[310.0]]))
+    assert math.isnan(one.pop("r2"))
+    assert one == pytest.approx({"loss": 0.25, "rmse": 10, "mae": 10, "rmse_normalised": 0.5})
+    one = measured(classification(), batch_of([[0.0, 1.0]], [[1]]))
+    assert one["accuracy"] == 1
+
+
 def test_classification_by_hand():
     task = classification()
     probability = torch.tensor([0.9, 0.4, 0.8, 0.3])  # of class 1
