@@ -18,7 +18,7 @@ from report import Report, bars_figure
 from torch import Tensor, nn
 
 from gia.data import ResidueTokenizer
-from gia.models import generate
+from gia.nn import generate
 
 OURS = "gin"
 

@@ -7,8 +7,8 @@ import torch
 from peers import llama
 from torch import nn
 
-from gia.adjacency import AttentionAdjacency, DotProductScore, Softmax
-from gia.models import (
+from gia.attention import AttentionAdjacency, DotProductScore, Softmax
+from gia.nn import (
     Block,
     GINAttention,
     LanguageModel,

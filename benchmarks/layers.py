@@ -17,7 +17,7 @@ from peers import (
 from report import Report
 from torch import Tensor, nn
 
-from gia.adjacency import (
+from gia.attention import (
     AttentionAdjacency,
     CausalScope,
     DotProductScore,
@@ -26,8 +26,8 @@ from gia.adjacency import (
     Softmax,
     WindowScope,
 )
-from gia.adjacency.sparsify import TopK
-from gia.models import GINAttention, PNAAttention, SoftmaxAttention
+from gia.attention.sparsify import TopK
+from gia.nn import GINAttention, PNAAttention, SoftmaxAttention
 from gia.typing import Form
 
 SHORTEST, GRAPHS = 0.1, 16  # sizes from 0.1 L to L: 45 % of a padded batch of them is padding

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 from torch_geometric.nn import TransformerConv
 
-from gia.adjacency import rotate
+from gia.ops.rotate import rotate
 from gia.typing import OptTensor
 
 

@@ -13,8 +13,8 @@ from layers import Case, adjacency, causal, inputs
 from torch import Tensor
 from torch_geometric.utils import scatter
 
-from gia.adjacency import EdgeAdjacency
-from gia.adjacency.sparsify import TopK
+from gia.attention.sparsify import TopK
+from gia.graph import EdgeAdjacency
 
 try:
     from torch_sparse import SparseTensor

@@ -18,17 +18,17 @@ from PIL import Image
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gia.adjacency import (
+from gia.analysis import graph_matrices
+from gia.attention import (
     AttentionAdjacency,
     CausalScope,
     FullScope,
-    Given,
-    GivenScope,
+    InputGraph,
+    NeighborScope,
     Scope,
     WindowScope,
 )
-from gia.adjacency.sparsify import Chain, DropSinks, Threshold, TopK
-from gia.analysis import graph_matrices
+from gia.attention.sparsify import Chain, DropSinks, Threshold, TopK
 from gia.training import Run
 
 PICTURE = Path(__file__).parent / "images" / "graph_modes.png"
@@ -107,11 +107,11 @@ def with_trained_weights(overrides: list[str], trained: AttentionAdjacency) -> A
     return adjacency
 
 
-def helix(length: int) -> Given:
+def helix(length: int) -> InputGraph:
     """The contacts of an alpha helix: each residue with the third and fourth after it."""
     pairs = [(i, i + step) for step in (3, 4) for i in range(1, length - step)]
     edge_index = torch.tensor(pairs).T
-    return Given(torch.cat([edge_index, edge_index.flip(0)], dim=1))
+    return InputGraph(torch.cat([edge_index, edge_index.flip(0)], dim=1))
 
 
 @torch.no_grad()
@@ -123,7 +123,7 @@ def graphs(run: Run, data: Data) -> dict[str, Data]:
     scopes = {
         FULL: FullScope(ptr),
         WINDOW: WindowScope(ptr, window=4),
-        GIVEN: GivenScope(ptr, given=contacts),
+        GIVEN: NeighborScope(ptr, given=contacts),
         "given=\nadded": CausalScope(ptr, given=contacts),
     }
     found = {}

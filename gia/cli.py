@@ -92,7 +92,7 @@ def command(body: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
 def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
     from gia.analysis import describe_data
-    from gia.models import count_parameters
+    from gia.nn import count_parameters
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         cfg.run_dir = os.path.relpath(HydraConfig.get().runtime.output_dir)
@@ -145,7 +145,8 @@ def predict(cfg: DictConfig) -> None:
     import torch
 
     from gia.analysis import check_out, predict_part, predict_table
-    from gia.training import Prediction, load_trained, trained_data
+    from gia.tasks import Prediction
+    from gia.training import load_trained, trained_data
 
     if cfg.ckpt_path is None:
         raise ValueError("ckpt_path is missing: give ckpt_path=...")
@@ -181,8 +182,9 @@ def generate(cfg: DictConfig) -> None:
 
     from gia.data import Tokenizer
     from gia.data.files import write_atomically
-    from gia.models import generate as sample
-    from gia.training import LanguageModeling, load_trained
+    from gia.nn import generate as sample
+    from gia.tasks import LanguageModeling
+    from gia.training import load_trained
 
     task, trained = load_trained(cfg.ckpt_path)
     if not isinstance(task, LanguageModeling):
@@ -226,7 +228,7 @@ def generate(cfg: DictConfig) -> None:
 
 def duel() -> None:
     """Compare models on equal terms."""
-    from gia.duel import command
+    from gia_duel import command
 
     command.duel()
 

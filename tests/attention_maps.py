@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gia.adapters import EdgeWeights
-from gia.adjacency import EdgeAdjacency
+from gia.graph import EdgeAdjacency
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gia.duel import Checked, Evidence, Plan, Result
+from gia_duel import Checked, Evidence, Plan, Result
 
 CONF = Path(__file__).parent / "duel" / "conf"  # of --config-dir: plan=tiny
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adjacency import (
+from gia.attention import (
     AttentionAdjacency,
     Cache,
     CausalScope,
@@ -21,8 +21,8 @@ from gia.adjacency import (
     Scope,
     Softmax,
 )
-from gia.adjacency.sparsify import Sparsifier, Threshold, TopK
-from gia.models import (
+from gia.attention.sparsify import Sparsifier, Threshold, TopK
+from gia.nn import (
     GINMLP,
     Block,
     GINAttention,

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from gia.adjacency import Scope
-from gia.adjacency.pairs import Pairs
+from gia.attention import Scope
+from gia.graph.pair_layout import PairLayout
 
 
 def layouts(
     scope: Scope, *matrices: Tensor
-) -> Iterator[tuple[Pairs, list[Tensor], Callable[[Tensor], Tensor]]]:
+) -> Iterator[tuple[PairLayout, list[Tensor], Callable[[Tensor], Tensor]]]:
     """Matrices ``[H, L, L]`` over the pairs of a scope of one graph, in each layout.
 
     Yields:

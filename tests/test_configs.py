@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from runs import compose_config
 
 from gia.data import GraphDataModule, SequenceDataModule
-from gia.models import LanguageModel, count_parameters
+from gia.nn import LanguageModel, count_parameters
 from gia.training import resolve_model
 from gia.training.build import with_inputs
 

@@ -20,9 +20,9 @@ from laws import (
 
 from gia import adapters
 from gia.adapters import SparseGINConfig
-from gia.adjacency import fused
-from gia.adjacency.running_max import running_max
 from gia.data import SequenceLoader, TokenBatchSampler
+from gia.ops import varlen
+from gia.ops.running_max import running_max
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 LENGTHS = [7, 0, 1, 40, 133, 40]
@@ -51,11 +51,11 @@ def test_layers_agree_with_the_cpu(name, scope):
 def test_half_precision_is_near(name, scope, monkeypatch):
     """By torch's kernel for ragged batches, where it has one (PNA's moments are in float32)."""
     expected = results(name, scope, torch.float64, "cpu")
-    if fused.HAS_RAGGED_KERNEL:
-        kernel = Mock(side_effect=fused.varlen_attn)
-        monkeypatch.setattr(fused, "varlen_attn", kernel)
+    if varlen.HAS_RAGGED_KERNEL:
+        kernel = Mock(side_effect=varlen.varlen_attn)
+        monkeypatch.setattr(varlen, "varlen_attn", kernel)
     found = results(name, scope, torch.bfloat16, "cuda")
-    if fused.HAS_RAGGED_KERNEL:
+    if varlen.HAS_RAGGED_KERNEL:
         assert kernel.called == (name != "pna")
     # Rounding changes which of two neighbours is the largest, and so whom a gradient goes to.
     for part in ["output"] if name == "pna" else expected:

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from reference_vectors import INDEX, TOLERANCE, load_vector
 from runs import compose_config
 
-from gia.adjacency import CausalScope
+from gia.attention import CausalScope
 
 NAMES = [name for name in INDEX if name.startswith(("gin_", "pna_"))]
 PREFIX = "attention_GIN_MLP_"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from gia.adapters.model import DEFAULT, decoder
-from gia.adjacency import Adjacency
+from gia.graph import Adjacency
 from gia.typing import OptTensor
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch_geometric.utils import softmax
 
-from gia.adjacency import Adjacency, EdgeAdjacency
-from gia.conv import SoftmaxConv, aggregate
+from gia.graph import Adjacency, EdgeAdjacency
+from gia.nn import WeightedSumConv
+from gia.nn.conv import aggregate
 
 Send: TypeAlias = Callable[[Tensor], Tensor]
 """Of the new tokens' messages, ``[N, c]``, makes those of all sources, ``[M, c]``."""
@@ -91,7 +92,7 @@ class GCNHop(Hop):
 
 class PNAHop(Hop):
     r""":math:`W_2 \, \mathrm{act}(W_1 [\mathbf{u}_i, \textstyle\sum, \mu, \max, \sigma^2]
-    + \mathbf{b}_1) + \mathbf{b}_2 + \mathbf{u}_i`, aggregated as in :func:`gia.conv.aggregate`.
+    + \mathbf{b}_1) + \mathbf{b}_2 + \mathbf{u}_i`, aggregated as in :func:`gia.nn.conv.aggregate`.
 
     From `"Principal Neighbourhood Aggregation for Graph Nets" <https://arxiv.org/abs/2004.05718>`_.
     """
@@ -123,7 +124,7 @@ class RecombineHop(Hop):
         shape = (self.groups, channels // self.groups)
         self.target = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
         self.source = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-        self.conv = SoftmaxConv(self.groups)
+        self.conv = WeightedSumConv(self.groups)
 
     def forward(self, u: Tensor, send: Send, edges: EdgeAdjacency, activation: nn.Module) -> Tensor:
         sent = send(u)

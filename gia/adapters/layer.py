@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.hop import HOPS
 from gia.adapters.weights import EdgeWeights
-from gia.adjacency import Adjacency
-from gia.conv import Dropout, RMSNorm
+from gia.graph import Adjacency
+from gia.nn import Dropout, RMSNorm
 
 ACTIVATIONS = {"prelu": nn.PReLU, "silu": nn.SiLU, "gelu": nn.GELU, "relu": nn.ReLU}
 

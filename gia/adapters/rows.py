@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gia.adjacency import Adjacency, EdgeAdjacency
+from gia.graph import Adjacency, EdgeAdjacency
 
 
 class RowAdjacency(Adjacency):

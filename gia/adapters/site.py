@@ -15,7 +15,7 @@ from gia.adapters.layer import SparseGIN
 from gia.adapters.nodes import keep_nodes
 from gia.adapters.observe import Observed, all_pairs, fits_at_once, select
 from gia.adapters.rows import RowAdjacency
-from gia.adjacency import Adjacency, EdgeAdjacency
+from gia.graph import Adjacency, EdgeAdjacency
 
 NAME = "gia_adapters"  # of the module in a decoder layer
 

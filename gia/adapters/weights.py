@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
 from gia.adapters.config import SparseGINConfig
-from gia.adjacency.base import divisor
+from gia.graph.base import divisor
 from gia.typing import OptTensor
 
 

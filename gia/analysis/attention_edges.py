@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from gia.models import Transformer
+from gia.nn import Transformer
 
 
 class AttentionEdges(BaseTransform):

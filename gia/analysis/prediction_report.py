@@ -28,7 +28,8 @@ from gia.analysis.report_parts import (
     write_summary,
 )
 from gia.data.node_labels import node_labels
-from gia.training import Prediction, Regression, Run
+from gia.tasks import Prediction, Regression
+from gia.training import Run
 
 PICTURED_NODES = 40  # the test graph in the pictures has at most this many, to be readable,
 MOST_PICTURED = 150  # or is the smallest there is, up to this

@@ -11,7 +11,7 @@ from gia.analysis.predictions import (
     write_csv,
     write_predictions,
 )
-from gia.training import Prediction
+from gia.tasks import Prediction
 
 PROBLEM = "problem"
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from gia.data.files import write_atomically
-from gia.training import Prediction
+from gia.tasks import Prediction
 
 
 @dataclass

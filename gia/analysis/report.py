@@ -16,7 +16,7 @@ from gia.analysis.report_parts import (
     write_summary,
 )
 from gia.data import SequenceDataModule
-from gia.models.ngram import NGram
+from gia.nn.models.ngram import NGram
 from gia.training import Run
 
 PICTURED_LENGTH = 40  # the test sequence in the pictures is at most this long, to be readable

@@ -15,7 +15,7 @@ from torch import nn
 from torch_geometric.data import Data
 
 from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
-from gia.models import count_parameters
+from gia.nn import count_parameters
 from gia.training import Run
 
 

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
-from gia.models import count_parameters, match_width
+from gia.nn import count_parameters, match_width
 
 
 def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:

@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from gia.data import SequenceDataModule
+from gia.tasks.task import Task
 from gia.training.build import resolve_model, with_inputs
 from gia.training.callbacks import BestCheckpoint, History, Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
-from gia.training.task import Task
 
 
 class Interrupted(Exception):

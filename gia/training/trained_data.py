@@ -7,9 +7,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning import LightningDataModule
 
 from gia.data import Tokenizer
-from gia.training.language_modeling import LanguageModeling
-from gia.training.prediction import Prediction
-from gia.training.task import Task
+from gia.tasks.language_modeling import LanguageModeling
+from gia.tasks.prediction import Prediction
+from gia.tasks.task import Task
 
 # What the data of a prediction must have in common with that of the training.
 FEATURES = (

@@ -6,7 +6,7 @@ from attention_maps import make_maps
 from torch import nn
 
 from gia.adapters import SparseGIN, SparseGINConfig
-from gia.adjacency import EdgeAdjacency
+from gia.graph import EdgeAdjacency
 
 WIDTH, HEADS, LENGTH = 12, 4, 9
 CONVS = ["gin", "gcn", "pna", "recombine"]

@@ -7,7 +7,7 @@ from decoders import decoder
 import gia.adapters as adapters
 from gia.adapters import SparseGINConfig, observe
 from gia.adapters.rows import RowAdjacency
-from gia.adjacency import EdgeAdjacency
+from gia.graph import EdgeAdjacency
 
 B, Q, K, LENGTH = 2, 3, 7, 10
 IDS = torch.randint(2, 61, (B, LENGTH), generator=torch.Generator().manual_seed(1))

@@ -11,7 +11,7 @@ from torch_geometric.utils import to_dense_adj, to_networkx
 
 from gia.analysis import AttentionEdges
 from gia.data import Peptides, ResidueTokenizer, to_data
-from gia.models import count_parameters
+from gia.nn import count_parameters
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool
 
 from gia.analysis import check_out, predict, predict_part, predict_table, trivial_metrics
-from gia.training import Classification, Regression
+from gia.tasks import Classification, Regression
 
 NAN = math.nan
 

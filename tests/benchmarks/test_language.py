@@ -12,7 +12,7 @@ from language import ATTENTIONS, PEER, TOLERANCE, language_models
 from laws import sequences
 from model import gia_loss, llama_loss, padded, training_step
 
-from gia.models import count_parameters
+from gia.nn import count_parameters
 
 VOCAB = 11
 ARGS = Namespace(width=32, heads=2, depth=2, hidden=96, attentions=["gin", "pna", "softmax"])

@@ -5,7 +5,7 @@ import torch
 from laws import assert_same, outputs_and_gradients
 from peers import EagerGIN, EagerPNA, FlashAttention, PaddedGIN, PlainAttention, transformer_conv
 
-from gia.adjacency import (
+from gia.attention import (
     AttentionAdjacency,
     CausalScope,
     DotProductScore,
@@ -13,7 +13,7 @@ from gia.adjacency import (
     Rotary,
     Softmax,
 )
-from gia.models import GINAttention, PNAAttention, SoftmaxAttention
+from gia.nn import GINAttention, PNAAttention, SoftmaxAttention
 
 WIDTH, HEADS, BATCH, LENGTH = 24, 3, 2, 13
 # Where gia keeps what the peers call otherwise.

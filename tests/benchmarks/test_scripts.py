@@ -21,7 +21,7 @@ import torch
 from hydra.utils import instantiate
 
 from gia.data import SequenceDataModule
-from gia.models import count_parameters
+from gia.nn import count_parameters
 from gia.training import resolve_model
 
 SMALL = ["--threads", "1", "--seconds", "0", "--repeats", "3"]

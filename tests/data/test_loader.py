@@ -100,14 +100,14 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-class Given:
+class InputGraph:
     def load(self):
         return RECORDS
 
 
 def data(num_workers=0):
     return SequenceDataModule(
-        source=Given(),
+        source=InputGraph(),
         tokenizer=ResidueTokenizer(),
         split="contiguous",
         tokens_per_batch=24,

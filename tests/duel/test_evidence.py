@@ -6,8 +6,8 @@ import json
 import pytest
 from comparisons import NoRunner, make_evidence, make_plan, make_result
 
-from gia.duel import Evidence, Trial
-from gia.duel.evidence import thinned
+from gia_duel import Evidence, Trial
+from gia_duel.evidence import thinned
 
 TRIAL = Trial("a", "gin", 1, 0)
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from comparisons import NoRunner, make_evidence, make_plan, make_result
 
-from gia.duel import Checked, Evidence, Trial, UnfairError, check_models, check_records, check_size
-from gia.duel.fairness import check_start
+from gia_duel import Checked, Evidence, Trial, UnfairError, check_models, check_records, check_size
+from gia_duel.fairness import check_start
 
 
 def trials(plan):

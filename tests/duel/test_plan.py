@@ -3,7 +3,7 @@
 import pytest
 from comparisons import make_plan
 
-from gia.duel import Trial
+from gia_duel import Trial
 
 
 def test_cells_are_all_combinations_that_there_are():

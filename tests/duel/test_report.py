@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from comparisons import make_evidence, make_plan, make_result
 
-from gia.duel import Results, Trial, markdown, write_report
-from gia.duel.curves import mean_curve, validation_curves
-from gia.duel.report import number
+from gia_duel import Results, Trial, markdown, write_report
+from gia_duel.curves import mean_curve, validation_curves
+from gia_duel.report import number
 
 VALUES = {
     ("a", "gin"): [1.0, 1.2, 1.1],

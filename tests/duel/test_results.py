@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from comparisons import make_evidence, make_plan, make_result
 
-from gia.duel import Results, Trial
-from gia.duel.results import choose
+from gia_duel import Results, Trial
+from gia_duel.results import choose
 
 ALL = {
     ("a", "gin"): [1.0, 1.2, 1.1],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gia.duel import Difference, Sample, paired
+from gia_duel import Difference, Sample, paired
 
 
 def test_a_sample_by_hand():

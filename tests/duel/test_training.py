@@ -7,9 +7,9 @@ from comparisons import CONF
 from conftest import ROOT
 from hydra import compose, initialize_config_dir, initialize_config_module
 
-from gia.duel import Training, Trial
-from gia.duel.command import workshop_of
-from gia.duel.training import best_row
+from gia_duel import Training, Trial
+from gia_duel.command import workshop_of
+from gia_duel.training import best_row
 
 PLANS = sorted(path.stem for path in (ROOT / "conf" / "plan").glob("*.yaml"))
 

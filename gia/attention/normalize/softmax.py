@@ -1,0 +1,83 @@
+"""Softmax with trainable sharpening."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gia.attention.cached import CachedSoftmax, Memory
+from gia.attention.fused import FusedSoftmax
+from gia.attention.normalize.base import Normalizer
+from gia.attention.scope import Scope
+from gia.attention.score import DotProduct, LazyDotProduct, Scores
+from gia.graph.base import Adjacency
+from gia.graph.pair_layout import PairLayout
+
+
+class Softmax(Normalizer):
+    r"""Softmax with trainable sharpening: :math:`A = \mathrm{softmax}(\alpha S / T)`.
+
+    From `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_. The support is
+    the scope: no weight is exactly zero.
+
+    Args:
+        temperature (float): Fixed temperature T, above 0.
+        sharpening (float or pair of floats): Start of :math:`\alpha`; a pair ``(low, high)`` draws
+            it uniformly, so that layers start with different contrast.
+        train_sharpening (bool): Whether :math:`\alpha` is trained.
+
+    Raises:
+        ValueError: If the temperature is not above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 1.0,
+        sharpening: float | Sequence[float] = 1.0,
+        train_sharpening: bool = True,
+    ):
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        self.temperature = temperature
+        self.initial_sharpening = sharpening
+        self.sharpening = nn.Parameter(torch.empty(()), requires_grad=train_sharpening)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        start = self.initial_sharpening
+        low, high = (start, start) if isinstance(start, (int, float)) else start
+        nn.init.uniform_(self.sharpening, low, high)
+
+    def scale(self, scores: Scores) -> Scores:
+        factor = self.sharpening
+        return scores.times(factor if self.temperature == 1 else factor / self.temperature)
+
+    def forward(self, scores: Tensor, *, pairs: PairLayout) -> Tensor:
+        return pairs.softmax(scores)
+
+    def pull_back(self, weight: Tensor, kept: Tensor, grad: Tensor) -> Tensor:
+        """The gradient of a block's scores, given that of some of its weights.
+
+        Args:
+            weight (Tensor): The weights, ``[B, H, R, C]``; overwritten.
+            kept (Tensor): Which of them have a gradient, counted along that shape, ``[E']``.
+            grad (Tensor): Their gradients, ``[E']``.
+        """
+        product = weight.flatten()[kept] * grad
+        row = kept // weight.size(-1)
+        total = product.new_zeros(weight.shape[:-1].numel()).index_add_(0, row, product)
+        weight.mul_(-total.view(*weight.shape[:-1], 1))
+        weight.view(-1).index_add_(0, kept, product)
+        return weight
+
+    def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
+        if not isinstance(scores, (DotProduct, LazyDotProduct)) or not scope.fusable:
+            return None
+        if memory is not None:
+            return CachedSoftmax(scores, scope, memory)
+        return FusedSoftmax(scores, scope)
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}, sharpening={self.initial_sharpening}"

@@ -1,0 +1,19 @@
+"""How well a source answers a target: the scores from which attention's weights are made."""
+
+from gia.attention.score.base import Scores
+from gia.attention.score.bias import BiasedScore, DistanceBias, EdgeBias
+from gia.attention.score.constant import ConstantScore
+from gia.attention.score.dot_product import DotProduct, DotProductScore, LazyDotProduct
+from gia.attention.score.pair_network import PairNetworkScore
+
+__all__ = [
+    "BiasedScore",
+    "ConstantScore",
+    "DistanceBias",
+    "DotProduct",
+    "DotProductScore",
+    "EdgeBias",
+    "LazyDotProduct",
+    "PairNetworkScore",
+    "Scores",
+]

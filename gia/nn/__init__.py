@@ -1,0 +1,68 @@
+"""Graph-aware layers, blocks and models."""
+
+from gia.nn.attention import GINAttention, GraphAttention, PNAAttention, SoftmaxAttention
+from gia.nn.attention_batch import attention_batch
+from gia.nn.block import Block
+from gia.nn.conv import GINConv, PNAConv, WeightedSumConv, aggregate
+from gia.nn.dropout import Dropout
+from gia.nn.encoder import EdgeEncoder, NodeEncoder, TokenEncoder
+from gia.nn.head import PredictionHead
+from gia.nn.matching import count_parameters, match_width
+from gia.nn.mlp import GINMLP, LinearMLP, ShallowMLP, SwiGLU
+from gia.nn.models import (
+    ConvBlock,
+    FingerprintForest,
+    GPSBlock,
+    GraphNetwork,
+    GraphTransformer,
+    LanguageModel,
+    MLPBlock,
+    NGram,
+    PooledMLP,
+    ReLUMLP,
+    Transformer,
+    generate,
+    transformer_conv,
+)
+from gia.nn.norm import RMSNorm
+from gia.nn.per_head import PerHeadLinear, PerHeadMLP
+
+__all__ = [
+    "GINMLP",
+    "Block",
+    "ConvBlock",
+    "Dropout",
+    "EdgeEncoder",
+    "FingerprintForest",
+    "GINAttention",
+    "GINConv",
+    "GPSBlock",
+    "GraphAttention",
+    "GraphNetwork",
+    "GraphTransformer",
+    "LanguageModel",
+    "LinearMLP",
+    "MLPBlock",
+    "NGram",
+    "NodeEncoder",
+    "PNAAttention",
+    "PNAConv",
+    "PerHeadLinear",
+    "PerHeadMLP",
+    "PooledMLP",
+    "PredictionHead",
+    "RMSNorm",
+    "ReLUMLP",
+    "ShallowMLP",
+    "SoftmaxAttention",
+    "SwiGLU",
+    "TokenEncoder",
+    "Transformer",
+    "WeightedSumConv",
+    "aggregate",
+    "attention_batch",
+    "count_parameters",
+    "generate",
+    "match_width",
+    "transformer_conv",
+]

@@ -1,0 +1,91 @@
+"""PyG's vocabulary of aggregators and degree scalers, for weighted graphs."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch_geometric.nn import aggr
+from torch_geometric.nn.resolver import aggregation_resolver
+
+from gia.graph import Adjacency
+from gia.nn.conv.inputs import written_out
+
+AGGREGATORS = {
+    aggr.SumAggregation: "sum",
+    aggr.MeanAggregation: "mean",
+    aggr.MaxAggregation: "max",
+    aggr.MinAggregation: "min",
+    aggr.VarAggregation: "var",
+    aggr.StdAggregation: "std",
+}
+
+
+# Whole vectors and not single channels: not PyG's, but of the published token-wise PNA.
+TOKEN_AGGREGATORS = ("token_max", "token_min")
+
+
+def aggregator_name(aggregator: str | aggr.Aggregation) -> str:
+    """The name of an aggregator that a weighted graph has a meaning for.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if aggregator in TOKEN_AGGREGATORS:
+        return aggregator
+    name = AGGREGATORS.get(type(aggregation_resolver(aggregator)))
+    if name is None:
+        raise ValueError(
+            f"aggregator {aggregator!r} has no meaning on a weighted graph: "
+            f"use one of {', '.join([*AGGREGATORS.values(), *TOKEN_AGGREGATORS])}"
+        )
+    return name
+
+
+def aggregate(
+    names: list[str], x: Tensor, adjacency: Adjacency, *, threshold: float = 0.0
+) -> list[Tensor]:
+    r"""Aggregate the neighbours of each node in several ways.
+
+    With :math:`\deg_i = \sum_j |A_{ij}|` (1 where there is no neighbour): sum :math:`A\mathbf{x}`,
+    mean :math:`A\mathbf{x} / \deg`, var :math:`\max(0, A\mathbf{x}^2 / \deg - \mathrm{mean}^2)`,
+    std :math:`\sqrt{\mathrm{var}}`; max and min run over the support. With unit weights these are
+    PyG's aggregators. ``token_max`` (``token_min``) is the vector of the neighbour with the largest
+    (smallest) norm among those with a weight above a threshold, and the node's own where there is
+    none, from `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_; the norm
+    chooses and has no gradient.
+
+    Args:
+        names (list): Which ones, in PyG's words.
+        x (Tensor): Features of the sources, ``[N, H, d]``.
+        adjacency (Adjacency): The graph.
+        threshold (float): Of ``token_max`` and ``token_min``.
+    """
+    wanted = set(names)
+    found: dict[str, Tensor] = {}
+    if wanted & {"var", "std"}:
+        found["sum"], found["var"] = adjacency.moments(x)
+    elif wanted & {"sum", "mean"}:
+        found["sum"] = adjacency.sum(x)
+    if "mean" in wanted:
+        found["mean"] = adjacency.per_degree(found["sum"])
+    if "std" in wanted:
+        # As PyG has it: the gradient of the root is cut off below 1e-5.
+        root = found["var"].clamp(min=1e-5).sqrt()
+        found["std"] = root.masked_fill(root <= math.sqrt(1e-5), 0)
+    if "max" in wanted:
+        found["max"] = adjacency.max(x)
+    if "min" in wanted:
+        found["min"] = adjacency.min(x)
+    if wanted & set(TOKEN_AGGREGATORS):
+        strong = written_out(adjacency).above(threshold)
+        norm = x.detach().norm(dim=-1, keepdim=True)
+        for name, sign in zip(TOKEN_AGGREGATORS, (1, -1), strict=True):
+            if name in wanted:
+                found[name] = _vector_of(strong.argmax(sign * norm), x)
+    return [found[name] for name in names]
+
+
+def _vector_of(node: Tensor, x: Tensor) -> Tensor:
+    """The vectors of chosen nodes, ``[N, H, 1]``, or the node's own where none is (-1)."""
+    itself = torch.arange(node.size(0), device=node.device).view(-1, 1, 1)
+    return x.gather(0, torch.where(node < 0, itself, node).expand(-1, -1, x.size(-1)))

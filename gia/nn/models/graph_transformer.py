@@ -1,0 +1,85 @@
+"""The graph-aware transformer for graphs: molecules, proteins, labelled sequences."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.nn.aggr import Aggregation
+
+from gia.attention import FullScope, InputGraph, Rotary, Scope
+from gia.nn.block import Block
+from gia.nn.dropout import Dropout
+from gia.nn.head import Level, Readout
+from gia.nn.models.transformer import Transformer
+from gia.typing import OptTensor
+
+
+class GraphTransformer(Transformer):
+    """Blocks of attention over a graph's nodes that know its edges, then a prediction.
+
+    Args:
+        encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
+        edge_encoder (nn.Module): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
+            edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
+            what biases and messages of the block read.
+        block (Block): One block, copied ``depth`` times.
+        depth (int): Number of blocks.
+        head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
+        width (int): Channels D of a node.
+        heads (int): Heads H of the block's attention.
+        pool (Aggregation, optional): From nodes to graphs, one of PyG's
+            ``torch_geometric.nn.aggr``.
+        level (str): ``"graph"``, or ``"node"`` for a prediction for each node, without ``pool``.
+        scope (callable): Which nodes may be joined, as for :class:`Transformer`.
+        ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.pos``.
+        dropout (float): Dropout on the encoded nodes.
+        norm (nn.Module, optional): Before the head; RMSNorm if left out.
+
+    Shapes:
+        - **data:** nodes of B graphs, as for :class:`Transformer`
+        - **output:** ``[B, out_channels]``, or ``[N, out_channels]`` for nodes
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module,
+        edge_encoder: nn.Module,
+        block: Block,
+        depth: int,
+        head: nn.Module,
+        width: int,
+        heads: int,
+        pool: Aggregation | None = None,
+        level: Level = "graph",
+        scope: Callable[..., Scope] = FullScope,
+        ordered: bool = False,
+        dropout: float = 0.0,
+        norm: nn.Module | None = None,
+    ):
+        super().__init__(
+            encoder=nn.Sequential(encoder, Dropout(dropout)),
+            block=block,
+            depth=depth,
+            head=Readout(head, pool, level),
+            scope=scope,
+            width=width,
+            rotary=Rotary(width // heads) if ordered else None,
+            norm=norm,
+        )
+        self.edge_encoder = edge_encoder
+
+    def _read_out(self, x: Tensor, data: Data) -> Tensor:
+        return self.head(x, data)
+
+    def _given(self, data: Data) -> InputGraph:
+        if data.get("edge_index") is None:
+            raise ValueError(
+                "the data has no edge_index: a graph without edges has one of shape [2, 0]"
+            )
+        return InputGraph(data.edge_index, *self.edge_encoder.of_kinds(data))
+
+    def _angles(self, data: Data) -> OptTensor:
+        if self.rotary is not None and data.get("pos") is None:
+            raise ValueError("ordered=True reads the nodes' positions, but the data has no pos")
+        return super()._angles(data)

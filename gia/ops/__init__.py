@@ -1,0 +1,1 @@
+"""Kernels: each held to its definition by a test, and compared with it by a benchmark."""

@@ -1,0 +1,32 @@
+"""SiLU, its gradient, and the gate of SwiGLU."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+
+def silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
+    """The gradient of x, given that of its SiLU; with a gradient of its own where one is wanted."""
+    if not torch.is_grad_enabled():
+        return torch.ops.aten.silu_backward(grad, x)
+    sigmoid = x.sigmoid()  # torch's one kernel has no derivative of its own
+    return grad * sigmoid * (1 + x * (1 - sigmoid))
+
+
+def gated(gate: Tensor, value: Tensor) -> Tensor:
+    """``silu(gate) * value``, keeping only the two for the gradient."""
+    if torch.compiler.is_compiling():  # which chooses by itself what to keep
+        return silu(gate) * value
+    return _Gated.apply(gate, value)
+
+
+class _Gated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, gate: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, value)
+        return silu(gate).mul_(value)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        gate, value = ctx.saved_tensors
+        return silu_gradient(grad * value, gate), silu(gate) * grad

@@ -1,0 +1,254 @@
+"""The report of a comparison, in Markdown, out of its evidence alone."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gia.analysis.figures import save
+from gia.data.files import write_atomically
+from gia_duel.curves import validation_curves
+from gia_duel.plan import TOLERANCE, Plan
+from gia_duel.results import Results, Row, Table
+from gia_duel.runner import without_paths
+from gia_duel.statistics import CONFIDENCE, RULE, Difference, Sample
+
+LISTED = 20  # broken and changed runs that are named
+NONE = "missing"
+
+
+def write_report(results: Results, path: Path, images: Path) -> str:
+    """Write the report and its pictures.
+
+    Args:
+        results (Results): All that there is of a plan.
+        path (Path): The Markdown file.
+        images (Path): The pictures' name without a suffix: a PNG and an SVG are written.
+
+    Returns:
+        The text.
+    """
+    images.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(validation_curves(results), images)
+    picture = Path(os.path.relpath(images.with_suffix(".png"), path.parent)).as_posix()
+    text = markdown(results, picture)
+    with write_atomically(path) as file:
+        file.write(text)
+    return text
+
+
+def markdown(results: Results, picture: str) -> str:
+    """The report's text.
+
+    Args:
+        results (Results): All that there is of a plan.
+        picture (str): Where the curves are, relative to the report.
+    """
+    plan = results.plan
+    parts = [
+        f"# {plan.title}",
+        plan.text.strip(),
+        f"Written by `gia duel plan={plan.name}`, which runs what is missing or has changed; "
+        f"`gia duel plan={plan.name} report_only=true` writes this page again.",
+        "## Summary",
+        *_summary(results),
+        *_missing(results),
+        "## How it was compared",
+        *_protocol(results),
+        *(part for table in results.tables.values() for part in _section(plan, table)),
+        "## Validation while training",
+        f"Mean over replicates, and one standard deviation on each side; {plan.duel[0]} drawn "
+        "thicker.",
+        f"![Validation metric against optimiser steps, a panel for each data set]({picture})",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(results: Results) -> list[str]:
+    ours, theirs = results.plan.duel
+    rows = []
+    for name, table in results.tables.items():
+        dataset = table.dataset
+        picks = [table.pick(family) for family in (ours, theirs)]
+        shown = [NONE if row is None else f"{row.variant} {_mean(row, 'test')}" for row in picks]
+        rows.append([name, f"{dataset.metric} ({dataset.better} is better)", *shown,
+                     *_difference(table.outcome)])  # fmt: skip
+    heads = ["data set", "metric on test", ours, theirs, f"better by ({ours})",
+             f"{CONFIDENCE:.0%} interval", "verdict"]  # fmt: skip
+    return [
+        _table(heads, rows, left=(0, 1, 2, 3, 6)),
+        f"{ours} against {theirs}, each the best of its family on validation: "
+        f"**{results.tally}** on {len(rows)} data sets.",
+        RULE,
+    ]
+
+
+def _missing(results: Results) -> list[str]:
+    gaps: dict[str, Counter] = {}
+    odd = []
+    for trial, found in results.found.items():
+        if found.state != "done":
+            gaps.setdefault(trial.dataset, Counter())[trial.variant] += 1
+        if found.reason:
+            odd.append(f"- {trial.path}: {found.reason}")
+    if not gaps:
+        return []
+    lines = [
+        f"- {dataset}: " + ", ".join(f"{name} {number}" for name, number in variants.items())
+        for dataset, variants in gaps.items()
+    ]
+    return [
+        f"**Not complete**: {len(results.found) - results.done} of {len(results.found)} runs are "
+        "missing, and what depends on them is marked so. By variant:",
+        "\n".join(lines + odd[:LISTED]),
+    ]
+
+
+def _protocol(results: Results) -> list[str]:
+    plan = results.plan
+    trials = "; ".join(
+        f"`{' '.join(trial)}`" if trial else "as configured" for trial in plan.trials
+    )
+    own = [variant.name for variant in plan.variants.values() if variant.trials is not None]
+    loose = [variant.name for variant in plan.variants.values() if not variant.matched]
+    points = [
+        f"Trials of every variant on every replicate: {len(plan.trials)} ({trials}"
+        + (f"; as many of their own for {', '.join(own)}" if own else "")
+        + "). The one that is best on the validation part of that replicate is kept, and it alone "
+        "is read on test.",
+        "Every training on a replicate takes the same number of optimiser steps (the budget, "
+        "rounded up to whole epochs) on the same batches of the same split (fingerprints are "
+        "compared), without early stopping; the checkpoint that is best on validation is tested.",
+    ]
+    if plan.num_parameters is not None:
+        points.append(
+            f"Trainable parameters are {plan.num_parameters:,} within {TOLERANCE:.0%}, or nothing "
+            "is trained" + (f" (not for {', '.join(loose)}: nothing to match)." if loose else ".")
+        )
+    points += [
+        "A family's pick is its variant with the best mean on validation over the replicates. "
+        "Test is never looked at to choose.",
+        "±: standard error of the mean over replicates; spread: standard deviation over them. "
+        f"Intervals are Student's, {CONFIDENCE:.0%}, of the paired differences.",
+        "Replicates are seeds, each with a split of its own where a split is drawn, or the folds "
+        "of a cross-validation. Folds share most of their training data: their errors and "
+        "intervals are too narrow.",
+        "Times are medians on a machine shared with other work: only their ratios, "
+        "in brackets to the fastest, say something.",
+        "A number is bold if it is ahead of every other by more than a standard error of their "
+        "paired difference.",
+    ]
+    rows = []
+    for name, table in results.tables.items():
+        dataset = table.dataset
+        watched = dataset.watched[0]
+        replicates = f"{dataset.replicates} {'seeds' if dataset.folds is None else 'folds'}"
+        rows.append([name, dataset.metric, watched, replicates, f"{dataset.steps:,}",
+                     f"`{' '.join(without_paths(dataset.overrides))}`"])  # fmt: skip
+    heads = ["data set", "metric", "checkpoint and trial by", "replicates", "steps", "settings"]
+    return ["\n".join(f"- {point}" for point in points),
+            _table(heads, rows, left=(0, 1, 2, 3, 5)), *_made(results)]  # fmt: skip
+
+
+def _made(results: Results) -> list[str]:
+    records = [found.record for found in results.found.values() if found.state == "done"]
+    if not records:
+        return []
+    dates = sorted(record["date"] for record in records)
+    versions = sorted(
+        {f"{name} {of}" for record in records for name, of in record["versions"].items() if of}
+    )
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    return [f"{len(records)} runs, {when}; {', '.join(versions)}."]
+
+
+def _section(plan: Plan, table: Table) -> list[str]:
+    dataset, rows = table.dataset, []
+    times = {name: row.seconds_per_epoch for name, row in table.rows.items()}
+    fastest = min((time for time in times.values() if time), default=None)
+    for name, row in table.rows.items():
+        test = _mean(row, "test")
+        time = times[name]
+        rows.append([
+            name,
+            row.family,
+            _mean(row, "val"),
+            f"**{test}**" if name == table.ahead else test,
+            _spread(row),
+            f"{row.replicates - len(row.missing)} of {row.replicates}",
+            f"{row.parameters:,}" if row.chosen and row.parameters else "-",
+            f"{time:.2g} s ({time / fastest:.1f}x)" if time else "-",
+            f"`gia duel plan={plan.name} dataset={dataset.name} variant={name}`",
+        ])  # fmt: skip
+    heads = ["model", "family", "validation", "test", "spread", "replicates", "parameters",
+             "epoch", "command"]  # fmt: skip
+    text = [
+        f"## {dataset.name}",
+        f"{dataset.metric}, {dataset.better} is better.",
+        _table(heads, rows, left=(0, 1, 8)),
+    ]
+    return text + _against(plan, table)
+
+
+def _against(plan: Plan, table: Table) -> list[str]:
+    ours, theirs = (table.pick(family) for family in plan.duel)
+    if ours is None:
+        return [f"No pick of {plan.duel[0]} yet: a run of that family is missing."]
+    picked = f"Chosen on validation: {ours.variant} of {plan.duel[0]}" + (
+        f", {theirs.variant} of {plan.duel[1]}." if theirs else f"; {plan.duel[1]}: {NONE}."
+    )
+    rows = []
+    for name, row in table.rows.items():
+        if row.family == plan.duel[0]:
+            continue
+        mark = " (picked)" if theirs is row else ""
+        rows.append([f"{name}{mark}", *_difference(table.difference(ours, row))])
+    heads = ["against", f"{ours.variant} is better by", f"{CONFIDENCE:.0%} interval",
+             "verdict"]  # fmt: skip
+    note = "The folds overlap: the intervals are too narrow." if table.dataset.folds else ""
+    return [picked, _table(heads, rows, left=(0, 3)), note]
+
+
+def _difference(difference: Difference | None) -> list[str]:
+    if difference is None:
+        return [NONE, "", "incomplete"]
+    mean = number(difference.mean, difference.error, signed=True)
+    if math.isnan(difference.error):
+        return [mean, "", difference.verdict]
+    ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
+    error = number(difference.error, difference.error)
+    return [f"{mean} ± {error}", " to ".join(ends), difference.verdict]
+
+
+def _mean(row: Row, part: str) -> str:
+    values = list(row.values(part).values())
+    if not values:
+        return NONE
+    sample = Sample.of(values)
+    mean = number(sample.mean, sample.error)
+    return mean if sample.number < 2 else f"{mean} ± {number(sample.error, sample.error)}"
+
+
+def _spread(row: Row) -> str:
+    values = list(row.values("test").values())
+    if len(values) < 2:
+        return "-"
+    sample = Sample.of(values)
+    ends = (number(end, sample.error) for end in (sample.lowest, sample.highest))
+    return f"{number(sample.spread, sample.error)} ({' to '.join(ends)})"
+
+
+def number(value: float, error: float, signed: bool = False) -> str:
+    """A number with the digits that its error leaves, two of the error's own."""
+    known = math.isfinite(error) and error > 0
+    scale = error if known else abs(value) / 100 or 1
+    decimals = min(max(1 - math.floor(math.log10(scale)), 0), 6)
+    return f"{value:{'+' if signed else ''},.{decimals}f}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
+    rule = [":--" if i in left else "--:" for i in range(len(heads))]
+    lines = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))

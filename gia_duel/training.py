@@ -1,0 +1,199 @@
+"""A cell as a training run of this package."""
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gia.nn import count_parameters
+from gia.training import Interrupted, Run, resolve_model
+from gia_duel.plan import Dataset
+from gia_duel.runner import PLACES, Checked, Result
+
+# What a run is called, and what only watches it: the results are the same whatever these say.
+IDLE = ("name", "run_dir", "ckpt_path", "inputs", "report", "logger", "hydra")
+IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps")
+# Steps are few and small here: a checkpoint each epoch would take longer than the epoch.
+QUIET = (
+    "~logger",
+    "++trainer.enable_progress_bar=false",
+    "callbacks.progress_bar=null",
+    "callbacks.last.every_n_epochs=5",
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The default runner: ``conf/train.yaml`` and the settings of the cell.
+
+    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. All
+    take the same number of steps, without early stopping; the checkpoint is picked on validation.
+
+    Args:
+        config_name (str): The configuration that a run starts from.
+    """
+
+    config_name: str = "train"
+    # What is known of the data that was read last, by the settings of that data.
+    _data: dict[str, tuple[dict[str, Any], str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def budget(self, dataset: Dataset, num_parameters: int | None) -> list[str]:
+        metric, better = dataset.watched
+        size = [] if num_parameters is None else [f"++model.num_parameters={num_parameters}"]
+        return [
+            *size,
+            f"steps={dataset.steps}",
+            f"callbacks.best.monitor=val/{metric}",
+            f"++callbacks.best.mode={'min' if better == 'lower' else 'max'}",
+            "callbacks.early_stopping=null",
+        ]
+
+    def replicate(self, dataset: Dataset, number: int) -> list[str]:
+        if dataset.folds is None:
+            return [f"seed={number}", f"data.split_seed={number}"]
+        fold = ["data.split=kfold", f"data.folds={dataset.folds}", f"data.fold={number}"]
+        return [f"seed={number}", *fold]
+
+    def settings(self, overrides: list[str]) -> dict[str, Any]:
+        cfg = self.compose(overrides)
+        # As written: the data that some of it refers to has not been read, and places differ.
+        values = OmegaConf.to_container(cfg, resolve=False)
+        values = {key: value for key, value in values.items() if key not in IDLE}
+        callbacks = values.get("callbacks") or {}
+        values["callbacks"] = {k: v for k, v in callbacks.items() if k not in IDLE_CALLBACKS}
+        return _without_places(values)
+
+    def check(self, overrides: list[str]) -> Checked:
+        cfg = self.compose(overrides)
+        inputs, split = self._inputs(cfg)
+        with torch.device("meta"):
+            model = instantiate(resolve_model(cfg, inputs))
+        return Checked(count_parameters(model), split)
+
+    def run(
+        self,
+        overrides: list[str],
+        dataset: Dataset,
+        folder: Path,
+        accept: Callable[[Checked], None],
+    ) -> Result:
+        attempts = sorted(folder.glob("attempt_*"), key=_number)
+        for path in reversed(attempts):
+            checkpoint = path / "checkpoints" / "last.ckpt"
+            if not checkpoint.is_file():
+                continue
+            try:
+                run = self._start(overrides, folder, _number(attempts[-1]) + 1, checkpoint)
+            except (OSError, ValueError) as error:
+                print(f"  cannot resume from {checkpoint}: {error}", file=sys.stderr)
+                continue
+            print(f"  resuming from {checkpoint}")
+            break
+        else:
+            for path in attempts:
+                shutil.rmtree(path)
+            run = self._start(overrides, folder, 0, None)
+        return self._finish(run, dataset, accept)
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """The configuration of a run."""
+        if GlobalHydra.instance().is_initialized():  # inside the command, its search path included
+            return compose(self.config_name, overrides=overrides)
+        with initialize_config_module("gia.conf", version_base="1.3"):
+            return compose(self.config_name, overrides=overrides)
+
+    def _start(self, overrides: list[str], folder: Path, number: int, ckpt: Path | None) -> Run:
+        cfg = self.compose([*overrides, *QUIET])
+        with open_dict(cfg):  # not as overrides: a path may hold what Hydra's grammar reserves
+            cfg.name, cfg.run_dir = folder.parent.name, str(folder / f"attempt_{number}")
+            cfg.ckpt_path = None if ckpt is None else str(ckpt)
+        return instantiate(cfg.runner)(cfg)
+
+    def _finish(self, run: Run, dataset: Dataset, accept: Callable[[Checked], None]) -> Result:
+        split = OmegaConf.load(run.folder / "config.yaml").split_fingerprint
+        parameters = count_parameters(run.task.model)
+        accept(Checked(parameters, split))
+        try:
+            test = run.fit()
+        except Interrupted as stop:
+            raise KeyboardInterrupt from stop
+        best = best_row(run.history.epochs, *dataset.watched)
+        val, test = _of_split(best, "val"), _of_split(test, "test")
+        for part, metrics in (("validation", val), ("test", test)):
+            value = metrics.get(dataset.metric)
+            if value is None or not math.isfinite(value):
+                known = ", ".join(f"{name} {number:.4g}" for name, number in metrics.items())
+                raise ValueError(
+                    f"{dataset.metric} on {part} is {value}; {part} gave {known}: choose a metric "
+                    f"that is a number there in datasets.{dataset.name}.metric"
+                )
+        steps, batches = run.history.epochs[-1]["step"], run.trainer.num_training_batches
+        # A forest takes no steps, and Lightning knows of no batches then.
+        trained = steps and batches and math.isfinite(batches)
+        per_epoch = -(-batches // run.trainer.accumulate_grad_batches) if trained else None
+        name = f"val/{dataset.watched[0]}"
+        return Result(
+            steps=steps,
+            epochs=steps / per_epoch if trained else None,
+            parameters=parameters,
+            val=val,
+            test=test,
+            seconds=run.throughput.seconds,
+            seconds_per_epoch=run.throughput.seconds / steps * per_epoch if trained else None,
+            split=split,
+            curve=[(row["step"], row[name]) for row in run.history.epochs if name in row],
+        )
+
+    def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
+        """What a model must know of the data, read once for variants that follow each other."""
+        key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), cfg.seed], default=str)
+        if key not in self._data:
+            datamodule = instantiate(cfg.data.module)
+            datamodule.setup()
+            self._data.clear()
+            self._data[key] = datamodule.inputs(), datamodule.fingerprint()
+        return self._data[key]
+
+
+def best_row(epochs: list[dict[str, float]], metric: str, better: str) -> dict[str, float]:
+    """The validation of the checkpoint that was kept: the first of the best ones.
+
+    Raises:
+        ValueError: If no validation gave a number.
+    """
+    name = f"val/{metric}"
+    rows = [row for row in epochs if math.isfinite(row.get(name, math.nan))]
+    if not rows:
+        known = sorted({key for row in epochs for key in row if key.startswith("val/")})
+        raise ValueError(f"no validation gave a finite {name}; there were {', '.join(known)}")
+    return (min if better == "lower" else max)(rows, key=lambda row: row[name])
+
+
+def _number(attempt: Path) -> int:
+    return int(attempt.name.rpartition("_")[2])
+
+
+def _of_split(metrics: dict[str, float], split: str) -> dict[str, float]:
+    """Metrics of one split without its name; those of single targets are left out."""
+    own = {key.partition("/")[2]: value for key, value in metrics.items() if key.startswith(split)}
+    return {key: float(value) for key, value in own.items() if "/" not in key}
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(item) for key, item in value.items() if key not in PLACES}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    return value

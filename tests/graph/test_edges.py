@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from gia.graph import EdgeAdjacency
+
+EDGES = torch.tensor([[0, 1, 2, 1], [1, 1, 0, 0]])
+
+
+def dense(weight, nodes=3):
+    matrix = torch.zeros(nodes, nodes)
+    matrix.index_put_((EDGES[1], EDGES[0]), weight, accumulate=True)
+    return matrix
+
+
+def test_sum_is_a_matrix_product():
+    weight, x = torch.rand(4), torch.randn(3, 5)
+    out = EdgeAdjacency(EDGES, weight, num_nodes=3).sum(x)
+    torch.testing.assert_close(out, dense(weight) @ x)
+
+
+def test_heads_have_weights_of_their_own():
+    weight, x = torch.rand(4, 2), torch.randn(3, 2, 5)
+    out = EdgeAdjacency(EDGES, weight, num_nodes=3).sum(x)
+    for head in range(2):
+        torch.testing.assert_close(out[:, head], dense(weight[:, head]) @ x[:, head])
+
+
+def test_a_node_without_neighbours_gets_zero():
+    x = -torch.rand(3, 1, 4) - 1
+    graph = EdgeAdjacency(EDGES, torch.rand(4), num_nodes=3)
+    for out in (graph.sum(x), graph.max(x), graph.min(x), graph.degree(), graph.count()):
+        assert not out[2].any()
+
+
+def test_no_edges_at_all():
+    graph = EdgeAdjacency(torch.empty(2, 0, dtype=torch.long), num_nodes=3)
+    x = torch.randn(3, 2, 4, requires_grad=True)
+    for out in (graph.sum(x), graph.max(x), graph.min(x)):
+        assert out.shape == (3, 2, 4)
+        assert not out.any()
+
+
+@pytest.mark.parametrize("weight", [None, torch.empty(0), torch.empty(0, 2)])
+def test_no_edges_have_a_degree_of_zero(weight):
+    graph = EdgeAdjacency(torch.empty(2, 0, dtype=torch.long), weight, num_nodes=3)
+    assert not graph.degree().any()
+
+
+def test_nan_is_seen_in_the_maximum():
+    x = torch.tensor([[1.0], [torch.nan], [3.0]])
+    out = EdgeAdjacency(EDGES, num_nodes=3).max(x)
+    assert out.isnan().flatten().tolist() == [True, True, False]
+
+
+def test_degree_of_a_signed_graph_is_absolute():
+    weight = torch.tensor([-1.0, 2.0, 3.0, -4.0])
+    degree = EdgeAdjacency(EDGES, weight, num_nodes=3).degree()
+    assert degree.flatten().tolist() == [7.0, 3.0, 0.0]
+
+
+def test_incidence_aggregates_messages_at_their_targets():
+    weight, x = torch.rand(4), torch.randn(3, 2, 5)
+    graph = EdgeAdjacency(EDGES, weight, num_nodes=3)
+    messages = x[EDGES[0]]
+    for operation in ("sum", "max", "min"):
+        by_edge = getattr(graph.incidence(), operation)(messages)
+        torch.testing.assert_close(by_edge, getattr(graph, operation)(x))
+
+
+@pytest.mark.parametrize(
+    ("edge_index", "weight", "message"),
+    [
+        (torch.zeros(3, 4, dtype=torch.long), None, r"shape \[2, E\], got \[3, 4\]"),
+        (torch.zeros(2, 4), None, "integers, got torch.float32"),
+        (EDGES, torch.rand(3), r"E = 4 edges, got \[3\]"),
+        (EDGES, torch.rand(4, 2, 1), r"E = 4 edges, got \[4, 2, 1\]"),
+    ],
+)
+def test_misfits_are_named(edge_index, weight, message):
+    with pytest.raises(ValueError, match=message):
+        EdgeAdjacency(edge_index, weight, num_nodes=3)
+
+
+def test_weights_for_other_heads_are_refused():
+    graph = EdgeAdjacency(EDGES, torch.rand(4, 3), num_nodes=3)
+    with pytest.raises(ValueError, match="weights for 3 heads"):
+        graph.sum(torch.randn(3, 2, 5))

@@ -1,0 +1,66 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gia.graph.padding import PAIRS_PER_CALL, Padding
+
+CPU = torch.device("cpu")
+
+
+@given(sizes=st.lists(st.integers(0, 300), max_size=12))
+@settings(max_examples=80, deadline=None)
+def test_there_and_back(sizes):
+    padding = Padding(sizes, CPU)
+    x = torch.randn(sum(sizes), 2, dtype=torch.float64, requires_grad=True)
+    parts = padding.pad(x)
+    assert [part.shape[:2] for part in parts] == [bucket.mask.shape for bucket in padding.buckets]
+    for part, bucket in zip(parts, padding.buckets, strict=True):
+        assert not part[~bucket.mask].any()
+        assert bucket.full == bool(bucket.mask.all())
+    assert sum(int(bucket.mask.sum()) for bucket in padding.buckets) == sum(sizes)
+    if not parts:
+        return
+    back = padding.unpad(parts)
+    assert torch.equal(back, x)
+    grad = torch.randn_like(x)
+    back.backward(grad)
+    assert torch.equal(x.grad, grad)
+
+
+def test_each_graph_keeps_its_order():
+    sizes = [2, 0, 500, 3]
+    x = torch.arange(505)
+    large, small = Padding(sizes, CPU).pad(x)
+    assert large.tolist() == [list(range(2, 502))]
+    assert small.tolist() == [[502, 503, 504], [0, 1, 0]]
+
+
+def test_equal_sizes_are_not_copied():
+    x = torch.randn(6, 5)
+    padding = Padding([3, 3], CPU)
+    (part,) = padding.pad(x)
+    assert part.data_ptr() == x.data_ptr()
+    assert padding.unpad([part]).data_ptr() == x.data_ptr()
+
+
+@given(sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_a_bucket_wastes_less_than_a_call_costs(sizes):
+    for bucket in Padding(sizes, CPU).buckets:
+        length = bucket.mask.size(1)
+        used = bucket.mask.sum(1).square().sum()
+        assert bucket.mask.size(0) * length**2 - int(used) <= PAIRS_PER_CALL
+
+
+def test_similar_sizes_share_a_bucket():
+    assert len(Padding([20, 21] * 50, CPU).buckets) == 1
+    assert len(Padding([1000, 20, 20], CPU).buckets) == 2
+
+
+@pytest.mark.parametrize("sizes", [[1000, 20, 20], [3, 0, 5]])
+def test_one_bucket_if_wanted(sizes):
+    padding = Padding(sizes, CPU, bucketed=False)
+    assert len(padding.buckets) == 1
+    x = torch.randn(sum(sizes), 2)
+    assert torch.equal(padding.unpad(padding.pad(x)), x)

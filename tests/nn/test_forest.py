@@ -1,0 +1,80 @@
+"""The forest answers as every model does: scikit-learn's predictions, in the task's units."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from torch_geometric.data import Batch, Data
+
+from gia.data.fingerprints import morgan_fingerprints
+from gia.nn import FingerprintForest, count_parameters
+
+pytest.importorskip("rdkit")
+SMILES = ["C" * n + end for n in range(1, 9) for end in ("O", "N", "Cl", "c1ccccc1")]
+NAN = float("nan")
+
+
+def graphs(targets):
+    y = torch.tensor(targets, dtype=torch.float32)
+    parts = {"x": torch.zeros(3, 1), "edge_index": torch.zeros(2, 0, dtype=torch.long)}
+    return [Data(**parts, y=row[None], text=s) for s, row in zip(SMILES, y, strict=True)]
+
+
+def targets():
+    """A number that grows with the chain, and another of which half is missing."""
+    return [[float(len(s)), NAN if i % 2 else 10.0 * i] for i, s in enumerate(SMILES)]
+
+
+def test_numbers_are_scikit_learns_normalised_and_masked():
+    data, mean, std = graphs(targets()), [5.0, 100.0], [2.0, 50.0]
+    forest = FingerprintForest(
+        out_channels=2, target_mean=mean, target_std=std, num_trees=20, seed=3
+    ).fit(data)
+    output = forest(Batch.from_data_list(data))
+    assert output.shape == (32, 2)
+    assert output.dtype == torch.float32
+    x = morgan_fingerprints(SMILES)
+    for column, known in enumerate([slice(None), slice(None, None, 2)]):
+        y = (np.array(targets())[known, column] - mean[column]) / std[column]
+        theirs = RandomForestRegressor(20, max_features=0.33, random_state=3).fit(x[known], y)
+        np.testing.assert_allclose(output[:, column], theirs.predict(x), rtol=1e-5, atol=1e-6)
+
+
+def test_classes_are_scikit_learns_probabilities():
+    labels = [[float(len(s) > 5)] for s in SMILES]
+    data = graphs(labels)
+    forest = FingerprintForest(
+        out_channels=2, class_names=["short", "long"], num_trees=20, max_features="sqrt"
+    ).fit(data)
+    said = forest(Batch.from_data_list(data)).softmax(1)
+    x, y = morgan_fingerprints(SMILES), np.array(labels)[:, 0]
+    theirs = RandomForestClassifier(20, max_features="sqrt", random_state=0).fit(x, y)
+    np.testing.assert_allclose(said.numpy(), theirs.predict_proba(x), atol=1e-5)
+
+
+def test_a_class_absent_from_training_has_no_chance_and_no_infinity():
+    labels = [[float(2 * (len(s) > 5))] for s in SMILES]  # none of class 1
+    forest = FingerprintForest(out_channels=3, class_names=["a", "b", "c"], num_trees=5)
+    output = forest.fit(graphs(labels))(Batch.from_data_list(graphs(labels)))
+    assert output.isfinite().all()
+    assert (output.softmax(1)[:, 1] < 1e-5).all()
+
+
+def test_a_molecule_does_not_depend_on_its_batch():
+    data = graphs(targets())
+    forest = FingerprintForest(
+        out_channels=2, target_mean=[0.0, 0.0], target_std=[1.0, 1.0], num_trees=5
+    ).fit(data)
+    together = forest(Batch.from_data_list(data))
+    assert torch.equal(forest(Batch.from_data_list(data[7:8])), together[7:8])
+    assert torch.equal(forest(data[7]), together[7:8])
+
+
+def test_it_has_no_parameters_and_says_when_it_cannot_answer():
+    forest = FingerprintForest(out_channels=1, target_mean=[0.0], target_std=[1.0])
+    assert count_parameters(forest) == 0
+    data = graphs([[NAN]] * len(SMILES))
+    with pytest.raises(RuntimeError, match="the forest is not fitted"):
+        forest(data[0])
+    with pytest.raises(ValueError, match="target 0 is known of none of 32 molecules"):
+        forest.fit(data)
