@@ -59,7 +59,7 @@ def graph(nodes: int, edges: int, **inputs: Any) -> Data:
         edge_index=edge_index,
         rwse=torch.rand(nodes, known["rwse"]),
         laplacian=torch.randn(nodes, known["laplacian"]),
-        pos=torch.arange(nodes),
+        seq_pos=torch.arange(nodes),
     )
     if known["edge_categories"] or known["edge_channels"]:
         data.edge_attr = columns(known["edge_categories"], known["edge_channels"], number)

@@ -106,7 +106,7 @@ def sequences(lengths: Sequence[int], vocab_size: int = 11) -> list[Data]:
         Data(
             token=torch.randint(vocab_size, (length,)),
             y=torch.randint(vocab_size, (length,)),
-            pos=torch.arange(length),
+            seq_pos=torch.arange(length),
             num_nodes=length,
         )
         for length in lengths
@@ -197,7 +197,9 @@ def law_8_cached_equals_uncached(
         parts = []
         for graph, start, number in zip(graphs, known, new, strict=True):
             part = slice(start, start + number)
-            parts.append(Data(token=graph.token[part], pos=graph.pos[part], num_nodes=number))
+            parts.append(
+                Data(token=graph.token[part], seq_pos=graph.seq_pos[part], num_nodes=number)
+            )
         with torch.no_grad():
             logits = model(Batch.from_data_list(parts), cache).split(new)
         for whole, found, start, number in zip(together, logits, known, new, strict=True):

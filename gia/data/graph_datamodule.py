@@ -68,7 +68,7 @@ class GraphDataModule(BaseDataModule):
     Attributes:
         graphs: the graphs with a target, or in a prediction all of them, in the source's order,
             from :meth:`setup` on. Each has ``x``, ``edge_index``, ``y``, ``name``, ``row``,
-            ``text``, and ``edge_attr``, ``pos``, ``rwse`` and ``laplacian`` where there are any.
+            ``text``, and ``edge_attr``, ``seq_pos``, ``rwse`` and ``laplacian`` if there are any.
         rejected: the rows without a graph: ``row`` (from 0), ``name`` and ``reason`` of each.
         masked: the rows with a graph that lacks a target, in the same form.
         target_names: of the targets.

@@ -39,14 +39,14 @@ class GraphTable:
 
     Attributes:
         graphs: each with ``x``, ``edge_index``, ``name``, ``row`` and ``text``; ``edge_attr`` and
-            ``pos`` where they have any. What a split compares is ``text``.
+            ``seq_pos`` where they have any. What a split compares is ``text``.
         cells: the raw targets of each graph, one for each of ``target_names``.
         rejected: the rows without a graph.
         target_names: of the targets.
         node_categories: sizes of the columns of ``x``; empty where they are continuous.
         edge_categories: sizes of the columns of ``edge_attr``; empty where they are continuous or
             there are none.
-        ordered: the nodes of a graph have an order, ``pos``.
+        ordered: the nodes of a graph have an order, ``seq_pos``.
         level: ``"graph"``, or ``"node"``: a target is a string of one value a node.
         kind: what ``text`` is: ``"smiles"``, ``"sequence"`` or ``"name"``.
         parts: where a split of the source's own puts each graph, if it has one.

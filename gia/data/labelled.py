@@ -189,7 +189,7 @@ def sequence_table(
             Data(
                 x=kept.view(-1, 1),
                 edge_index=chain(len(kept)),
-                pos=torch.arange(len(kept)),
+                seq_pos=torch.arange(len(kept)),
                 name=name,
                 row=row,
                 # As the model sees it: not its case, nor what was cut.

@@ -42,7 +42,7 @@ def to_data(
         append_label: end the sequence with its class token.
 
     Shapes:
-        token, y, pos: [L], int64
+        token, y, seq_pos: [L], int64
         label_mask: [L], bool, true where ``y`` is the class token (with ``append_label`` only)
 
     Returns:
@@ -83,7 +83,7 @@ def windows(record: Record, tokenizer: Tokenizer, length: int) -> list[Data]:
         length: nodes L of a window.
 
     Shapes:
-        token, y, pos: [L], int64
+        token, y, seq_pos: [L], int64
     """
     symbols = tokenizer.encode(record.sequence)
     graphs = []
@@ -102,7 +102,7 @@ def _graph(record: Record, stream: Tensor, cut: int) -> Data:
     return Data(
         token=stream[:-1],
         y=stream[1:],
-        pos=torch.arange(len(stream) - 1),
+        seq_pos=torch.arange(len(stream) - 1),
         num_nodes=len(stream) - 1,
         sequence=record.sequence,
         name=record.name,

@@ -70,9 +70,11 @@ def test_pyg_takes_it_from_there(model, peptides):
         net = to_networkx(graph, edge_attrs=["edge_weight"])
         assert net.number_of_edges() == graph.num_edges
     conv = GCNConv(1, 4, add_self_loops=False)
-    alone = torch.cat([conv(g.pos.float()[:, None], g.edge_index, g.edge_weight) for g in graphs])
+    alone = torch.cat(
+        [conv(g.seq_pos.float()[:, None], g.edge_index, g.edge_weight) for g in graphs]
+    )
     for batch in DataLoader(graphs, batch_size=len(graphs)):
-        together = conv(batch.pos.float().unsqueeze(1), batch.edge_index, batch.edge_weight)
+        together = conv(batch.seq_pos.float().unsqueeze(1), batch.edge_index, batch.edge_weight)
         torch.testing.assert_close(together, alone)
 
 

@@ -77,8 +77,8 @@ def test_a_token_that_is_refused_leaves_the_cache_as_it_was():
     (graph,) = sequences([4])
     whole = model(graph)
     first, last = graph.clone(), graph.clone()
-    first.token, first.pos, first.num_nodes = graph.token[:3], graph.pos[:3], 3
-    last.token, last.pos, last.num_nodes = graph.token[3:], graph.pos[3:], 1
+    first.token, first.seq_pos, first.num_nodes = graph.token[:3], graph.seq_pos[:3], 3
+    last.token, last.seq_pos, last.num_nodes = graph.token[3:], graph.seq_pos[3:], 1
     cache = Cache(2, 4)
     with torch.no_grad():
         model(first, cache)

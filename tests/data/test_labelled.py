@@ -23,7 +23,7 @@ def test_a_sequence_is_a_chain_of_residues(tmp_path):
     table = source(tmp_path / "t.csv", "seq,y\nmKV,1\n,2\nM,3\n").load()
     first, last = table.graphs
     assert first.x.flatten().tolist() == ResidueTokenizer().encode("MKV").tolist()
-    assert (first.text, first.pos.tolist(), first.num_edges) == ("MKV", [0, 1, 2], 4)
+    assert (first.text, first.seq_pos.tolist(), first.num_edges) == ("MKV", [0, 1, 2], 4)
     assert (last.row, last.num_nodes, last.num_edges) == (2, 1, 0)
     assert [(entry.row, entry.reason) for entry in table.rejected] == [(1, "the sequence is empty")]
     assert (table.ordered, table.node_categories) == (True, [23])
@@ -92,7 +92,7 @@ def test_secondary_structure(shared_data):
         assert letters == rows[graph.row]["secondary_structure"][:200]
     batch = next(iter(data.train_dataloader()))
     assert batch.y.shape == (batch.num_nodes, 1)
-    assert torch.equal(batch.pos[: batch.num_nodes_per_graph[0]], batch[0].pos)
+    assert torch.equal(batch.seq_pos[: batch.num_nodes_per_graph[0]], batch[0].seq_pos)
 
 
 def test_options_out_of_range(tmp_path):

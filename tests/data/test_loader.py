@@ -35,7 +35,7 @@ def epoch_of(loader, epoch):
 def test_batches_are_ragged_pyg_batches():
     for batch in loader():
         assert batch.num_graphs == len(batch.name) == len(batch.ptr) - 1
-        assert batch.token.shape == batch.y.shape == batch.pos.shape == (batch.num_nodes,)
+        assert batch.token.shape == batch.y.shape == batch.seq_pos.shape == (batch.num_nodes,)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

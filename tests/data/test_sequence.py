@@ -14,7 +14,7 @@ def test_a_record_predicts_its_next_tokens():
     data = to_data(Record("p", "mkV"), tokenizer, max_length=10)
     assert tokenizer.decode(data.token) == "<bos>MKV"
     assert tokenizer.decode(data.y) == "MKV<eos>"
-    assert data.pos.tolist() == [0, 1, 2, 3]
+    assert data.seq_pos.tolist() == [0, 1, 2, 3]
     assert (data.num_nodes, data.sequence, data.name, data.cut) == (4, "mkV", "p", 0)
     assert data.validate()
 
@@ -68,5 +68,5 @@ def test_graphs_make_a_ragged_batch():
     graphs = [to_data(Record(s, s), tokenizer, 10) for s in ("MKV", "A")]
     batch = Batch.from_data_list(graphs)
     assert batch.ptr.tolist() == [0, 4, 6]
-    assert torch.equal(batch.pos, torch.tensor([0, 1, 2, 3, 0, 1]))
+    assert torch.equal(batch.seq_pos, torch.tensor([0, 1, 2, 3, 0, 1]))
     assert batch.sequence == ["MKV", "A"]

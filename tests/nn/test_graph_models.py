@@ -37,7 +37,7 @@ def relabelled(data: Data, order: torch.Tensor) -> Data:
     changed = data.clone()
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel())
-    for key in ("x", "rwse", "laplacian", "pos"):
+    for key in ("x", "rwse", "laplacian", "seq_pos"):
         if key in data:
             changed[key] = data[key][order]
     changed.edge_index = place[data.edge_index]
@@ -204,10 +204,10 @@ def test_nodes_in_an_order_have_positions():
     data = graph(6, 4)
     turned = relabelled(data, torch.arange(6).flip(0))
     torch.testing.assert_close(model(turned), model(data))  # positions move with their nodes
-    turned.pos = data.pos
+    turned.seq_pos = data.seq_pos
     assert not torch.allclose(model(turned), model(data))
-    del data.pos
-    with pytest.raises(ValueError, match="reads the nodes' positions, but the data has no pos"):
+    del data.seq_pos
+    with pytest.raises(ValueError, match="reads the nodes' positions, but the data has no seq_pos"):
         model(data)
 
 

@@ -172,7 +172,7 @@ def test_a_language_model_must_be_causal():
             scope=lambda *args, **kwargs: WindowScope(*args, window=2, **window, **kwargs),
         )  # fmt: skip
 
-    data = Data(token=torch.tensor([1, 2, 3]), pos=torch.arange(3), num_nodes=3)
+    data = Data(token=torch.tensor([1, 2, 3]), seq_pos=torch.arange(3), num_nodes=3)
     assert model()(data).shape == (3, 5)
     with pytest.raises(ValueError, match="must not see what it is to predict, but WindowScope"):
         model(causal=False)(data)

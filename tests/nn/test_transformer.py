@@ -28,7 +28,7 @@ def test_graphs_are_the_dynamic_edges_of_each_layer(name):
         assert second.num_nodes == 7
         assert second.edge_index.max() == 6
         out = GCNConv(1, 3)(
-            second.pos.float().unsqueeze(1), second.edge_index, second.edge_weight[:, 0]
+            second.seq_pos.float().unsqueeze(1), second.edge_index, second.edge_weight[:, 0]
         )
         assert out.shape == (7, 3)
     torch.testing.assert_close(

@@ -126,7 +126,7 @@ def _whole(sequences: list[Tensor]) -> Data:
     token = torch.cat(sequences)
     return Data(
         token=token,
-        pos=torch.cat([torch.arange(size, device=token.device) for size in sizes]),
+        seq_pos=torch.cat([torch.arange(size, device=token.device) for size in sizes]),
         ptr=torch.tensor([0, *accumulate(sizes)], device=token.device),
         num_nodes=token.numel(),
         num_nodes_per_graph=sizes,
@@ -137,7 +137,9 @@ def _next(token: Tensor, pos: Tensor) -> Data:
     """A batch of one more token for each sequence."""
     number = token.numel()
     ptr = torch.arange(number + 1, device=token.device)
-    return Data(token=token, pos=pos, ptr=ptr, num_nodes=number, num_nodes_per_graph=[1] * number)
+    return Data(
+        token=token, seq_pos=pos, ptr=ptr, num_nodes=number, num_nodes_per_graph=[1] * number
+    )
 
 
 def _sample(

@@ -31,7 +31,7 @@ class GraphTransformer(Transformer):
             ``torch_geometric.nn.aggr``.
         level (str): ``"graph"``, or ``"node"`` for a prediction for each node, without ``pool``.
         scope (callable): Which nodes may be joined, as for :class:`Transformer`.
-        ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.pos``.
+        ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.seq_pos``.
         dropout (float): Dropout on the encoded nodes.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
@@ -80,6 +80,6 @@ class GraphTransformer(Transformer):
         return InputGraph(data.edge_index, *self.edge_encoder.of_kinds(data))
 
     def _angles(self, data: Data) -> OptTensor:
-        if self.rotary is not None and data.get("pos") is None:
-            raise ValueError("ordered=True reads the nodes' positions, but the data has no pos")
+        if self.rotary is not None and data.get("seq_pos") is None:
+            raise ValueError("ordered=True reads the nodes' positions, but the data has no seq_pos")
         return super()._angles(data)

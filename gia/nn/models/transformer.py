@@ -27,7 +27,7 @@ class Transformer(nn.Module):
         scope (callable): A :class:`~gia.attention.Scope`, or ``scope(ptr, sizes, bucketed=...,
             given=...)`` that makes one: which nodes may be joined.
         width (int): Channels D of a node.
-        rotary (nn.Module, optional): Angles from ``data.pos``; left out, positions have no effect.
+        rotary (nn.Module, optional): Angles from ``data.seq_pos``; left out, order has no effect.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
@@ -80,7 +80,7 @@ class Transformer(nn.Module):
         """The output for each node; with a cache, for nodes that continue what it remembers.
 
         Args:
-            data (Data or Batch): The nodes, ``pos`` counted from the start of their sequence.
+            data (Data or Batch): The nodes, ``seq_pos`` counted from the start of their sequence.
             cache (Cache, optional): Read and extended; without gradients.
         """
         scope, rotary = self._scope(data), self._angles(data)
@@ -161,7 +161,7 @@ class Transformer(nn.Module):
         if self.rotary is None:
             return None
         dtype = torch.promote_types(self._parameter.dtype, torch.float32)
-        return self.rotary(data.pos, dtype=dtype)
+        return self.rotary(data.seq_pos, dtype=dtype)
 
 
 class LanguageModel(Transformer):
@@ -177,7 +177,7 @@ class LanguageModel(Transformer):
         scope (callable): A causal scope, as for :class:`Transformer`.
 
     Shapes:
-        - **data.token**, **data.pos:** ``[N]``
+        - **data.token**, **data.seq_pos:** ``[N]``
         - **output:** logits of the next token, ``[N, V]``
     """
 
