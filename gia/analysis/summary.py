@@ -1,4 +1,4 @@
-"""What the reports of all tasks share."""
+"""Numbers of a finished run, as a file and at the console."""
 
 import json
 import math
@@ -11,35 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from rich.table import Table
 from torch import nn
-from torch_geometric.data import Data
-
-from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
-from gia.nn import count_parameters
-from gia.training import Run
-
-
-def picture_curves(run: Run, baseline: float | None, baseline_name: str) -> list[Path]:
-    """Draw the losses of all epochs, if both were measured."""
-    epochs = [row for row in run.history.epochs if "train_eval/loss" in row]
-    if not epochs:
-        return []
-    figure = learning_curves(
-        epochs, baseline, loss_name=run.task.LOSS_NAME, baseline_name=baseline_name
-    )
-    return save(figure, run.folder / "learning_curves")
-
-
-def picture_attention(run: Run, example: Data, labels: Sequence[str]) -> list[Path]:
-    """Draw the attention graph of one graph, last layer, as a heat map and as arcs."""
-    model = run.task.model.eval()
-    layers = model.graphs(example.clone().to(run.task.device))
-    graph = layers[-1].cpu()
-    title = f"{example.name}, layer {len(layers)} of {len(layers)}"
-    return [
-        *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
-        *save(attention_graph(graph, labels, title), run.folder / "attention_graph"),
-    ]
 
 
 def model_name(model: nn.Module) -> str:
@@ -47,19 +20,6 @@ def model_name(model: nn.Module) -> str:
     blocks = getattr(model, "blocks", None)
     attention = getattr(blocks[0], "attention", None) if blocks else None
     return type(model if attention is None else attention).__name__
-
-
-def costs(run: Run) -> dict[str, Any]:
-    """Parameters, time and memory of a run."""
-    epochs = len(run.history.epochs)
-    return {
-        "parameters": count_parameters(run.task.model),
-        "tokens_per_second": run.throughput.tokens_per_second,
-        "training_seconds": run.throughput.seconds,
-        "seconds_per_epoch": run.throughput.seconds / max(epochs, 1),
-        "peak_memory_bytes": peak_memory(),
-        "epochs": epochs,
-    }
 
 
 def print_costs(costs: dict[str, Any], console: Console, unit: str) -> None:
@@ -73,10 +33,37 @@ def print_costs(costs: dict[str, Any], console: Console, unit: str) -> None:
     )
 
 
-def write_summary(run: Run, summary: dict[str, Any]) -> None:
+def print_metrics(
+    title: str,
+    first: str,
+    names: Sequence[str],
+    rows: dict[str, dict[str, float]],
+    console: Console,
+    bold: str | None = None,
+) -> None:
+    """A table of metrics, four digits each.
+
+    Args:
+        title, first (str): Over the table, and over the names of its rows.
+        names (list of str): The metrics, a column each.
+        rows (dict): By a row's name its metrics.
+        console (Console): Where to.
+        bold (str, optional): The row that stands out.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row, values in rows.items():
+        style = "bold" if row == bold else None
+        table.add_row(row, *(f"{values[name]:.4g}" for name in names), style=style)
+    console.print(table)
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write ``summary.json``; what is not a number is null in it, as JSON has no NaN."""
     text = json.dumps(_plain(summary), indent=2, allow_nan=False)
-    (run.folder / "summary.json").write_text(text + "\n")
+    (folder / "summary.json").write_text(text + "\n")
 
 
 def peak_memory() -> int:
