@@ -79,7 +79,8 @@ def trained(tmp_path_factory):
         f"hydra.searchpath=[file://{folder}/conf]", "data=molecules", "task=quantile", *SMALL,
         f"data.path={folder}/molecules.csv", "data.smiles_column=smiles",
         "data.target_column=Tm", "trainer.max_epochs=6", "name=test",
-        "optimizer.lr=1e-2", "scheduler.warmup_steps=2", "data.batch_size=16", "callbacks.progress_bar=null", "logger.tensorboard=null",
+        "optimizer.lr=1e-2", "scheduler.warmup_steps=2", "data.batch_size=16",
+        "callbacks.progress_bar=null", "logger.tensorboard=null",
         f"run_dir={folder}/run",
     )  # fmt: skip
     run = Run.from_config(cfg)
