@@ -55,7 +55,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.blocks = copies(block, depth)
+        self.blocks = nn.ModuleList(copies(block, depth))
         self.norm = RMSNorm(width) if norm is None else norm
         self.head = head
         self.scope = scope
