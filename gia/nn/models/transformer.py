@@ -1,6 +1,7 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -208,7 +209,8 @@ class LanguageModel(Transformer):
     @property
     def continuable(self) -> bool:
         """Whether a cache can continue all that the layers do."""
-        whole = self.scope is CausalScope
+        scope = self.scope.func if isinstance(self.scope, partial) else self.scope
+        whole = scope is CausalScope
         return whole and all(block.attention.continuable for block in self.blocks)
 
     def _scope(self, data: Data) -> Scope:
