@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import ROOT
 from graph_data import INPUTS as GRAPH_INPUTS
+from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from runs import compose_config
 
@@ -66,7 +67,7 @@ def test_option_instantiates(choice, tmp_path):
     datamodule = instantiate(cfg.data.module)
     reads_sequences = isinstance(datamodule, SequenceDataModule)
     assert reads_sequences != isinstance(datamodule, GraphDataModule)
-    if cfg.model.get("match_parameters_of") and not (cfg.model.block.mlp or {}).get("hidden"):
+    if cfg.model.get("match_parameters_of") and not (cfg.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
     inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})
     model = instantiate(resolve_model(cfg, inputs))
@@ -125,8 +126,8 @@ def test_bad_references_are_named():
 def test_options_reach_the_model():
     cfg = compose_config(
         *COMMON,
-        "model.block.attention.out_proj=true",
-        "model.block.attention.adjacency.normalize.temperature=0.5",
+        "attention.out_proj=true",
+        "normalize.temperature=0.5",
         "model.depth=3",
     )
     model = instantiate(resolve_model(cfg, INPUTS))
@@ -134,3 +135,27 @@ def test_options_reach_the_model():
     attention = model.blocks[2].attention
     assert isinstance(attention.out, torch.nn.Linear)
     assert attention.adjacency.normalize.temperature == 0.5
+
+
+@pytest.mark.parametrize("attention", ["gin", "pna", "softmax"])
+def test_attention_starts_where_its_model_says(attention):
+    cfg = compose_config(*COMMON, "data=melting_point", f"attention={attention}")
+    model = resolve_model(cfg, INPUTS)
+    assert "attention_defaults" not in model
+    found = model["block"]["attention"]
+    starts = {"eps": 0.0, "multiplier": 2.0, "norm": False, "out_proj": True}
+    shared = {"gin": starts.keys(), "pna": {"multiplier"}, "softmax": set()}[attention]
+    assert {key: found[key] for key in shared} == {key: starts[key] for key in shared}
+    assert starts.keys() & found.keys() == shared
+    language = resolve_model(compose_config(*COMMON), INPUTS)["block"]["attention"]
+    assert (language["eps"], language["multiplier"], language["norm"]) == (-1.0, 0.5, True)
+
+
+def test_an_option_stands_in_one_place():
+    """Where the model refers to a group, an option of the group is no option of the model."""
+    cfg = compose_config(*COMMON, "attention.multiplier=2", "sparsify=top_k", "sparsify.k=7")
+    attention = resolve_model(cfg, INPUTS)["block"]["attention"]
+    assert attention["multiplier"] == 2
+    assert attention["adjacency"]["sparsify"]["k"] == 7
+    with pytest.raises(ConfigCompositionException, match=r"model\.block\.mlp\.hidden"):
+        compose_config(*COMMON, "model.block.mlp.hidden=3")

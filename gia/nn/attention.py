@@ -11,6 +11,7 @@ from gia.nn.conv.gin import GINConv
 from gia.nn.conv.inputs import written_out
 from gia.nn.conv.pna import PNAConv
 from gia.nn.conv.weighted_sum import WeightedSumConv
+from gia.nn.copies import begin_anew
 from gia.nn.per_head import PerHeadMLP
 from gia.typing import OptTensor
 
@@ -96,9 +97,8 @@ class GraphAttention(nn.Module):
 
     def reset_parameters(self) -> None:
         """Begin anew, every part."""
-        for part in self.modules():
-            if part is not self and hasattr(part, "reset_parameters"):
-                part.reset_parameters()
+        for part in self.children():
+            begin_anew(part)
 
 
 class SoftmaxAttention(GraphAttention):

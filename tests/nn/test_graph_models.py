@@ -220,7 +220,7 @@ def test_eps_starts_at_the_usual_gin_here_and_as_published_in_language_models():
 
 @pytest.mark.parametrize("norm", [True, False])
 def test_only_without_a_norm_the_mlps_see_how_large_a_sum_is(norm):
-    model = make("model=graph_transformer", f"attention_of_graphs.norm={norm}").eval()
+    model = make("model=graph_transformer", f"attention.norm={norm}").eval()
     mlp = model.blocks[0].attention.conv.nn
     with torch.no_grad():
         for name, bias in mlp.named_parameters():
@@ -247,14 +247,13 @@ def test_copies_of_a_block_start_differently_and_share_nothing(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_knob_changes_the_size_steadily(name):
     sizes = [
-        count_parameters(make(f"model={name}", f"model.block.mlp.hidden={hidden}"))
-        for hidden in (1, 2, 3, 40)
+        count_parameters(make(f"model={name}", f"mlp.hidden={hidden}")) for hidden in (1, 2, 3, 40)
     ]
     steps = [later - earlier for earlier, later in pairwise(sizes)]
     assert 0 < steps[0] == steps[1]
     assert steps[2] == 37 * steps[0]
     with torch.device("meta"):  # where sizes are tried out
-        assert count_parameters(make(f"model={name}", "model.block.mlp.hidden=40")) == sizes[-1]
+        assert count_parameters(make(f"model={name}", "mlp.hidden=40")) == sizes[-1]
 
 
 @pytest.mark.parametrize("level", ["graph", "node"])

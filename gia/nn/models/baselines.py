@@ -167,7 +167,7 @@ class _Network(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.blocks = copies(block, depth)
+        self.blocks = nn.ModuleList(copies(block, depth))
         self.norm = nn.Identity() if norm is None else norm
         self.head = Readout(head, pool, level)
 

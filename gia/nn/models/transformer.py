@@ -1,6 +1,7 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.blocks = copies(block, depth)
+        self.blocks = nn.ModuleList(copies(block, depth))
         self.norm = RMSNorm(width) if norm is None else norm
         self.head = head
         self.scope = scope
@@ -208,7 +209,8 @@ class LanguageModel(Transformer):
     @property
     def continuable(self) -> bool:
         """Whether a cache can continue all that the layers do."""
-        whole = self.scope is CausalScope
+        scope = self.scope.func if isinstance(self.scope, partial) else self.scope
+        whole = scope is CausalScope
         return whole and all(block.attention.continuable for block in self.blocks)
 
     def _scope(self, data: Data) -> Scope:
