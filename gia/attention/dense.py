@@ -35,6 +35,7 @@ class DenseAdjacency(Adjacency):
     ):
         self.blocks, self.weights, self.keep = blocks, weights, keep
         self.scope, self.heads = scope, heads
+        self.num_nodes = scope.num_nodes
 
     def sum(self, x: Tensor) -> Tensor:
         if not self.weights:

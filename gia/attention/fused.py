@@ -27,6 +27,7 @@ class FusedSoftmax(Adjacency):
     def __init__(self, scores: DotProduct | LazyDotProduct, scope: Scope):
         self.scores = scores.compute()
         self.scope = scope
+        self.num_nodes = scope.num_nodes
 
     def sum(self, x: Tensor) -> Tensor:
         q, k, scope = self.scores.q, self.scores.k, self.scope

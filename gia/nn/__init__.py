@@ -3,7 +3,7 @@
 from gia.nn.attention import GINAttention, GraphAttention, PNAAttention, SoftmaxAttention
 from gia.nn.attention_batch import attention_batch
 from gia.nn.block import Block
-from gia.nn.conv import GINConv, PNAConv, WeightedSumConv, aggregate
+from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
 from gia.nn.dropout import Dropout
 from gia.nn.encoder import EdgeEncoder, NodeEncoder, TokenEncoder
 from gia.nn.head import PredictionHead
@@ -36,6 +36,7 @@ __all__ = [
     "FingerprintForest",
     "GINAttention",
     "GINConv",
+    "GINEConv",
     "GPSBlock",
     "GraphAttention",
     "GraphNetwork",
