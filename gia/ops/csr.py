@@ -164,6 +164,8 @@ class _Dots(torch.autograd.Function):
         ctx.pattern = pattern
         if pattern.col.numel() == 0:
             return left.new_zeros(0)
+        if pattern.col.numel() > pattern.shape[0] * pattern.shape[1]:
+            return dots_definition(pattern, left, right)  # the kernel refuses so many parallel ones
         wide = torch.promote_types(left.dtype, torch.float32)  # the kernel has no half precision
         left, right = left.to(wide), right.to(wide)
         zeros = left.new_zeros(pattern.col.numel())

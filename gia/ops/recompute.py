@@ -6,9 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
 
 
+def forgetting_definition(
+    x: Tensor, again: Callable[[], Tensor]
+) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+@defined_by(forgetting_definition)
 def forgetting(x: Tensor, again: Callable[[], Tensor]) -> contextlib.AbstractContextManager:
     """Within this context, operations that would keep x for their gradient make it again.
 
@@ -19,7 +27,7 @@ def forgetting(x: Tensor, again: Callable[[], Tensor]) -> contextlib.AbstractCon
         x (Tensor): What is not to be kept.
         again (callable): Makes x once more, to the same bits.
     """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
         return contextlib.nullcontext()
     place, number = x.data_ptr(), x.numel()
 

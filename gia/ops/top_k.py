@@ -26,6 +26,8 @@ def top_k(values: Tensor, k: int | Tensor) -> Tensor:
             broadcast to that.
     """
     columns = values.size(-1)
+    if values.numel() == 0:
+        return torch.zeros_like(values, dtype=torch.bool)
     most = min(int(k.max()) if isinstance(k, Tensor) else k, columns)
     # One more than asked for shows where the cut goes through ties.
     largest, place = values.topk(min(most + 1, columns))  # [..., k + 1]
