@@ -7,6 +7,7 @@ from torch_geometric.utils import scatter, softmax
 from gia.graph.edges import EdgeAdjacency
 from gia.graph.pair_layout import PairLayout
 from gia.ops.csr import CSR
+from gia.ops.top_k import top_k_of_rows
 from gia.typing import OptTensor
 
 
@@ -64,16 +65,7 @@ class CSRPairs(PairLayout):
         return self.pattern.rowptr.diff()[self.pattern.row]
 
     def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
-        row = self.pattern.row
-        # From behind, so that the highest source comes first among ties.
-        order = values.flip(0).argsort(descending=True, stable=True)
-        order = values.numel() - 1 - order
-        order = order[row[order].argsort(stable=True)]  # by row, then from the largest down
-        rank = torch.arange(order.numel(), device=row.device) - self.pattern.rowptr[row]
-        k = k if isinstance(k, int) else k[order]
-        keep = torch.zeros_like(row, dtype=torch.bool)
-        keep[order] = (rank < k) & (values[order] != -torch.inf)
-        return keep
+        return top_k_of_rows(values, self.pattern.row, k)
 
     def per_head(self, values: Tensor) -> Tensor:
         return values[self.head]

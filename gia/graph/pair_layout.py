@@ -14,6 +14,7 @@ from torch import Tensor
 from gia.graph.padding import Bucket, send
 from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
+from gia.ops.top_k import top_k
 from gia.typing import OptTensor
 
 
@@ -224,22 +225,7 @@ class PairBlock(PairLayout):
         return self.allowed.sum(-1, keepdim=True)
 
     def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
-        values = self.fill(values, -torch.inf)
-        most = min(int(k.max()) if isinstance(k, Tensor) else k, self.columns)
-        # One more than asked for shows where the cut goes through ties.
-        largest, place = values.topk(min(most + 1, self.columns))  # [B, H, R, k + 1]
-        rank = torch.arange(largest.size(-1), device=self.device)
-        chosen = (rank < k) & (largest != -torch.inf)  # NaN counts as the largest, and is seen
-        keep = torch.zeros(values.shape, dtype=torch.bool, device=self.device)
-        keep.scatter_(-1, place, chosen)
-        if largest.size(-1) > 1:
-            at_cut = (rank == k - 1)[..., :-1] & (largest[..., :-1] == largest[..., 1:])
-            at_cut &= largest[..., :-1] != -torch.inf
-            tied = at_cut.any(-1)
-            if bool(tied.any()):
-                k = torch.as_tensor(k, device=self.device).expand(*values.shape[:-1], 1)
-                keep[tied] = _last_of_ties(values[tied], k[tied])
-        return keep
+        return top_k(self.fill(values, -torch.inf), k)
 
     def per_head(self, values: Tensor) -> Tensor:
         return values.view(-1, 1, 1)
@@ -274,13 +260,3 @@ class PairBlock(PairLayout):
         graph, head = rest // heads, rest % heads
         first = self.first_node[graph]
         return (first + row) * heads + head, (first + column) * heads + head
-
-
-def _last_of_ties(values: Tensor, k: Tensor) -> Tensor:
-    """True at the k largest numbers of each row, of ties the last: ``[*, C]``, k ``[*, 1]``."""
-    ranked = values.sort(-1, descending=True).values
-    cut = ranked.gather(-1, (k - 1).clamp(0, values.size(-1) - 1))
-    above = values > cut
-    ties = (values == cut) & (values > -torch.inf)
-    from_behind = ties.flip(-1).cumsum(-1).flip(-1)
-    return above | (ties & (from_behind <= k - above.sum(-1, keepdim=True)))

@@ -3,9 +3,16 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def add_itself_definition(out: Tensor, eps: Tensor, x: Tensor) -> Tensor:
+    return out + _scale(eps, x) * x
+
+
+@defined_by(add_itself_definition)
 def add_itself(out: Tensor, eps: Tensor, x: Tensor) -> Tensor:
-    """``out + (1 + eps) x`` with an eps for each head.
+    """``out + (1 + eps) x`` with an eps for each head, in one pass over memory.
 
     Shapes:
         - **out**, **x:** ``[..., H, d]``
@@ -15,8 +22,6 @@ def add_itself(out: Tensor, eps: Tensor, x: Tensor) -> Tensor:
 
 
 class _AddItself(torch.autograd.Function):
-    """``out + (1 + eps) * x`` with an eps for each head, in one pass over memory."""
-
     @staticmethod
     def forward(ctx, out: Tensor, eps: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(eps, x)

@@ -3,7 +3,16 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def masked_softmax_definition(values: Tensor, hidden: Tensor, live: Tensor) -> Tensor:
+    if hidden.dtype == torch.bool:
+        return values.masked_fill(hidden, -torch.inf).softmax(-1) * live
+    return (values + hidden.to(values.dtype)).softmax(-1) * live
+
+
+@defined_by(masked_softmax_definition)
 def masked_softmax(values: Tensor, hidden: Tensor, live: Tensor) -> Tensor:
     """A softmax over what is not hidden, and 0 in rows that are empty.
 
@@ -17,10 +26,7 @@ def masked_softmax(values: Tensor, hidden: Tensor, live: Tensor) -> Tensor:
 
 
 class _MaskedSoftmax(torch.autograd.Function):
-    """A softmax over what is not hidden, and 0 in empty rows: one pass over memory for each.
-
-    What is hidden is a mask, or minus infinity to be added.
-    """
+    """One pass over memory for each of its parts, and nothing kept but what comes out."""
 
     @staticmethod
     def forward(ctx, values: Tensor, hidden: Tensor, live: Tensor) -> Tensor:

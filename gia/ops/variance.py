@@ -3,24 +3,27 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def variance_definition(mean: Tensor, square: Tensor) -> Tensor:
+    return (square - mean * mean).relu()
+
+
+@defined_by(variance_definition)
 def variance(mean: Tensor, square: Tensor) -> Tensor:
-    """``max(0, square - mean^2)``, of which only the arguments are kept for the gradient."""
+    """``max(0, square - mean^2)``, of which only the arguments are kept for the gradient.
+
+    The kernels that made them keep them anyway.
+    """
     return _Variance.apply(mean, square)
 
 
 class _Variance(torch.autograd.Function):
-    """``max(0, square - mean^2)``.
-
-    Keeps nothing for the gradient but its arguments, which the kernels that made them keep anyway.
-    """
-
     @staticmethod
     def forward(ctx, mean: Tensor, square: Tensor) -> Tensor:
         ctx.save_for_backward(mean, square)
-        var = torch.addcmul(square, mean, mean, value=-1)
-        # Compiled by torch 2.11, what is changed in place on its way out loses its gradient.
-        return var.relu() if torch.compiler.is_compiling() else var.relu_()
+        return torch.addcmul(square, mean, mean, value=-1).relu_()
 
     @staticmethod
     def backward(ctx, grad: Tensor):

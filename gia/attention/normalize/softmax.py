@@ -12,6 +12,7 @@ from gia.attention.scope import Scope
 from gia.attention.score import DotProduct, LazyDotProduct, Scores
 from gia.graph.base import Adjacency
 from gia.graph.pair_layout import PairLayout
+from gia.ops.softmax_gradient import softmax_gradient
 
 
 class Softmax(Normalizer):
@@ -65,12 +66,7 @@ class Softmax(Normalizer):
             kept (Tensor): Which of them have a gradient, counted along that shape, ``[E']``.
             grad (Tensor): Their gradients, ``[E']``.
         """
-        product = weight.flatten()[kept] * grad
-        row = kept // weight.size(-1)
-        total = product.new_zeros(weight.shape[:-1].numel()).index_add_(0, row, product)
-        weight.mul_(-total.view(*weight.shape[:-1], 1))
-        weight.view(-1).index_add_(0, kept, product)
-        return weight
+        return softmax_gradient(weight, kept, grad)
 
     def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
         if not isinstance(scores, (DotProduct, LazyDotProduct)) or not scope.fusable:
