@@ -41,7 +41,7 @@ NEEDS |= {
     if path.stem != "language_model"
 }
 # What language models and models of graphs must know of their data.
-INPUTS = {"vocab_size": 24, **GRAPH_INPUTS}
+INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
 CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
 COMMON = ["name=test", "run_dir=unused"]
 

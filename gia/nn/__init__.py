@@ -5,7 +5,7 @@ from gia.nn.attention_batch import attention_batch
 from gia.nn.block import Block
 from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
 from gia.nn.dropout import Dropout
-from gia.nn.encoder import EdgeEncoder, NodeEncoder, TokenEncoder
+from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ShallowMLP, SwiGLU
@@ -33,6 +33,7 @@ __all__ = [
     "ConvBlock",
     "Dropout",
     "EdgeEncoder",
+    "EncodingEncoder",
     "FingerprintForest",
     "GINAttention",
     "GINConv",
@@ -42,6 +43,7 @@ __all__ = [
     "GraphNetwork",
     "GraphTransformer",
     "LanguageModel",
+    "LaplacianEncoder",
     "LinearMLP",
     "MLPBlock",
     "NGram",
@@ -57,7 +59,6 @@ __all__ = [
     "ShallowMLP",
     "SoftmaxAttention",
     "SwiGLU",
-    "TokenEncoder",
     "Transformer",
     "WeightedSumConv",
     "aggregate",

@@ -13,7 +13,7 @@ from gia.attention import (
     WindowScope,
 )
 from gia.attention.scope import base
-from gia.nn import Block, GINAttention, TokenEncoder, Transformer
+from gia.nn import Block, GINAttention, NodeEncoder, Transformer
 
 PTR = torch.tensor([0, 3, 3, 4, 8])
 
@@ -168,7 +168,7 @@ def test_bad_settings_are_named(make, message):
 def test_a_layer_without_edges_says_so():
     adjacency = AttentionAdjacency(score=DotProductScore(16, 2), normalize=Softmax())
     block = Block(16, attention=GINAttention(16, 2, adjacency=adjacency))
-    parts = {"encoder": TokenEncoder(9, 16), "head": torch.nn.Identity(), "width": 16}
+    parts = {"encoder": NodeEncoder(16, tokens=9), "head": torch.nn.Identity(), "width": 16}
     model = Transformer(block=block, depth=1, scope=NeighborScope, **parts)
     (data,) = sequences([5], vocab_size=9)
     with pytest.raises(ValueError, match="own edges, but the data has no edge_index"):

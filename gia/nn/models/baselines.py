@@ -166,7 +166,6 @@ class _Network(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(copies(block, depth))
         self.norm = nn.Identity() if norm is None else norm
         self.head = Readout(head, pool, level)
@@ -183,8 +182,8 @@ class GraphNetwork(_Network):
         head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
         norm (nn.Module, optional): After the last block; none if left out.
         pool (Aggregation, optional), level (str): As in :class:`~gia.nn.GraphTransformer`.
-        dropout (float): Dropout on the encoded nodes.
-        width, heads (int): Shared by the parts of a configuration, where they are read.
+        dropout (float), width, heads (int): Shared by the parts of a configuration, where they are
+            read.
 
     Shapes:
         - **data:** nodes and edges of B graphs
@@ -196,7 +195,7 @@ class GraphNetwork(_Network):
         self.edge_encoder = edge_encoder
 
     def forward(self, data: Data) -> Tensor:
-        x, edge_attr = self.dropout(self.encoder(data)), self.edge_encoder(data)
+        x, edge_attr = self.encoder(data), self.edge_encoder(data)
         batch = data.get("batch")
         if batch is None:  # a single Data is a batch of one
             batch = torch.zeros(x.size(0), dtype=torch.long, device=x.device)
@@ -220,7 +219,7 @@ class PooledMLP(_Network):
     """
 
     def forward(self, data: Data) -> Tensor:
-        x = self.head.pooled(self.dropout(self.encoder(data)), data)
+        x = self.head.pooled(self.encoder(data), data)
         for block in self.blocks:
             x = block(x)
         return self.head.head(self.norm(x))

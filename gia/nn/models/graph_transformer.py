@@ -8,7 +8,6 @@ from torch_geometric.nn.aggr import Aggregation
 
 from gia.attention import FullScope, InputGraph, Rotary, Scope
 from gia.nn.block import Block
-from gia.nn.dropout import Dropout
 from gia.nn.head import Level, Readout
 from gia.nn.models.transformer import Transformer
 from gia.typing import OptTensor
@@ -32,7 +31,7 @@ class GraphTransformer(Transformer):
         level (str): ``"graph"``, or ``"node"`` for a prediction for each node, without ``pool``.
         scope (callable): Which nodes may be joined, as for :class:`Transformer`.
         ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.seq_pos``.
-        dropout (float): Dropout on the encoded nodes.
+        dropout (float): Shared by the parts of a configuration, where it is read.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
@@ -58,7 +57,7 @@ class GraphTransformer(Transformer):
         norm: nn.Module | None = None,
     ):
         super().__init__(
-            encoder=nn.Sequential(encoder, Dropout(dropout)),
+            encoder=encoder,
             block=block,
             depth=depth,
             head=Readout(head, pool, level),

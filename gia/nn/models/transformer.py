@@ -12,7 +12,7 @@ from gia.attention import Cache, CausalScope, InputGraph, Memory, Rotary, Scope
 from gia.nn.attention_batch import attention_batch
 from gia.nn.block import Block
 from gia.nn.copies import copies
-from gia.nn.encoder.token import TokenEncoder
+from gia.nn.encoder import NodeEncoder
 from gia.nn.norm import RMSNorm
 from gia.typing import OptTensor
 
@@ -193,9 +193,10 @@ class LanguageModel(Transformer):
         dropout: float = 0.0,
         scope: Callable[..., Scope] = CausalScope,
     ):
-        encoder = TokenEncoder(vocab_size, width, dropout=dropout)
+        # Small, because the same matrix makes the logits.
+        encoder = NodeEncoder(width, tokens=vocab_size, dropout=dropout, token_std=0.02)
         head = nn.Linear(width, vocab_size, bias=False)
-        head.weight = encoder.embedding.weight
+        head.weight = encoder.token.weight
         super().__init__(
             encoder=encoder,
             block=block,
