@@ -31,11 +31,17 @@ def picture_curves(run: Run, baseline: float | None, baseline_name: str) -> list
 
 
 def picture_attention(run: Run, example: Data, labels: Sequence[str]) -> list[Path]:
-    """Draw the attention graph of one graph, last layer, as a heat map and as arcs."""
+    """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs.
+
+    A model of PyG's layers alone has none: nothing is drawn.
+    """
     model = run.task.model.eval()
     layers = model.graphs(example.clone().to(run.task.device))
-    graph = layers[-1].cpu()
-    title = f"{example.name}, layer {len(layers)} of {len(layers)}"
+    numbers = [number for number, graph in enumerate(layers) if graph is not None]
+    if not numbers:
+        return []
+    graph = layers[numbers[-1]].cpu()
+    title = f"{example.name}, layer {numbers[-1] + 1} of {len(layers)}"
     return [
         *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
         *save(attention_graph(graph, labels, title), run.folder / "attention_graph"),
@@ -43,10 +49,11 @@ def picture_attention(run: Run, example: Data, labels: Sequence[str]) -> list[Pa
 
 
 def model_name(model: nn.Module) -> str:
-    """What tells a model from others: its attention, if it has blocks of it."""
+    """What tells a model from others: its attention or its layer, if its blocks have one."""
     blocks = getattr(model, "blocks", None)
-    attention = getattr(blocks[0], "attention", None) if blocks else None
-    return type(model if attention is None else attention).__name__
+    first = blocks[0] if blocks else None
+    layer = getattr(first, "attention", None) or getattr(first, "conv", None) or model
+    return type(layer).__name__
 
 
 def costs(run: Run) -> dict[str, Any]:
