@@ -140,6 +140,8 @@ def is_causal(conv: nn.Module, width: int | None, edge_dim: int | None) -> bool:
     Where it cannot be tried it counts as causal.
     """
     width = channels_of(conv) if width is None else width
+    if width is None and not list(conv.parameters()):  # any will do
+        width = NODES
     if width is None or _is_unreal(conv):
         return True
     what, edge_dim = takes(conv), width if edge_dim is None else edge_dim
