@@ -215,7 +215,7 @@ def test_layers_that_look_ahead_are_known_and_refused_in_language_models():
         attention = PyGAttention(WIDTH, HEADS, adjacency=make_adjacency(WIDTH, HEADS), conv=conv)
         assert not attention.causal
         block = Block(WIDTH, attention=attention)
-        with pytest.raises(ValueError, match="(ChebConv|Backwards) looks at later nodes: choose"):
+        with pytest.raises(ValueError, match=r"(ChebConv|Backwards) looks at later nodes: choose"):
             LanguageModel(vocab_size=5, width=WIDTH, heads=HEADS, depth=1, block=block)
 
 
