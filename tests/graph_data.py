@@ -12,7 +12,9 @@ from torch_geometric.utils import to_undirected
 
 from gia.training.build import plain_model
 
-MODELS = ["graph_transformer", "gine", "pna", "gps", "transformer_conv", "pooled_mlp"]
+MODELS = [
+    *("graph_transformer", "gine", "pna", "gps", "transformer_conv", "mixed", "pooled_mlp"),
+]
 # What a datamodule says of graphs with two columns of categories and one of edges.
 INPUTS = {
     "vocab_size": 0,

@@ -115,7 +115,7 @@ def test_any_attention_can_be_the_reference():
 
 def test_bad_references_are_named():
     cfg = compose_config(*COMMON, "model.match_parameters_of=transformer")
-    known = "one of gin, pna, pna_token, softmax or null"
+    known = "one of gin, pna, pna_token, pyg, softmax or null"
     with pytest.raises(ValueError, match=f"{known}, got 'transformer'"):
         resolve_model(cfg, INPUTS)
     cfg = compose_config(*COMMON, "mlp=linear")

@@ -16,10 +16,11 @@ from torch import nn
 
 
 def model_name(model: nn.Module) -> str:
-    """What tells a model from others: its attention, if it has blocks of it."""
+    """What tells a model from others: its attention or its layer, if its blocks have one."""
     blocks = getattr(model, "blocks", None)
-    attention = getattr(blocks[0], "attention", None) if blocks else None
-    return type(model if attention is None else attention).__name__
+    first = blocks[0] if blocks else None
+    layer = getattr(first, "attention", None) or getattr(first, "conv", None) or model
+    return type(layer).__name__
 
 
 def print_costs(costs: dict[str, Any], console: Console, unit: str) -> None:

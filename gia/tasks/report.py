@@ -58,11 +58,17 @@ def picture_curves(run: FinishedRun, baseline: float | None = None, name: str = 
 
 
 def picture_attention(run: FinishedRun, example: Data, labels: Sequence[str]) -> list[Path]:
-    """Draw the attention graph of one graph, last layer, as a heat map and as arcs."""
+    """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs.
+
+    A model of PyG's layers alone has none: nothing is drawn.
+    """
     model = run.task.model.eval()
     layers = model.graphs(example.clone().to(run.task.device))
-    graph = layers[-1].cpu()
-    title = f"{example.name}, layer {len(layers)} of {len(layers)}"
+    numbers = [number for number, graph in enumerate(layers) if graph is not None]
+    if not numbers:
+        return []
+    graph = layers[numbers[-1]].cpu()
+    title = f"{example.name}, layer {numbers[-1] + 1} of {len(layers)}"
     return [
         *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
         *save(attention_graph(graph, labels, title), run.folder / "attention_graph"),

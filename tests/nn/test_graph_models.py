@@ -10,7 +10,6 @@ from runs import compose_config
 from torch_geometric.data import Batch, Data
 
 from gia.nn import (
-    GraphNetwork,
     GraphTransformer,
     PredictionHead,
     ReLUMLP,
@@ -232,7 +231,8 @@ def test_only_without_a_norm_the_mlps_see_how_large_a_sum_is(norm):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_copies_of_a_block_start_differently_and_share_nothing(name):
-    first, second = make(f"model={name}").blocks
+    blocks = make(f"model={name}").blocks
+    first, second = blocks[0], blocks[len(blocks) // 2]  # two of a kind
     matrices = [
         (one, other)
         for one, other in zip(first.parameters(), second.parameters(), strict=True)
@@ -270,12 +270,14 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="must divide the width: 3 heads, 16 wide"):
         transformer_conv(16, 3)
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
-        GraphNetwork(
+        GraphTransformer(
             encoder=torch.nn.Identity(),
             edge_encoder=torch.nn.Identity(),
             block=ReLUMLP(4, 4),
             depth=0,
             head=head,
+            width=4,
+            heads=1,
             level="node",
         )
     data = graph(4, 3)

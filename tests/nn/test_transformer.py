@@ -51,7 +51,7 @@ def test_the_graphs_are_what_the_layer_uses():
     x = x + block.mlp(block.mlp_norm(x))
     block = model.blocks[1]
     torch.testing.assert_close(
-        block.graph(x, model._scope(data), model._angles(data)).to_edges().edge_weight,
+        block.graph(x, model.context(data)).to_edges().edge_weight,
         model.graphs(data)[1].edge_weight,
     )
 
