@@ -119,7 +119,7 @@ def evaluate(cfg: DictConfig) -> None:
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
-    task, trained = load_trained(cfg.ckpt_path)
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
@@ -154,7 +154,7 @@ def predict(cfg: DictConfig) -> None:
         raise ValueError("part= is of the data of the training: leave it out, or data.path")
     if part not in ("train", "val", "test"):
         raise ValueError(f"part must be train, val or test, got {part!r}")
-    task, trained = load_trained(cfg.ckpt_path)
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.check_predicts()
     # Suffixes as in molecules.csv.gz are no part of the name.
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
@@ -176,7 +176,7 @@ def generate(cfg: DictConfig) -> None:
     from gia.data.files import write_atomically
     from gia.training import load_trained
 
-    task, _ = load_trained(cfg.ckpt_path)
+    task, _ = load_trained(cfg.ckpt_path, trust=cfg.trust)
     settings = ("num_samples", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
     sequences = task.generate(cfg.prompt, **{name: cfg[name] for name in settings})
     text = "\n".join(

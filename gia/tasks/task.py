@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from gia.analysis.summary import model_name, print_costs, print_metrics, write_summary
 from gia.tasks.report import FinishedRun, best_epoch, costs, of_test, picture_curves
 
+FORMAT = 1  # of the settings in a checkpoint; a change that old files do not survive counts it up
+
 
 class Task(LightningModule):
     """A model, how its parameters are stepped, and what is said of it.
@@ -42,7 +44,7 @@ class Task(LightningModule):
         settings: dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.save_hyperparameters({"settings": settings or {}}, logger=False)
+        self.save_hyperparameters({"format": FORMAT, "settings": settings or {}}, logger=False)
         self.model = model
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler

@@ -4,9 +4,10 @@ import pytest
 import torch
 from laws import make_model
 
+from gia.tasks.task import FORMAT
 from gia.training import AtomicCheckpointIO, check_architecture, load_checkpoint
 
-CHECKPOINT = {"hyper_parameters": {"settings": {}}, "state_dict": {}}
+CHECKPOINT = {"hyper_parameters": {"format": FORMAT, "settings": {}}, "state_dict": {}}
 
 
 def test_a_checkpoint_is_written_and_read(tmp_path):
