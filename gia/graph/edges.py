@@ -5,7 +5,7 @@ from torch import Tensor
 from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.graph.base import Adjacency
-from gia.graph.sorted_csr import SortedCSR
+from gia.graph.sorted_csr import MessageCSR
 from gia.ops.csr import CSR
 from gia.typing import OptTensor
 
@@ -254,8 +254,8 @@ class EdgeAdjacency(Adjacency):
             head=head,
             num_heads=num_heads,
         )
-        if ptr is not None and ptr.numel() == num_nodes + 1:
-            graph.use_pattern(edges, 1, SortedCSR(target, edge, ptr, (num_nodes, edges)))
+        if ptr is not None and target.dtype == torch.int64 and ptr.numel() == num_nodes + 1:
+            graph.use_pattern(edges, 1, MessageCSR(target, ptr))
         return graph
 
     @property

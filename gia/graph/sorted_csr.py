@@ -31,6 +31,23 @@ class SortedCSR(CSR):
         return CSR.argmax(self._by_column, x)
 
 
+class MessageCSR(SortedCSR):
+    """The matrix from messages, ``[E]``, which come in the order of where they arrive."""
+
+    def __init__(self, target: Tensor, rowptr: Tensor):
+        edge = torch.arange(target.numel(), device=target.device)
+        super().__init__(target, edge, rowptr, (rowptr.numel() - 1, target.numel()))
+
+    @cached_property
+    def _by_column(self) -> CSR:
+        return self
+
+    @cached_property
+    def transposed(self) -> tuple[Tensor, Tensor, Tensor]:
+        pointers = torch.arange(self.col.numel() + 1, device=self.col.device)
+        return pointers, self.row, self.col
+
+
 class EdgeIndexCSR(SortedCSR):
     """The matrix of PyG's sorted ``EdgeIndex``, with what it has in its caches.
 

@@ -1,5 +1,7 @@
 """GIN message passing with learned edge weights."""
 
+# ruff: noqa: UP007, UP045 (PyG's templates and TorchScript read the older spelling)
+
 from collections.abc import Callable
 from typing import Optional, Union
 
@@ -13,8 +15,8 @@ from torch_geometric.utils import spmm
 
 from gia.graph import Adjacency
 from gia.nn.conv.aggregate import aggregate, aggregator_name
-from gia.nn.conv.inputs import as_adjacency, check_edge_attr, ends, num_targets, take_edge_attr
-from gia.nn.conv.message_passing import WeightedMessagePassing, arriving
+from gia.nn.conv.inputs import as_adjacency, check_edge_attr, num_targets, take_edge_attr
+from gia.nn.conv.message_passing import WeightedMessagePassing, arriving, as_pair
 from gia.ops.add_itself import add_itself
 
 
@@ -100,6 +102,7 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
         if isinstance(x, Tensor):
             x = (x, x)
         adj_weight, adj_head = edge_weight, torch.jit.annotate(Optional[Tensor], None)
+        sent = x
         if torch.jit.is_scripting():
             if self.takes_edge_attr and edge_attr is None and isinstance(edge_index, SparseTensor):
                 edge_attr = edge_index.storage.value()
@@ -108,24 +111,24 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
             edge_index, edge_attr = take_edge_attr(
                 edge_index, edge_attr, self.edge_dim, needed=needed
             )
-            source, target = ends(x, edge_index, self.flow)
-            nodes = num_targets(edge_index, (source, target), size, self.node_dim, self.flow)
-            sources = source.size(self.node_dim)
+            nodes = num_targets(edge_index, x, size, self.node_dim, self.flow)
+            sources = x[0].size(self.node_dim)
             if edge_attr is None and self.is_plain():
                 adjacency = as_adjacency(
                     edge_index, edge_weight, num_nodes=nodes, num_sources=sources, flow=self.flow
                 )
-                return self._fast(source, x[1], adjacency)
+                return self._fast(x[0], x[1], adjacency)
             call = self.call(edge_index, edge_weight, nodes, sources)
             edge_index, edge_weight, adj_weight, adj_head, size, number = call
             if edge_attr is not None:
-                known = source.size(-1) if self.edge_dim is None else self.lin.in_channels
+                known = x[0].size(-1) if self.edge_dim is None else self.lin.in_channels
                 check_edge_attr(edge_attr, number, known)
+            sent = as_pair(self, x)
         # propagate_type: (x: OptPairTensor, edge_attr: OptTensor, edge_weight: OptTensor,
         #                  adj_weight: OptTensor, adj_head: OptTensor)
         out = self.propagate(
             edge_index,
-            x=x,
+            x=sent,
             edge_attr=edge_attr,
             edge_weight=edge_weight,
             adj_weight=adj_weight,
@@ -168,9 +171,7 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
         if torch.jit.is_scripting():
             if adj_weight is not None:
                 raise NotImplementedError("TorchScript takes graphs without weights")
-            return self.aggr_module(
-                inputs, index, ptr=ptr, dim_size=dim_size, dim=self.node_dim
-            )
+            return self.aggr_module(inputs, index, ptr=ptr, dim_size=dim_size, dim=self.node_dim)
         else:
             graph = arriving(index, ptr, dim_size, adj_weight, adj_head, self.heads)
             (out,) = aggregate([self._aggregator], self._split(inputs), graph)

@@ -115,22 +115,6 @@ def _from_matrix(
     return EdgeAdjacency(torch.stack([source, target]), weight, num_nodes=num_nodes)
 
 
-def ends(x: tuple[OptTensor, OptTensor], edges: object, flow: str) -> tuple[Tensor, OptTensor]:
-    """Features of the sources and, where there are any, of the targets of a bipartite call.
-
-    PyG's ``flow='target_to_source'`` lets the second ones of a pair send.
-
-    Raises:
-        ValueError: If those that send have no features.
-    """
-    flipped = flow == "target_to_source" and not isinstance(edges, Adjacency)
-    source, target = (x[1], x[0]) if flipped else (x[0], x[1])
-    if source is None:
-        which = "second" if flipped else "first"
-        raise ValueError(f"with flow={flow!r} the {which} features of a pair send, but are None")
-    return source, target
-
-
 def num_targets(
     edges: object, x: tuple[Tensor, OptTensor], size: object, node_dim: int, flow: str
 ) -> int:
@@ -215,5 +199,5 @@ def check_edge_attr(edge_attr: Tensor, num_edges: int, edge_dim: int) -> None:
     if edge_attr.shape != (num_edges, edge_dim):
         raise ValueError(
             f"edge_attr must have shape [E, edge_dim] = [{num_edges}, {edge_dim}], "
-            f"got {list(edge_attr.shape)}"
+            f"got {list(edge_attr.shape)}: a layer with as large an edge_dim takes others"
         )

@@ -1,6 +1,7 @@
 """PyG's way to pass messages over a weighted graph, and when a layer may take a faster one."""
 
-from typing import NamedTuple
+from itertools import count
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ HOOKS = tuple(
 )
 # As it is in PyG, before its templates put faster ones into classes.
 PROPAGATE = MessagePassing.propagate
+NUMBER = count()
 
 
 class Call(NamedTuple):
@@ -54,7 +56,10 @@ class WeightedMessagePassing(MessagePassing):
     - the weights of all others enter the aggregation, which takes ``adj_weight`` and ``adj_head``.
     """
 
+    __jit_unused_properties__: ClassVar = ["needs_edges"]
+
     _layer: type
+    _template: str
     _is_changed = False
     _has_own_propagate = False
 
@@ -64,9 +69,14 @@ class WeightedMessagePassing(MessagePassing):
             cls._layer = cls
         own = [name for name in METHODS if getattr(cls, name) is not getattr(cls._layer, name)]
         cls._is_changed, cls._has_own_propagate = bool(own), "propagate" in own
+        cls._template = f"{cls.__module__}.{next(NUMBER)}"
 
     def _set_jittable_templates(self, raise_on_error: bool = False) -> None:
+        # PyG names what it makes for a class after its module and name: two classes of one name,
+        # as when a cell of a notebook is run again, would share the first one's.
+        self.__dict__["__module__"] = self._template
         super()._set_jittable_templates(raise_on_error)
+        del self.__dict__["__module__"]
         if not self._has_own_propagate:
             # PyG takes the template of a parent class for the original, and so a subclass would
             # know no explainer.
@@ -96,12 +106,22 @@ class WeightedMessagePassing(MessagePassing):
             ValueError: As :func:`~gia.nn.conv.inputs.as_adjacency`; or if an edge mask does not fit
                 the graph, or weights would be lost.
         """
+        if self.decomposed_layers > 1 and edge_weight is not None and edge_weight.dim() > 1:
+            raise ValueError(
+                "decomposed_layers takes a share of the channels at a time, which weights for "
+                "single heads do not fit: use decomposed_layers=1"
+            )
         flipped = self.flow == "target_to_source"
         given = edge_index
         adjacency = as_adjacency(
             given, edge_weight, num_nodes=num_nodes, num_sources=num_sources, flow=self.flow
         )
         size = (num_nodes, num_sources) if flipped else (num_sources, num_nodes)
+        if flipped and num_nodes != num_sources and not self.explain:
+            raise ValueError(
+                "PyG passes no messages over a bipartite graph with flow='target_to_source': flip "
+                "edge_index and leave flow out"
+            )
         if self.fuse and not self.explain and is_sparse(given):
             number = adjacency.edge_index.size(1)
             return Call(_with_weight(given, edge_weight), None, None, None, size, number)
@@ -110,12 +130,10 @@ class WeightedMessagePassing(MessagePassing):
         edge_index, weight = edges.edge_index, edges.edge_weight
         if isinstance(given, Adjacency) or is_sparse(given):
             edge_index = edge_index.flip(0) if flipped else edge_index
-        elif not isinstance(given, EdgeIndex):
-            edge_index = given
-        elif tuple(given.sparse_size()) == size:  # with its order and its caches
-            edge_index = given
-        else:
+        elif isinstance(given, EdgeIndex) and tuple(given.sparse_size()) != size:
             edge_index = given.as_tensor()
+        else:
+            edge_index = given  # an EdgeIndex with its order and its caches
         weighs = "edge_weight" in self.inspector.get_param_names("message")
         if weight is not None and not weighs:
             takes = self.inspector.get_param_names("aggregate")
@@ -133,6 +151,14 @@ def _with_weight(matrix: Tensor | SparseTensor, weight: OptTensor) -> Tensor | S
     if isinstance(matrix, SparseTensor):
         return matrix if weight is None else matrix.set_value(weight, layout="coo")
     return matrix.to_sparse_csr() if matrix.layout == torch.sparse_csc else matrix
+
+
+def as_pair(conv: MessagePassing, x: tuple[Tensor, OptTensor]) -> tuple[Tensor, OptTensor] | Tensor:
+    """Features of sources and targets as PyG's ``propagate`` reads them."""
+    if conv.decomposed_layers > 1 and x[0] is x[1]:
+        return x[0]  # it cuts no pairs into pieces
+    # The one that explains takes the second ones for sources there, unlike the one that does not.
+    return x[::-1] if conv.explain and conv.flow == "target_to_source" else x
 
 
 def arriving(

@@ -1,5 +1,7 @@
 """PNA message passing with learned edge weights."""
 
+# ruff: noqa: UP045 (PyG's templates and TorchScript read the older spelling)
+
 from collections.abc import Callable
 from typing import Any, Literal, Optional
 
@@ -179,9 +181,10 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
         if len(self.pre_nns) == 0:
             return x_j  # [E, H, F]
         parts = [x_i, x_j]
-        if edge_attr is not None:
-            encoded = self.edge_encoder(edge_attr)
-            parts.append(encoded.unsqueeze(1).expand(-1, self.towers, -1))
+        if self.edge_dim is not None:  # noqa: SIM102 (TorchScript leaves this out where it is None)
+            if edge_attr is not None:
+                encoded = self.edge_encoder(edge_attr)
+                parts.append(encoded.unsqueeze(1).expand(-1, self.towers, -1))
         h = torch.cat(parts, dim=-1)  # [E, H, 2F or 3F]
         return torch.stack([nn(h[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
 
@@ -207,6 +210,11 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
     def needs_edges(self) -> bool:
         """Whether its aggregators look at single edges."""
         return bool(set(self.aggregators) & set(TOKEN_AGGREGATORS)) or len(self.pre_nns) > 0
+
+    def __prepare_scriptable__(self) -> "PNAConv":
+        if set(self.aggregators) & set(TOKEN_AGGREGATORS):
+            raise NotImplementedError(f"TorchScript knows no {' and no '.join(TOKEN_AGGREGATORS)}")
+        return self
 
     def reset_parameters(self) -> None:
         for module in self.children():

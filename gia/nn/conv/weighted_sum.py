@@ -1,8 +1,9 @@
 """The weighted sum: what plain attention does with its graph."""
 
+# ruff: noqa: UP045 (PyG's templates and TorchScript read the older spelling)
+
 from typing import Optional
 
-import torch
 from torch import Tensor
 from torch_geometric.typing import Adj, OptTensor
 
