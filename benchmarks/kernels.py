@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from gia.ops.add_itself import add_itself
 from gia.ops.csr import CSR, follow
 from gia.ops.dropout import drop
 from gia.ops.masked_softmax import masked_softmax
@@ -26,7 +25,6 @@ from gia.ops.running_max import running_max
 from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
-from gia.ops.variance import variance
 
 EDGES, FEW, GRAPH = 16, 2048, 24  # edges of a node, what a square of is small, atoms of a molecule
 Function = Callable[..., Any]
@@ -34,7 +32,6 @@ Function = Callable[..., Any]
 
 # Those that layers and models call.
 USED: dict[str, Function] = {
-    "add_itself": add_itself,
     "dropout": drop,
     "forgetting": forgetting,
     "gated": gated,
@@ -45,7 +42,6 @@ USED: dict[str, Function] = {
     "rms_norm_silu": rms_norm_silu,
     "rotate": rotate,
     "running_max": running_max,
-    "variance": variance,
     "csr_multiply": CSR.multiply,
     "csr_dots": CSR.dots,
     "csr_argmax": CSR.argmax,
@@ -119,10 +115,6 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
 
     weight = partial(torch.ones, dtype=dtype, requires_grad=True)
     return {
-        "add_itself": lambda: of(
-            add_itself, random(nodes, heads, channels), random(heads),
-            random(nodes, heads, channels),
-        ),
         "dropout": lambda: of(drop, random(nodes, args.width), 0.1),
         "forgetting": lambda: _forgetting(random(nodes, 3 * args.width), args),
         "gated": lambda: of(gated, random(nodes, 3 * args.width), random(nodes, 3 * args.width)),
@@ -141,9 +133,6 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
             rotate, random(nodes, heads, channels), random(2, nodes, 1, channels).detach()
         ),
         "running_max": lambda: of(running_max, random(nodes // length, length, args.width)),
-        "variance": lambda: of(
-            variance, random(nodes, heads, channels), random(nodes, heads, channels)
-        ),
         "csr_multiply": lambda: on_matrix(
             CSR.multiply, random(nodes * heads * EDGES), random(nodes * heads, channels)
         ),

@@ -8,7 +8,6 @@ import torch
 from torch.testing import assert_close
 
 import gia.ops
-from gia.ops.add_itself import add_itself
 from gia.ops.csr import CSR, follow
 from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
@@ -19,7 +18,6 @@ from gia.ops.running_max import running_max
 from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
-from gia.ops.variance import variance
 
 H, D = 3, 4
 
@@ -67,8 +65,6 @@ def levels(*shape):
 
 # For a number of nodes: the kernel and its inputs. Those of the first have two derivatives.
 TWICE = {
-    "add_itself": lambda n: (add_itself, normal(n, H, D), normal(H), normal(n, H, D)),
-    "add_itself of one eps": lambda n: (add_itself, normal(n, H, D), normal(1), normal(n, H, D)),
     "gated": lambda n: (gated, normal(n, D), normal(n, D)),
     "masked softmax": lambda n: (masked_softmax, normal(H, n, 5), *hidden(n)),
     "masked softmax, added": lambda n: (masked_softmax, normal(H, n, 5), *added(n)),
@@ -86,7 +82,6 @@ TWICE = {
     "rms_norm of heads": lambda n: (rms_norm, normal(H, n, D), norm_weight(H, 1, D), 0.1),
     "rms_norm_silu": lambda n: (rms_norm_silu, normal(n, D), norm_weight(D), 0.1),
     "rotate": lambda n: (rotate, normal(n, H, D), torch.randn(2, n, 1, D)),
-    "variance": lambda n: (variance, normal(n, H, D), normal(n, H, D)),
     "csr multiply": lambda n: (CSR.multiply, matrix(n), normal(2 * n), normal(n, D)),
     "csr multiply by ones": lambda n: (CSR.multiply, matrix(n), None, normal(n, D)),
     "csr dots": lambda n: (CSR.dots, matrix(n), normal(n, D), normal(n, D)),

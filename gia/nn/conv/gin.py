@@ -19,7 +19,6 @@ from gia.nn.conv.inputs import (
     take_edge_attr,
     written_out,
 )
-from gia.ops.add_itself import add_itself
 from gia.typing import OptTensor
 
 
@@ -109,7 +108,8 @@ class GINConv(PyGGINConv):
             adjacency = edges.incidence()
         (out,) = aggregate([self._aggregator], messages, adjacency)  # [N, H, d]
         if x_target is not None:
-            out = add_itself(out, self.eps, x_target)
+            scale = (1 + self.eps).unsqueeze(1).to(x_target.dtype)  # [H, 1], or [1, 1]
+            out = torch.addcmul(out, scale, x_target)
         return self.nn(out.flatten(-2).movedim(0, self.node_dim))
 
     @property
