@@ -15,7 +15,6 @@ from torch.nn.functional import linear
 
 from gia.ops.csr import CSR, follow
 from gia.ops.dropout import drop
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
 from gia.ops.recompute import forgetting
 from gia.ops.relu import relu_in_place
@@ -26,7 +25,7 @@ from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
 
-EDGES, FEW, GRAPH = 16, 2048, 24  # edges of a node, what a square of is small, atoms of a molecule
+EDGES, FEW = 16, 2048  # edges of a node; how many have a square that is not large
 Function = Callable[..., Any]
 
 
@@ -35,7 +34,6 @@ USED: dict[str, Function] = {
     "dropout": drop,
     "forgetting": forgetting,
     "gated": gated,
-    "masked_softmax": masked_softmax,
     "move_rows": move_rows,
     "relu_in_place": relu_in_place,
     "rms_norm": rms_norm,
@@ -101,14 +99,6 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
         made = of(kernel, matrix, *inputs)
         return Kernel(made.function, made.definition, made.inputs, f"{EDGES} edges, {made.size}")
 
-    def molecules() -> tuple[Tensor, Tensor]:
-        graphs = nodes // GRAPH
-        size = torch.randint(GRAPH // 3, GRAPH + 1, (graphs, 1, 1, 1))
-        hidden = (torch.arange(GRAPH) >= size).expand(graphs, 1, GRAPH, GRAPH)
-        hidden = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-        live = (torch.arange(GRAPH).unsqueeze(1) < size).to(dtype)
-        return hidden, live
-
     def places() -> tuple[Tensor, Tensor]:
         node = torch.arange(nodes)
         return node, node + node // length * (length // 8)  # an eighth is padding
@@ -118,9 +108,6 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
         "dropout": lambda: of(drop, random(nodes, args.width), 0.1),
         "forgetting": lambda: _forgetting(random(nodes, 3 * args.width), args),
         "gated": lambda: of(gated, random(nodes, 3 * args.width), random(nodes, 3 * args.width)),
-        "masked_softmax": lambda: of(
-            masked_softmax, random(nodes // GRAPH, heads, GRAPH, GRAPH), *molecules()
-        ),
         "move_rows": lambda: of(
             move_rows, random(nodes, args.width), *places(), nodes + nodes // 8
         ),

@@ -9,7 +9,6 @@ from torch.testing import assert_close
 
 import gia.ops
 from gia.ops.csr import CSR, follow
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
 from gia.ops.relu import relu_in_place
 from gia.ops.rms_norm import rms_norm, rms_norm_silu
@@ -24,21 +23,6 @@ H, D = 3, 4
 
 def normal(*shape):
     return torch.randn(shape, requires_grad=True)
-
-
-def hidden(nodes):
-    """Rows of five scores: nothing is seen of the second score, and the last row is empty."""
-    mask = torch.zeros(1, nodes, 5, dtype=torch.bool)
-    mask[..., 1] = True
-    live = torch.ones(nodes, 1)
-    if nodes:
-        mask[:, -1], live[-1] = False, 0
-    return mask, live
-
-
-def added(nodes):
-    mask, live = hidden(nodes)
-    return torch.zeros(mask.shape).masked_fill(mask, -torch.inf), live
 
 
 def matrix(nodes):
@@ -66,8 +50,6 @@ def levels(*shape):
 # For a number of nodes: the kernel and its inputs. Those of the first have two derivatives.
 TWICE = {
     "gated": lambda n: (gated, normal(n, D), normal(n, D)),
-    "masked softmax": lambda n: (masked_softmax, normal(H, n, 5), *hidden(n)),
-    "masked softmax, added": lambda n: (masked_softmax, normal(H, n, 5), *added(n)),
     "move some rows": lambda n: (
         move_rows, normal(n, D), torch.arange(0, n, 2), torch.arange(0, n, 2).flip(0), n + 1,
     ),
