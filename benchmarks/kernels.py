@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from gia.ops.add_itself import add_itself
 from gia.ops.csr import CSR, follow
 from gia.ops.dropout import drop
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
 from gia.ops.recompute import forgetting
 from gia.ops.relu import relu_in_place
@@ -26,26 +24,22 @@ from gia.ops.running_max import running_max
 from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
-from gia.ops.variance import variance
 
-EDGES, FEW, GRAPH = 16, 2048, 24  # edges of a node, what a square of is small, atoms of a molecule
+EDGES, FEW = 16, 2048  # edges of a node; how many have a square that is not large
 Function = Callable[..., Any]
 
 
 # Those that layers and models call.
 USED: dict[str, Function] = {
-    "add_itself": add_itself,
     "dropout": drop,
     "forgetting": forgetting,
     "gated": gated,
-    "masked_softmax": masked_softmax,
     "move_rows": move_rows,
     "relu_in_place": relu_in_place,
     "rms_norm": rms_norm,
     "rms_norm_silu": rms_norm_silu,
     "rotate": rotate,
     "running_max": running_max,
-    "variance": variance,
     "csr_multiply": CSR.multiply,
     "csr_dots": CSR.dots,
     "csr_argmax": CSR.argmax,
@@ -105,30 +99,15 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
         made = of(kernel, matrix, *inputs)
         return Kernel(made.function, made.definition, made.inputs, f"{EDGES} edges, {made.size}")
 
-    def molecules() -> tuple[Tensor, Tensor]:
-        graphs = nodes // GRAPH
-        size = torch.randint(GRAPH // 3, GRAPH + 1, (graphs, 1, 1, 1))
-        hidden = (torch.arange(GRAPH) >= size).expand(graphs, 1, GRAPH, GRAPH)
-        hidden = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-        live = (torch.arange(GRAPH).unsqueeze(1) < size).to(dtype)
-        return hidden, live
-
     def places() -> tuple[Tensor, Tensor]:
         node = torch.arange(nodes)
         return node, node + node // length * (length // 8)  # an eighth is padding
 
     weight = partial(torch.ones, dtype=dtype, requires_grad=True)
     return {
-        "add_itself": lambda: of(
-            add_itself, random(nodes, heads, channels), random(heads),
-            random(nodes, heads, channels),
-        ),
         "dropout": lambda: of(drop, random(nodes, args.width), 0.1),
         "forgetting": lambda: _forgetting(random(nodes, 3 * args.width), args),
         "gated": lambda: of(gated, random(nodes, 3 * args.width), random(nodes, 3 * args.width)),
-        "masked_softmax": lambda: of(
-            masked_softmax, random(nodes // GRAPH, heads, GRAPH, GRAPH), *molecules()
-        ),
         "move_rows": lambda: of(
             move_rows, random(nodes, args.width), *places(), nodes + nodes // 8
         ),
@@ -141,9 +120,6 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
             rotate, random(nodes, heads, channels), random(2, nodes, 1, channels).detach()
         ),
         "running_max": lambda: of(running_max, random(nodes // length, length, args.width)),
-        "variance": lambda: of(
-            variance, random(nodes, heads, channels), random(nodes, heads, channels)
-        ),
         "csr_multiply": lambda: on_matrix(
             CSR.multiply, random(nodes * heads * EDGES), random(nodes * heads, channels)
         ),

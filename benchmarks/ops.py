@@ -90,13 +90,13 @@ def in_models(report: Report, args: Namespace) -> None:
     """Training steps with all kernels, over those with one definition in its place."""
     rows = []
     for model, prepare_step in models(args).items():
-        step = prepare_step()
+        step = seeded(prepare_step())
         sides = {"all kernels": step}
-        for name in called(step):
-            sides[name] = within(replaced, USED[name], step)
+        names = called(step)
+        sides |= {name: without(USED[name], step) for name in names}
         sides["no kernel"] = step
-        for name in called(step):
-            sides["no kernel"] = within(replaced, USED[name], sides["no kernel"])
+        for name in names:
+            sides["no kernel"] = without(USED[name], sides["no kernel"])
         times = timed(sides, args)
         kept = {side: kept_bytes(call) for side, call in sides.items()}
         key = model.replace(" ", "_")
@@ -104,18 +104,28 @@ def in_models(report: Report, args: Namespace) -> None:
             name = f"{key}_over_without_{side.replace(' ', '_')}"
             time_ratio = report.ratio(name, times["all kernels"], times[side])
             memory = report.ratio(f"{name}_kept", kept["all kernels"], kept[side])
-            without = "any kernel" if side == "no kernel" else side
-            rows.append([model, without, 1000 * times[side], time_ratio, kept[side] / MIB, memory])
+            row = "any kernel" if side == "no kernel" else side
+            rows.append([model, row, 1000 * times[side], time_ratio, kept[side] / MIB, memory])
     columns = ["model", "without", "ms", "with over without", "MiB kept", "with over without"]
     report.table("In a model", columns, rows)
 
 
-def within(replace: Callable[..., Any], kernel: Any, step: Callable[[], None]) -> Callable:
+def without(kernel: Any, step: Callable[[], None]) -> Callable[[], None]:
     """A step with a definition in the place of its kernel."""
 
     def call() -> None:
-        with replace(kernel, kernel.definition):
+        with replaced(kernel, kernel.definition):
             step()
+
+    return call
+
+
+def seeded(step: Callable[[], None]) -> Callable[[], None]:
+    """A step that draws the same batches and the same dropout in each call."""
+
+    def call() -> None:
+        torch.manual_seed(0)
+        step()
 
     return call
 

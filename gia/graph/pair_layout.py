@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from gia.graph.padding import Bucket, send
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
 from gia.ops.top_k import top_k
 from gia.typing import OptTensor
@@ -214,7 +213,13 @@ class PairBlock(PairLayout):
     def softmax(self, values: Tensor) -> Tensor:
         if self.allowed is None or self.occupied:
             return self.fill(values, -torch.inf).softmax(-1)
-        return masked_softmax(values.expand(self.shape), *self._masks)
+        hidden, live = self._masks
+        values = values.expand(self.shape)
+        if hidden.dtype == torch.bool:
+            values = values.masked_fill(hidden, -torch.inf)
+        else:
+            values = values + hidden.to(values.dtype)
+        return values.softmax(-1) * live.to(values.dtype)
 
     def row_sum(self, values: Tensor) -> Tensor:
         return self.fill(values, 0.0).sum(-1, keepdim=True)

@@ -72,12 +72,11 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        found = ctx.pull_back(grad, ctx.saved_tensors)
+        tensors = ctx.saved_tensors  # to be asked for once: checkpointing makes them anew
+        found = zip(ctx.pull_back(grad, tensors), tensors, ctx.needs_input_grad[2:], strict=True)
         grads = (
             one.to(tensor.dtype) if needed and one is not None else None
-            for one, tensor, needed in zip(
-                found, ctx.saved_tensors, ctx.needs_input_grad[2:], strict=True
-            )
+            for one, tensor, needed in found
         )
         return None, None, *grads
 

@@ -8,9 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import gia.ops
-from gia.ops.add_itself import add_itself
 from gia.ops.csr import CSR, follow
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.move_rows import move_rows
 from gia.ops.relu import relu_in_place
 from gia.ops.rms_norm import rms_norm, rms_norm_silu
@@ -19,28 +17,12 @@ from gia.ops.running_max import running_max
 from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
-from gia.ops.variance import variance
 
 H, D = 3, 4
 
 
 def normal(*shape):
     return torch.randn(shape, requires_grad=True)
-
-
-def hidden(nodes):
-    """Rows of five scores: nothing is seen of the second score, and the last row is empty."""
-    mask = torch.zeros(1, nodes, 5, dtype=torch.bool)
-    mask[..., 1] = True
-    live = torch.ones(nodes, 1)
-    if nodes:
-        mask[:, -1], live[-1] = False, 0
-    return mask, live
-
-
-def added(nodes):
-    mask, live = hidden(nodes)
-    return torch.zeros(mask.shape).masked_fill(mask, -torch.inf), live
 
 
 def matrix(nodes):
@@ -67,11 +49,7 @@ def levels(*shape):
 
 # For a number of nodes: the kernel and its inputs. Those of the first have two derivatives.
 TWICE = {
-    "add_itself": lambda n: (add_itself, normal(n, H, D), normal(H), normal(n, H, D)),
-    "add_itself of one eps": lambda n: (add_itself, normal(n, H, D), normal(1), normal(n, H, D)),
     "gated": lambda n: (gated, normal(n, D), normal(n, D)),
-    "masked softmax": lambda n: (masked_softmax, normal(H, n, 5), *hidden(n)),
-    "masked softmax, added": lambda n: (masked_softmax, normal(H, n, 5), *added(n)),
     "move some rows": lambda n: (
         move_rows, normal(n, D), torch.arange(0, n, 2), torch.arange(0, n, 2).flip(0), n + 1,
     ),
@@ -86,7 +64,6 @@ TWICE = {
     "rms_norm of heads": lambda n: (rms_norm, normal(H, n, D), norm_weight(H, 1, D), 0.1),
     "rms_norm_silu": lambda n: (rms_norm_silu, normal(n, D), norm_weight(D), 0.1),
     "rotate": lambda n: (rotate, normal(n, H, D), torch.randn(2, n, 1, D)),
-    "variance": lambda n: (variance, normal(n, H, D), normal(n, H, D)),
     "csr multiply": lambda n: (CSR.multiply, matrix(n), normal(2 * n), normal(n, D)),
     "csr multiply by ones": lambda n: (CSR.multiply, matrix(n), None, normal(n, D)),
     "csr dots": lambda n: (CSR.dots, matrix(n), normal(n, D), normal(n, D)),

@@ -17,7 +17,6 @@ from gia.graph import Adjacency
 from gia.nn.conv.aggregate import aggregate, aggregator_name
 from gia.nn.conv.inputs import as_adjacency, check_edge_attr, num_targets, take_edge_attr
 from gia.nn.conv.message_passing import WeightedMessagePassing, arriving, as_pair
-from gia.ops.add_itself import add_itself
 
 
 class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
@@ -149,7 +148,9 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
         x = self._split(source)
         (out,) = aggregate([self._aggregator], x, adjacency)  # [N, H, d]
         if itself is not None:
-            out = add_itself(out, self.eps, x if itself is source else self._split(itself))
+            x = x if itself is source else self._split(itself)
+            scale = (1 + self.eps).unsqueeze(1).to(x.dtype)  # [H, 1], or [1, 1]
+            out = torch.addcmul(out, scale, x)
         return self.nn(self._join(out))
 
     def message(self, x_j: Tensor, edge_attr: OptTensor = None) -> Tensor:
