@@ -24,6 +24,7 @@ from gia.attention.score import (
     EdgeBias,
     LazyDotProduct,
     PairNetworkScore,
+    Score,
     Scores,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
     "ReLU",
     "Rotary",
     "Scope",
+    "Score",
     "Scores",
     "Softmax",
     "Uniform",

@@ -34,9 +34,9 @@ from gia.attention import (
     scope,
     sparsify,
 )
-from gia.attention import adjacency as attention
-from gia.attention.score import pair_network
+from gia.attention import form as choice
 from gia.graph import HopAdjacency
+from gia.graph.pair_layout import PairLayout
 
 WIDTH, HEADS = 8, 2
 OPERATIONS = ["sum", "max", "min", "moments", "degree", "count"]
@@ -186,6 +186,8 @@ def forms_of(adjacency, scope):
 
     forms = {"definition": definition, "auto": as_form("auto")}
     forms |= {form: as_form(form) for form in ("edges", "dense")}
+    if adjacency.parts.is_softmax and scope.fusable:
+        forms["fused"] = as_form("fused")
     return forms
 
 
@@ -193,8 +195,8 @@ def forms_of(adjacency, scope):
 def small_blocks(monkeypatch):
     """Long sequences are cut into blocks; here short ones are, so that seams are met."""
     monkeypatch.setattr(scope.base, "BLOCK", 60)
-    monkeypatch.setattr(pair_network, "HIDDEN", 100)
-    monkeypatch.setattr(attention, "SHORT", 6)
+    monkeypatch.setattr(PairLayout, "at_once", 100)
+    monkeypatch.setattr(choice, "SHORT", 6)
 
 
 EXAMPLES = settings(max_examples=150, deadline=None)

@@ -9,7 +9,7 @@ from torch import Tensor
 from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
 from gia.graph.padding import Padding
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.typing import OptTensor
 
 # Numbers in a block of pairs: 8 MB of them in float32.

@@ -8,7 +8,7 @@ from torch_geometric.utils import coalesce
 
 from gia.attention.scope.base import Scope
 from gia.attention.scope.given import InputGraph
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.ops.csr import follow
 
 
@@ -58,7 +58,7 @@ class NeighborScope(Scope):
 
     def _in_reach(self, block: PairBlock) -> Tensor:
         graphs, _, rows, columns = block.shape
-        graph, source, target = block.find(self._reached, self.first_node)
+        graph, source, target = block.find(self._reached)
         mine = graph >= 0
         allowed = torch.zeros(graphs, rows, columns, dtype=torch.bool, device=block.device)
         allowed[graph[mine], target[mine], source[mine]] = True

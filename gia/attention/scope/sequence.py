@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gia.attention.scope.base import Scope
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 
 
 class CausalScope(Scope):
