@@ -10,9 +10,12 @@ from gia.attention.rotary import Rotary
 from gia.attention.scope import (
     CausalScope,
     FullScope,
+    GlobalScope,
     InputGraph,
+    IntersectionScope,
     NeighborScope,
     Scope,
+    UnionScope,
     WindowScope,
 )
 from gia.attention.score import (
@@ -44,8 +47,10 @@ __all__ = [
     "EdgeBias",
     "FullScope",
     "FusedSoftmax",
+    "GlobalScope",
     "HeadNorm",
     "InputGraph",
+    "IntersectionScope",
     "LazyDotProduct",
     "Memory",
     "NeighborScope",
@@ -58,5 +63,6 @@ __all__ = [
     "Scores",
     "Softmax",
     "Uniform",
+    "UnionScope",
     "WindowScope",
 ]
