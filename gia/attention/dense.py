@@ -9,7 +9,7 @@ from gia.attention.scope import Scope
 from gia.attention.scope_max import scope_argmax, scope_max
 from gia.graph.base import Adjacency, take
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.ops.recompute import forgetting
 
 

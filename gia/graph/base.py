@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 
-
 class Adjacency(ABC):
     """A weighted directed graph A for each head, known by what it does to node features.
 
