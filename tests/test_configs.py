@@ -7,7 +7,7 @@ from graph_data import INPUTS as GRAPH_INPUTS
 from hydra.utils import instantiate
 from runs import compose_config
 
-from gia.data import GraphDataModule, SequenceDataModule
+from gia.data import DataModule
 from gia.nn import LanguageModel, count_parameters
 from gia.training import resolve_model
 from gia.training.build import with_inputs
@@ -19,6 +19,7 @@ NEEDS = {
     "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
     "data=text": ["data.path=x.txt"],
     "data=tu": ["data.name=MUTAG"],
+    "data=pyg": ["data.dataset._target_=torch_geometric.datasets.FakeDataset"],
     "data=molecules": [
         "data.path=x.csv",
         "data.smiles_column=s",
@@ -63,9 +64,9 @@ def test_every_group_has_options():
 @pytest.mark.parametrize("choice", ALL)
 def test_option_instantiates(choice, tmp_path):
     cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
-    datamodule = instantiate(cfg.data.module)
-    reads_sequences = isinstance(datamodule, SequenceDataModule)
-    assert reads_sequences != isinstance(datamodule, GraphDataModule)
+    datamodule = instantiate(cfg.data)
+    assert isinstance(datamodule, DataModule)
+    reads_sequences = datamodule.target_type == "next_token"
     if cfg.model.get("match_parameters_of") and not (cfg.model.block.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
     inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})

@@ -130,7 +130,7 @@ def _picture_attention(run: Run, console: Console) -> list[Path]:
             highlight=False,
         )
         return []
-    labels = node_labels(example, getattr(run.datamodule, "kind", "name"))
+    labels = node_labels(example, run.datamodule.items.kind)
     return picture_attention(run, example, labels)
 
 

@@ -47,7 +47,7 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
 
     Args:
         task (Prediction): The trained task.
-        data (GraphDataModule): Of ``for_prediction``.
+        data (DataModule): Of ``for_model``.
         out (Path): The CSV to write.
 
     Returns:
@@ -57,7 +57,7 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
         ValueError: If the table already has a column of these names.
     """
     data.setup()
-    columns, rows = data.source.table()
+    columns, rows = data.dataset.table()
     new = [*prediction_columns(task), PROBLEM]
     taken = [name for name in new if name in columns]
     if taken:
@@ -69,7 +69,7 @@ def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
     cells: dict[int, list[list[str]]] = {}  # of a row, those of its graph or of all its nodes
     for row, output in zip(predictions.rows, predictions.output, strict=True):
         cells.setdefault(row, []).append(prediction_cells(task, output))
-    reasons = {rejected["row"]: rejected["reason"] for rejected in data.rejected}
+    reasons = {entry.row: entry.reason for entry in data.items.rejected}
     lines, problems = [], 0
     for number, row in enumerate(rows):
         kept = [row[column] for column in columns]
@@ -89,7 +89,7 @@ def predict_part(task: Prediction, data: Any, part: str, out: Path) -> dict[str,
 
     Args:
         task (Prediction): The trained task.
-        data (GraphDataModule): The data.
+        data (DataModule): The data.
         part (str): ``"train"``, ``"val"`` or ``"test"``.
         out (Path): The CSV to write.
 

@@ -48,7 +48,7 @@ def predict(
 
     Args:
         task (Prediction): The trained task, where its model is to run.
-        batches (iterable of Batch): As of :meth:`gia.data.GraphDataModule.loader`.
+        batches (iterable of Batch): As of :meth:`gia.data.DataModule.loader`.
         trainer (Trainer, optional): Whose precision to predict in.
         limit (int, optional): The most batches.
     """

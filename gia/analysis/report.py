@@ -15,14 +15,14 @@ from gia.analysis.report_parts import (
     print_costs,
     write_summary,
 )
-from gia.data import SequenceDataModule
+from gia.data import DataModule
 from gia.nn.models.ngram import NGram
 from gia.training import Run
 
 PICTURED_LENGTH = 40  # the test sequence in the pictures is at most this long, to be readable
 
 
-def ngram_losses(data: SequenceDataModule, highest: int = 5) -> dict[str, list[float]]:
+def ngram_losses(data: DataModule, highest: int = 5) -> dict[str, list[float]]:
     """Losses of interpolated n-grams on the symbols that the model is scored on, in nats.
 
     Returns:
@@ -63,7 +63,7 @@ def write_report(run: Run, metrics: dict[str, float], console: Console) -> dict[
     return summary
 
 
-def commonest_class(data: SequenceDataModule) -> float:
+def commonest_class(data: DataModule) -> float:
     """Accuracy on the test split of always naming the commonest class of the training split."""
 
     def classes(graphs: list) -> torch.Tensor:
@@ -73,7 +73,7 @@ def commonest_class(data: SequenceDataModule) -> float:
     return float((classes(data.test_data) == guess).float().mean())
 
 
-def _example(data: SequenceDataModule) -> Any:
+def _example(data: DataModule) -> Any:
     """The longest test sequence whose picture is readable."""
     graphs = sorted(data.test_data, key=lambda graph: graph.num_nodes)
     return ([graph for graph in graphs if graph.num_nodes <= PICTURED_LENGTH] or graphs[:1])[-1]
