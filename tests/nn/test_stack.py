@@ -60,7 +60,9 @@ def four_blocks():
 
 def model_in_python():
     return GraphTransformer(
-        encoder=NodeEncoder(WIDTH, categories=[5, 3], encodings={"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}),
+        encoder=NodeEncoder(
+            WIDTH, categories=[5, 3], encodings={"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}
+        ),
         edge_encoder=EdgeEncoder(WIDTH, categories=[4]),
         block=four_blocks(),
         depth=1,
