@@ -27,7 +27,6 @@ class FusedSoftmax(Adjacency):
     def __init__(self, scores: DotProduct | LazyDotProduct, scope: Scope):
         self.scores = scores.compute()
         self.scope = scope
-        self.num_nodes = scope.num_nodes
 
     def sum(self, x: Tensor) -> Tensor:
         q, k, scope = self.scores.q, self.scores.k, self.scope
@@ -52,6 +51,10 @@ class FusedSoftmax(Adjacency):
 
     def max(self, x: Tensor) -> Tensor:
         return scope_max(x, self.scope)
+
+    @property
+    def num_nodes(self) -> int:
+        return self.scope.num_nodes
 
     def argmax(self, x: Tensor) -> Tensor:
         return scope_argmax(x, self.scope)

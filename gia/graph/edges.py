@@ -130,18 +130,31 @@ class EdgeAdjacency(Adjacency):
         row, number = self._targets()
         return scatter(values, row, dim_size=number, reduce="sum")[row]
 
+    def take(self, edge: Tensor) -> "EdgeAdjacency":
+        """Some edges by their numbers, ``[E']``, or True for those that are kept, ``[E]``."""
+        weight, head = (
+            part if part is None else part[edge] for part in (self.edge_weight, self.head)
+        )
+        return EdgeAdjacency(
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=self.num_heads,
+        )
+
     def select(self, keep: Tensor) -> "EdgeAdjacency":
         """Only some edges, ``keep [E]``, or of each head, ``[E, H]``."""
         if keep.dim() == 1:
-            head = self.head if self.head is None else self.head[keep]
-            weight = self.edge_weight if self.edge_weight is None else self.edge_weight[keep]
-            edge_index, heads = self.edge_index[:, keep], self.num_heads
-        else:
-            edge, head = keep.nonzero().unbind(1)
-            weight = self.edge_weight.expand(keep.shape)[edge, head]
-            edge_index, heads = self.edge_index[:, edge], keep.size(1)
+            return self.take(keep)
+        edge, head = keep.nonzero().unbind(1)
+        weight = self.edge_weight.expand(keep.shape)[edge, head]
         return EdgeAdjacency(
-            edge_index, weight, num_nodes=self.num_nodes, head=head, num_heads=heads
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=keep.size(1),
         )
 
     def of_heads(self) -> "EdgeAdjacency":

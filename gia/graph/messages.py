@@ -20,7 +20,8 @@ class MessageAdjacency(Adjacency):
     messages, the last edge's is taken.
 
     Args:
-        edges (EdgeAdjacency): The edges, ordered by their sources (as far as ties matter).
+        edges (EdgeAdjacency): The edges, ordered by their sources (as far as ties matter); parallel
+            edges send a message each.
         encoded (Tensor): What each edge adds, :math:`\mathbf{e}_{ij}`, ``[E, H, d]``, or what each
             kind of edge adds.
         kind (Tensor, optional): The kind of each edge, ``[E]``.
