@@ -1,6 +1,9 @@
 """Multigraphs: parallel edges stay parallel for messages, and add up where a pair is looked up."""
 
-from itertools import product
+import csv
+import re
+from functools import partial
+from itertools import islice, product
 
 import pytest
 import torch
@@ -231,3 +234,42 @@ def test_a_cell_of_two_atoms_is_the_crystal(layer):
         torch.testing.assert_close(out, out[:2].repeat(repeats**3, 1))
     torch.testing.assert_close(outputs[0], outputs[1][:2])
     assert not torch.allclose(outputs[0][0], outputs[0][1])
+
+
+def perovskites(shared_data, number):
+    """Real cells of five atoms: the kind of each atom, edges up to a cutoff, and their lengths."""
+    with (shared_data / "materials" / "perov5" / "test.csv").open(newline="") as file:
+        rows = [row["cif"] for row in islice(csv.DictReader(file), number)]
+    for cif in rows:
+        size = [float(re.search(rf"_cell_length_{side} +(\S+)", cif)[1]) for side in "abc"]
+        assert re.findall(r"_cell_angle_\w+ +(\S+)", cif) == ["90.00000000"] * 3
+        atoms = re.findall(r"^ +([A-Z][a-z]?) +\w+ +1 +(\S+) +(\S+) +(\S+) +1$", cif, re.MULTILINE)
+        cell = torch.tensor(size)
+        place = torch.tensor([[float(part) for part in atom[1:]] for atom in atoms]) % 1 * cell
+        shifts = torch.tensor(list(product((-1, 0, 1), repeat=3))) * cell
+        distance = (place.view(-1, 1, 1, 3) - place.view(1, -1, 1, 3) - shifts).norm(dim=-1)
+        target, source, image = ((distance < 4.1) & (distance > 1e-6)).nonzero().unbind(1)
+        names = sorted({atom[0] for atom in atoms})
+        kind = torch.tensor([names.index(atom[0]) for atom in atoms])
+        yield kind, torch.stack([source, target]), distance[target, source, image]
+
+
+def test_real_crystals_are_pygs(shared_data):
+    embedding, theirs = nn.Embedding(5, CHANNELS), PyGGINEConv(network(), 0.3, True, EDGE_DIM)
+    ours, heads = GINEConv(network(), 0.3, True, EDGE_DIM), GINConv(theirs.nn, 0.3, heads=2)
+    ours.load_state_dict(theirs.state_dict())
+    term = AddInputGraph(2, edge_dim=EDGE_DIM, channels=CHANNELS)
+    term.lin.load_state_dict(theirs.lin.state_dict())
+    for kind, edges, length in perovskites(shared_data, 8):
+        assert kind.numel() == 5
+        assert torch.unique(edges, dim=1).size(1) < edges.size(1)
+        edge_attr = (-4 * (length.unsqueeze(1) - torch.linspace(2, 4, EDGE_DIM)).square()).exp()
+        x = embedding(kind).detach()
+        results = []
+        for conv in (theirs, ours):
+            call = partial(conv, edge_index=edges, edge_attr=edge_attr)
+            results.append(outputs_and_gradients(conv, x, call))
+        assert_same(*results, 1e-12)
+        none = EdgeAdjacency(torch.empty(2, 0, dtype=torch.long), torch.empty(0, 2), num_nodes=5)
+        scope = FullScope(torch.tensor([0, 5]), given=InputGraph(edges, edge_attr))
+        torch.testing.assert_close(heads(x, term(none, scope)), results[0]["output"])
