@@ -53,7 +53,7 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
                 "edges without messages (given=added)"
             )
-        messages = relu_in_place(self.edges.gather(x, self.encoded.to(x.dtype), self.kind))
+        messages = relu_in_place(self.edges.sources.gather(x, self.encoded.to(x.dtype), self.kind))
         self._last = (x, messages)
         return messages
 
