@@ -47,6 +47,9 @@ def conv_block(conv, norm=None):
     return ConvBlock(conv=conv, norm=norm, mlp=mlp())
 
 
+ENCODINGS = {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}
+
+
 def four_blocks():
     """GIN-Attention, GATv2 over the given edges, GPS, PNA-Attention."""
     adjacency = make_adjacency(WIDTH, HEADS)
