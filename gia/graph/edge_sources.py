@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gia.ops.csr import CSR
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
 
 
@@ -19,6 +20,12 @@ class EdgeSources:
         self._ends: CSR | None = None
         self._kinds: tuple[Tensor, CSR] | None = None
 
+    def _index_select(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
+        """What :meth:`gather` gives, as it is defined."""
+        sent = x.index_select(0, self.source)
+        return sent + (added if kind is None else added[kind])
+
+    @defined_by(_index_select)
     def gather(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
         """What each edge's source has plus what the edge, or its kind, adds.
 
@@ -28,8 +35,6 @@ class EdgeSources:
             kind (Tensor, optional): The kind of each edge, ``[E]``.
         """
         source, nodes = self.source, x.size(0)
-        if torch.compiler.is_compiling():
-            return x.index_select(0, source) + (added if kind is None else added[kind])
         # As a product with a matrix, whose gradient is several times faster than index_select's.
         edges, rows = source.numel(), _rows(x)
         edge = torch.arange(edges, device=source.device)

@@ -9,6 +9,7 @@ from torch_geometric.utils import coalesce, degree, scatter
 from gia.graph.base import Adjacency
 from gia.graph.edge_sources import EdgeSources
 from gia.ops.csr import CSR
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
 
 
@@ -64,9 +65,7 @@ class EdgeAdjacency(Adjacency):
         self._incidence: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:
-        # Compiled code makes one kernel of the definition by itself.
-        compiling = torch.compiler.is_compiling()
-        total = self._gather_multiply_scatter(x) if compiling else self._multiply(x)
+        total = self._multiply(x)
         # Weights may be more precise than features: the sum is rounded once, at the end.
         return total.to(x.dtype) if x.is_floating_point() else total
 
@@ -261,15 +260,6 @@ class EdgeAdjacency(Adjacency):
             self._patterns[sources, heads] = found
         return found
 
-    def _multiply(self, x: Tensor) -> Tensor:
-        """The sum as a product with a sparse matrix."""
-        heads = self._heads_apart(x)
-        pattern = self._pattern(x.size(0), heads)
-        weight = self.edge_weight
-        if weight is not None:
-            weight = pattern.arrange(weight.flatten())
-        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
-
     def _gather_multiply_scatter(self, x: Tensor) -> Tensor:
         """The sum as it is defined."""
         source, target = self.edge_index
@@ -284,6 +274,16 @@ class EdgeAdjacency(Adjacency):
         if weight is not None:
             messages = weight.view(*weight.shape, *[1] * (x.dim() - weight.dim())) * messages
         return scatter(messages, target, dim=0, dim_size=self.num_nodes, reduce="sum")
+
+    @defined_by(_gather_multiply_scatter)
+    def _multiply(self, x: Tensor) -> Tensor:
+        """The sum as a product with a sparse matrix."""
+        heads = self._heads_apart(x)
+        pattern = self._pattern(x.size(0), heads)
+        weight = self.edge_weight
+        if weight is not None:
+            weight = pattern.arrange(weight.flatten())
+        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
 
 
 def _rows(x: Tensor, heads: int) -> Tensor:
