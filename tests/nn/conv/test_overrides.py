@@ -178,6 +178,20 @@ def test_a_message_is_used_over_attention(x):
         torch.testing.assert_close(Sines(2)(x, graph), WeightedSumConv(2)(x.sin(), graph))
 
 
+def test_a_message_that_asks_for_weights_has_them_over_attention(x):
+    """All edges of one head, and edges that belong to one head each."""
+
+    class Asks(WeightedSumConv):
+        def message(self, x_j, edge_weight):
+            heads = edge_weight.view(edge_weight.size(0), -1)
+            return (heads.unsqueeze(-1) * x_j.unflatten(-1, (2, -1))).flatten(1)
+
+    scope = CausalScope(torch.tensor([0, 5, 12]))
+    for sparsify in (None, TopK(2)):
+        graph = make_adjacency(CHANNELS, 2, sparsify=sparsify)(torch.randn(NODES, CHANNELS), scope)
+        torch.testing.assert_close(Asks(2)(x, graph), WeightedSumConv(2)(x, graph))
+
+
 def test_weights_that_would_be_lost_are_refused(x, edges):
     conv = gin(with_aggregate(GINConv))
     with pytest.raises(ValueError, match=r"takes no adj_weight, .* would be lost"):
@@ -210,3 +224,10 @@ def test_an_explain_message_of_ones_own_is_used(x, edges):
         conv.explain_message = lambda inputs, dim_size: 3 * inputs
         results.append(conv(x, edges))
     torch.testing.assert_close(*results)
+
+
+def test_pieces_do_not_fit_weights_of_heads(x, edges):
+    conv = gin(heads=2, decomposed_layers=2)
+    conv.register_message_forward_hook(lambda module, inputs, out: out)
+    with pytest.raises(ValueError, match="use decomposed_layers=1"):
+        conv(x, edges, edge_weight=torch.rand(edges.size(1), 2))
