@@ -48,15 +48,16 @@ def language_models(args: Namespace, vocab_size: int) -> dict[str, nn.Module]:
     for name in args.attentions:
 
         def build(hidden: int, name: str = name) -> LanguageModel:
-            return _gia_model(name, hidden, depth=args.depth, **sizes)
+            return gia_model(name, hidden, depth=args.depth, **sizes)
 
         models[name] = build(_hidden(build, count_parameters(peer)))
     return {**models, PEER: peer}
 
 
-def _gia_model(
+def gia_model(
     attention: str, hidden: int, *, vocab_size: int, width: int, heads: int, depth: int
 ) -> LanguageModel:
+    """One of gia's models, with so many hidden channels in its MLPs."""
     adjacency = AttentionAdjacency(score=DotProductScore(width, heads), normalize=Softmax())
     layer = ATTENTIONS[attention](width, heads, adjacency=adjacency)
     block = Block(width, attention=layer, mlp=SwiGLU(width, hidden))

@@ -21,7 +21,7 @@ from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
 # What a run is called, and what only watches it: the results are the same whatever these say.
-IDLE = ("name", "run_dir", "ckpt_path", "inputs", "report", "logger", "hydra")
+IDLE = ("name", "run_dir", "ckpt_path", "inputs", "logger", "hydra")
 IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps")
 # Steps are few and small here: a checkpoint each epoch would take longer than the epoch.
 QUIET = (

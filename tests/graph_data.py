@@ -17,12 +17,12 @@ MODELS = [
 ]
 # What a datamodule says of graphs with two columns of categories and one of edges.
 INPUTS = {
+    "vocab_size": 0,
     "node_categories": [5, 3],
     "node_channels": 0,
     "edge_categories": [4],
     "edge_channels": 0,
-    "rwse": 3,
-    "laplacian": 2,
+    "encodings": {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2},
     "ordered": False,
     "level": "graph",
     "target_names": ["y"],
@@ -58,8 +58,7 @@ def graph(nodes: int, edges: int, **inputs: Any) -> Data:
     data = Data(
         x=columns(known["node_categories"], known["node_channels"], nodes),
         edge_index=edge_index,
-        rwse=torch.rand(nodes, known["rwse"]),
-        laplacian=torch.randn(nodes, known["laplacian"]),
+        **{name: torch.randn(nodes, number) for name, number in known["encodings"].items()},
         seq_pos=torch.arange(nodes),
     )
     if known["edge_categories"] or known["edge_channels"]:

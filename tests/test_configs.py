@@ -6,11 +6,12 @@ from conftest import ROOT
 from graph_data import INPUTS as GRAPH_INPUTS
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from runs import compose_config
 
 from gia.data import GraphDataModule, SequenceDataModule
 from gia.nn import LanguageModel, count_parameters
-from gia.training import resolve_model
+from gia.training import load_trained, resolve_model
 from gia.training.build import with_inputs
 
 CONF = ROOT / "conf"
@@ -41,7 +42,7 @@ NEEDS |= {
     if path.stem != "language_model"
 }
 # What language models and models of graphs must know of their data.
-INPUTS = {"vocab_size": 24, **GRAPH_INPUTS}
+INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
 CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
 COMMON = ["name=test", "run_dir=unused"]
 
@@ -61,6 +62,16 @@ def test_every_group_has_options():
     assert all(options(group) for group in GROUPS)
 
 
+def comes_back_from_its_checkpoint(task, path):
+    """Nothing that a configuration of the package names is refused."""
+    state = task.state_dict()
+    torch.save({"hyper_parameters": dict(task.hparams), "state_dict": state}, path)
+    loaded, _ = load_trained(path)
+    assert type(loaded) is type(task)
+    assert loaded.state_dict().keys() == state.keys()
+    assert all(torch.equal(state[key], value) for key, value in loaded.state_dict().items())
+
+
 @pytest.mark.parametrize("choice", ALL)
 def test_option_instantiates(choice, tmp_path):
     cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
@@ -70,13 +81,17 @@ def test_option_instantiates(choice, tmp_path):
     if cfg.model.get("match_parameters_of") and not (cfg.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
     inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})
-    model = instantiate(resolve_model(cfg, inputs))
+    model_cfg = resolve_model(cfg, inputs)
+    model = instantiate(model_cfg)
     assert reads_sequences == isinstance(model, LanguageModel)
-    task = instantiate(with_inputs(cfg, inputs).task)(
+    cfg = with_inputs(cfg, inputs)
+    task = instantiate(cfg.task)(
         model,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
+        settings={**OmegaConf.to_container(cfg, resolve=True), "model": model_cfg},
     )
+    comes_back_from_its_checkpoint(task, tmp_path / "x.ckpt")
     trainer = instantiate(
         cfg.trainer,
         callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],

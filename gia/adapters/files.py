@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gia.adapters.config import SparseGINConfig
+from gia.adapters.decoder import Decoder, decoder
 from gia.adapters.layer import SparseGIN
-from gia.adapters.model import DEFAULT, Decoder, active, add, decoder, remove
+from gia.adapters.model import DEFAULT, active, add, remove
 from gia.adapters.model import set as choose
 from gia.adapters.published import from_published
 from gia.data.files import write_atomically
@@ -34,11 +35,11 @@ def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
     """
     from safetensors.torch import save as to_bytes
 
-    place = decoder(model)
-    parts = place.adapter(name)
+    base = decoder(model)
+    parts = base.adapter(name)
     state = {key: value.cpu().contiguous() for key, value in _state(parts).items()}
     some = next(iter(parts.values()))
-    description = {"peft_type": KIND, "base": _base(place), "config": some.config.to_dict()}
+    description = {"peft_type": KIND, "base": _describe(base), "config": some.config.to_dict()}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with write_atomically(folder / WEIGHTS, "wb") as file:
@@ -63,8 +64,8 @@ def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
     """
     folder = Path(folder)
     description, state = _read(folder)
-    place = decoder(model)
-    here, there = _base(place), description["base"]
+    base = decoder(model)
+    here, there = _describe(base), description["base"]
     different = [
         f"{key} {there.get(key)} instead of {here[key]}"
         for key in ("num_layers", "width", "heads")
@@ -173,11 +174,11 @@ def _state(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
     }
 
 
-def _base(place: Decoder) -> dict[str, Any]:
-    text = place.config
+def _describe(base: Decoder) -> dict[str, Any]:
+    text = base.config
     return {
         "model_type": text.model_type,
-        "num_layers": len(place.layers),
+        "num_layers": len(base.layers),
         "width": text.hidden_size,
         "heads": text.num_attention_heads,
     }

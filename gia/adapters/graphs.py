@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adapters.model import DEFAULT, decoder
+from gia.adapters.decoder import decoder
+from gia.adapters.model import DEFAULT
 from gia.graph import Adjacency
 from gia.typing import OptTensor
 

@@ -81,7 +81,7 @@ class SparseGIN(nn.Module):
         self.scale = nn.Parameter(torch.tensor(config.start_of_scale(layer, num_layers)))
 
     @property
-    def takes_rows(self) -> bool:
+    def takes_dense_rows(self) -> bool:
         """Whether any form of its graph will do; otherwise it wants a list of edges."""
         return self.config.conv in ("gin", "gcn")
 

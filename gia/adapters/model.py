@@ -2,83 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gia.adapters.attention import kernel_name, observed_name
+from gia.adapters.attention_function import kernel_name, observed_name
 from gia.adapters.config import SparseGINConfig
-from gia.adapters.extra import ExtraEdges
-from gia.adapters.families import FAMILIES, Family, family_of
+from gia.adapters.decoder import Decoder, decoder
+from gia.adapters.decoder_layer import NAME, AdaptedLayer
+from gia.adapters.extra_edges import ExtraEdges
 from gia.adapters.layer import SparseGIN
-from gia.adapters.site import NAME, AdapterSite
 from gia.typing import OptTensor
 
 DEFAULT = "default"
 _STATE = "_gia_state"
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """The part of a model that has the layers.
-
-    Attributes:
-        module (nn.Module): The base model.
-        family (Family): Its architecture.
-    """
-
-    module: nn.Module
-    family: Family
-
-    @property
-    def config(self) -> Any:
-        """Of the base model."""
-        return self.module.config
-
-    @property
-    def layers(self) -> list[nn.Module]:
-        """The decoder layers."""
-        return list(self.module.get_submodule(self.family.layers))
-
-    @property
-    def sites(self) -> dict[int, AdapterSite]:
-        """Those of the layers that have adapters."""
-        found = ((i, getattr(layer, NAME, None)) for i, layer in enumerate(self.layers))
-        return {i: site for i, site in found if site is not None}
-
-    def adapter(self, name: str) -> dict[int, SparseGIN]:
-        """The parts of an adapter by layer.
-
-        Raises:
-            KeyError: If there is no such adapter.
-        """
-        parts = {i: site.adapters[name] for i, site in self.sites.items() if name in site.adapters}
-        if not parts:
-            has = f"it has {', '.join(self.names)}" if self.names else "it has none"
-            raise KeyError(f"the model has no adapter {name!r}: {has}")
-        return parts
-
-    @property
-    def names(self) -> list[str]:
-        """The adapters, in the order in which they came."""
-        found = (name for site in self.sites.values() for name in site.adapters)
-        return list(dict.fromkeys(found))
-
-
-def decoder(model: nn.Module) -> Decoder:
-    """Find the layers of a Hugging Face model, also inside a PEFT model.
-
-    Raises:
-        ValueError: If the architecture cannot have adapters, with the reason.
-    """
-    for module in model.modules():
-        family = FAMILIES.get(getattr(getattr(module, "config", None), "model_type", ""))
-        if family is not None and isinstance(getattr(module, family.layers, None), nn.ModuleList):
-            return Decoder(module, family_of(module))
-    family_of(model)  # says why not
-    raise ValueError(f"{type(model).__name__} has no decoder layers where its family has them")
 
 
 def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEFAULT) -> None:
@@ -102,20 +39,20 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
             f"an adapter's name is not empty, has no dot and is no method of a ModuleDict, "
             f"got {name!r}"
         )
-    place = decoder(model)
-    if any(name in site.adapters for site in place.sites.values()):
+    base = decoder(model)
+    if any(name in layer.adapters for layer in base.adapted.values()):
         raise ValueError(f"the model has an adapter {name!r} already: choose another name")
-    kernel = observed_name(place.config._attn_implementation)
-    _check_finite(place.module)
-    made = {number: _make(config, place, number) for number in _chosen(config, place)}
-    if not place.sites:
-        _freeze(model, place)
+    kernel = observed_name(base.config._attn_implementation)
+    _check_finite(base.module)
+    made = {number: _make(config, base, number) for number in _chosen(config, base)}
+    if not base.adapted:
+        _freeze(model, base)
     for number, adapter in made.items():
-        layer = place.layers[number]
-        site = getattr(layer, NAME, None) or AdapterSite(layer, place.family, number)
-        site.train(layer.training)
-        site.adapters[name] = adapter.train(layer.training)
-    place.config._attn_implementation = kernel
+        layer = base.layers[number]
+        adapted = getattr(layer, NAME, None) or AdaptedLayer(layer, base.family, number)
+        adapted.train(layer.training)
+        adapted.adapters[name] = adapter.train(layer.training)
+    base.config._attn_implementation = kernel
     set(model, name)
 
 
@@ -126,13 +63,13 @@ def set(model: nn.Module, names: str | Sequence[str]) -> None:
         KeyError: If there is no such adapter.
     """
     names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
-    place = decoder(model)
+    base = decoder(model)
     for name in names:
-        place.adapter(name)
-    for site in place.sites.values():
-        site.enabled = True
-        site.active = tuple(name for name in names if name in site.adapters)
-        for name, adapter in site.adapters.items():
+        base.adapter(name)
+    for layer in base.adapted.values():
+        layer.enabled = True
+        layer.active = tuple(name for name in names if name in layer.adapters)
+        for name, adapter in layer.adapters.items():
             adapter.requires_grad_(name in names)
 
 
@@ -142,17 +79,17 @@ def remove(model: nn.Module, name: str = DEFAULT) -> None:
     Raises:
         KeyError: If there is no such adapter.
     """
-    place = decoder(model)
-    place.adapter(name)
-    for number, site in place.sites.items():
-        if name in site.adapters:
-            del site.adapters[name]
-            site.active = tuple(other for other in site.active if other != name)
-        if not site.adapters:
-            site.remove(place.layers[number])
-    if not place.sites:
-        place.config._attn_implementation = kernel_name(place.config._attn_implementation)
-        for parameter in place.module.__dict__.pop(_STATE, ()):
+    base = decoder(model)
+    base.adapter(name)
+    for number, layer in base.adapted.items():
+        if name in layer.adapters:
+            del layer.adapters[name]
+            layer.active = tuple(other for other in layer.active if other != name)
+        if not layer.adapters:
+            layer.remove(base.layers[number])
+    if not base.adapted:
+        base.config._attn_implementation = kernel_name(base.config._attn_implementation)
+        for parameter in base.module.__dict__.pop(_STATE, ()):
             parameter.requires_grad_(True)
 
 
@@ -162,26 +99,26 @@ def enable(model: nn.Module) -> None:
     Raises:
         KeyError: If the model has none.
     """
-    for site in _sites(model):
-        site.enabled = True
+    for layer in _adapted_layers(model):
+        layer.enabled = True
 
 
 def disable(model: nn.Module) -> None:
     """Use no adapter: the model computes what it computed without them, bit by bit."""
-    for site in decoder(model).sites.values():
-        site.enabled = False
+    for layer in decoder(model).adapted.values():
+        layer.enabled = False
 
 
 @contextmanager
 def disabled(model: nn.Module) -> Iterator[None]:
     """No adapter inside ``with disabled(model):``."""
-    before = {site: site.enabled for site in decoder(model).sites.values()}
+    before = {layer: layer.enabled for layer in decoder(model).adapted.values()}
     disable(model)
     try:
         yield
     finally:
-        for site, enabled in before.items():
-            site.enabled = enabled
+        for layer, enabled in before.items():
+            layer.enabled = enabled
 
 
 @contextmanager
@@ -206,15 +143,15 @@ def extra_edges(
         ValueError: If the shapes do not fit, or an edge goes back in time.
     """
     edges = ExtraEdges(edge_index, edge_weight)
-    sites = _sites(model)
-    before = {site: site.extra for site in sites}
-    for site in sites:
-        site.extra = edges
+    layers = _adapted_layers(model)
+    before = {layer: layer.extra_edges for layer in layers}
+    for layer in layers:
+        layer.extra_edges = edges
     try:
         yield
     finally:
-        for site, extra in before.items():
-            site.extra = extra
+        for layer, extra in before.items():
+            layer.extra_edges = extra
 
 
 def names(model: nn.Module) -> list[str]:
@@ -224,7 +161,7 @@ def names(model: nn.Module) -> list[str]:
 
 def active(model: nn.Module) -> list[str]:
     """The adapters that are used, unless they are disabled."""
-    found = (name for site in decoder(model).sites.values() for name in site.active)
+    found = (name for layer in decoder(model).adapted.values() for name in layer.active)
     return list(dict.fromkeys(found))
 
 
@@ -238,28 +175,15 @@ def parameters(model: nn.Module, name: str = DEFAULT) -> list[nn.Parameter]:
     return [parameter for part in parts for parameter in part.parameters()]
 
 
-def merge(model: nn.Module, name: str = DEFAULT) -> None:
-    """There is no such thing.
-
-    Raises:
-        NotImplementedError: Always, with the reason.
-    """
-    raise NotImplementedError(
-        "a Sparse-GIN adapter cannot be merged into the model's weights: it passes messages "
-        "between tokens and is not linear, so that no weight matrix does the same; keep it as a "
-        "file beside the model (gia.adapters.save)"
-    )
-
-
-def _sites(model: nn.Module) -> list[AdapterSite]:
-    sites = list(decoder(model).sites.values())
-    if not sites:
+def _adapted_layers(model: nn.Module) -> list[AdaptedLayer]:
+    layers = list(decoder(model).adapted.values())
+    if not layers:
         raise KeyError("the model has no adapters: gia.adapters.add(model, ...) comes first")
-    return sites
+    return layers
 
 
-def _chosen(config: SparseGINConfig, place: Decoder) -> list[int]:
-    number = len(place.layers)
+def _chosen(config: SparseGINConfig, base: Decoder) -> list[int]:
+    number = len(base.layers)
     if config.layers is None:
         return list(range(number))
     wrong = [layer for layer in config.layers if not 0 <= layer < number]
@@ -268,8 +192,8 @@ def _chosen(config: SparseGINConfig, place: Decoder) -> list[int]:
     return sorted({*config.layers})
 
 
-def _make(config: SparseGINConfig, place: Decoder, number: int) -> SparseGIN:
-    text, layers = place.config, place.layers
+def _make(config: SparseGINConfig, base: Decoder, number: int) -> SparseGIN:
+    text, layers = base.config, base.layers
     weight = next((p for p in layers[number].parameters() if p.is_floating_point()), torch.empty(0))
     adapter = SparseGIN(
         config,
@@ -306,10 +230,10 @@ def _check_finite(module: nn.Module) -> None:
             )
 
 
-def _freeze(model: nn.Module, place: Decoder) -> None:
+def _freeze(model: nn.Module, base: Decoder) -> None:
     if hasattr(model, "peft_config") or getattr(model, "_hf_peft_config_loaded", False):
         return
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
-    place.module.__dict__[_STATE] = trained
+    base.module.__dict__[_STATE] = trained

@@ -8,6 +8,7 @@ from torch_geometric.utils import scatter
 
 from gia.adapters.config import SparseGINConfig
 from gia.graph.base import divisor
+from gia.ops.top_k import top_k, top_k_of_rows
 from gia.typing import OptTensor
 
 
@@ -90,7 +91,7 @@ class EdgeWeights(nn.Module):
         chosen = self._chosen(combined, allowed, distance, source_position)
         return chosen.any(1) if combined.dim() == 4 else chosen
 
-    def rows(
+    def dense(
         self,
         attention: Tensor,
         allowed: OptTensor,
@@ -146,7 +147,7 @@ class EdgeWeights(nn.Module):
                 if self.config.top_k is None:
                     keep = self._above_cut(combined)
                 else:
-                    keep = _largest_of_rows(combined, target, self.config.top_k)
+                    keep = self._largest_of_heads(combined, target)
             weight = weight.masked_fill(~keep, 0)
         if self.config.normalize:
             total = scatter(weight, target, dim=0, dim_size=num_targets, reduce="sum")
@@ -179,13 +180,9 @@ class EdgeWeights(nn.Module):
         if self.config.top_k is None:
             chosen = self._above_cut(combined)
             return chosen if places is None else chosen & places
-        if places is None:
-            places = torch.ones_like(combined, dtype=torch.bool)
-        # Of what is not allowed nothing may take a place; the last of ties come first.
-        ranked = combined.masked_fill(~places, -torch.inf).flip(-1)
-        best = ranked.sort(dim=-1, descending=True, stable=True).indices
-        best = combined.size(-1) - 1 - best[..., : self.config.top_k]
-        return torch.zeros_like(combined, dtype=torch.bool).scatter_(-1, best, True) & places
+        if places is not None:  # of what is not allowed nothing may take a place
+            combined = combined.masked_fill(~places, -torch.inf)
+        return top_k(combined, self.config.top_k)
 
     def _combine(self, attention: Tensor, distance: OptTensor) -> Tensor:
         """One number for each pair (a number for each head in their own graphs), at most 1.
@@ -237,6 +234,12 @@ class EdgeWeights(nn.Module):
             level = self.threshold + math.log(level / (1 - level)) / self.config.steepness
         return ~(combined <= level)  # NaN is an edge, to be seen
 
+    def _largest_of_heads(self, combined: Tensor, target: Tensor) -> Tensor:
+        """True at the edges that a head has itself, ``[E, H]``."""
+        row = target.unsqueeze(1) * self.heads + torch.arange(self.heads, device=target.device)
+        chosen = top_k_of_rows(combined.flatten(), row.flatten(), self.config.top_k)
+        return chosen.view_as(combined)
+
     def _allowed_places(self, distance: OptTensor, source_position: OptTensor) -> OptTensor:
         """What the options say of a pair by its place alone; None if nothing."""
         config, places = self.config, None
@@ -259,14 +262,3 @@ class EdgeWeights(nn.Module):
                 f"attention must have shape {shape} with H = {self.heads} heads, "
                 f"got {list(attention.shape)}"
             )
-
-
-def _largest_of_rows(values: Tensor, row: Tensor, number: int) -> Tensor:
-    """True at the largest numbers of each row and column, of ties the last, ``[E, H]``."""
-    best = values.flip(0).sort(dim=0, descending=True, stable=True).indices
-    best = values.size(0) - 1 - best
-    rows, order = row[best].sort(dim=0, stable=True)  # the best of the first row first
-    best, rows = best.gather(0, order), rows[:, 0].contiguous()
-    rank = torch.arange(rows.numel(), device=rows.device) - torch.searchsorted(rows, rows)
-    chosen = (rank < number).unsqueeze(1).expand_as(best)
-    return torch.zeros_like(values, dtype=torch.bool).scatter_(0, best, chosen)

@@ -16,7 +16,9 @@ from gia.attention.normalize import Normalizer
 from gia.attention.scope import Scope
 from gia.attention.score import Scores
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairBlock, PairLayout
+from gia.graph.pair_block import PairBlock
+from gia.graph.pair_layout import PairLayout
+from gia.ops.recompute import recomputed
 from gia.typing import OptTensor
 
 Keep = Callable[[Tensor, PairLayout], OptTensor]
@@ -46,7 +48,7 @@ def select_edges(
             weights.append(weight.flatten()[edges])
             job.kept.append(edges)
     if torch.is_grad_enabled() and weights:
-        weights = [_WithGradient.apply(job, torch.cat(weights), *job.tensors)]
+        weights = [recomputed(torch.cat(weights), job.tensors, job.pull_back)]
     return edges_of_heads(rows, columns, weights, scope, heads)
 
 
@@ -66,57 +68,40 @@ class _Job:
     def weights(self, block: PairBlock, tensors: Sequence[Tensor] | None = None) -> Tensor:
         """The weights of a block, as a function of other tensors if these are given."""
         if tensors is None:
-            values = [wide(part.block(block)) for part in self.scores]
+            values = [wide(part.on(block)).expand(block.shape) for part in self.scores]
             return self.normalize(*values, pairs=block)
         left, values = list(tensors), []
         for part in self.scores:
             number = len(part.tensors)
-            values.append(wide(part.with_tensors(left[:number]).block(block)))
+            values.append(wide(part.with_tensors(left[:number]).on(block)).expand(block.shape))
             left = left[number:]
         parameters = dict(zip(self.parameters, left, strict=True))
         return functional_call(self.normalize, parameters, tuple(values), {"pairs": block})
 
-
-class _WithGradient(torch.autograd.Function):
-    """The weights of the edges, whose gradient computes all weights once more."""
-
-    @staticmethod
-    def forward(ctx, job: _Job, weight: Tensor, *tensors: Tensor) -> Tensor:
-        ctx.save_for_backward(*tensors)
-        ctx.job = job
-        return weight
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
-        job, tensors = ctx.job, ctx.saved_tensors
+    def pull_back(self, grad: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The gradients of the tensors, given that of the edges' weights."""
         grads = [torch.zeros_like(tensor, dtype=_wide_type(tensor)) for tensor in tensors]
-        parts = grad.split([edges.numel() for edges in job.kept])
+        parts = grad.split([edges.numel() for edges in self.kept])
         by_hand = (
-            len(job.scores) == 1
-            and hasattr(job.scores[0], "pull_back")
-            and hasattr(job.normalize, "pull_back")
+            len(self.scores) == 1
+            and hasattr(self.scores[0], "pull_back")
+            and hasattr(self.normalize, "pull_back")
         )
         with torch.autocast(grad.device.type, enabled=False):
-            for block, edges, part in zip(job.blocks(), job.kept, parts, strict=True):
+            for block, edges, part in zip(self.blocks(), self.kept, parts, strict=True):
                 if by_hand:  # without a matrix for the gradient of the weights
-                    with torch.no_grad():
-                        of_scores = job.normalize.pull_back(job.weights(block), edges, part)
-                        job.scores[0].pull_back(block, of_scores, grads)
+                    of_scores = self.normalize.pull_back(self.weights(block), edges, part)
+                    self.scores[0].pull_back(block, of_scores, grads)
                     continue
                 leaves = [tensor.detach().requires_grad_() for tensor in tensors]
                 with torch.enable_grad():
-                    weight = job.weights(block, leaves).flatten()[edges]
+                    weight = self.weights(block, leaves).flatten()[edges]
                 if weight.requires_grad:
                     found = torch.autograd.grad(weight, leaves, part, allow_unused=True)
                     for total, one in zip(grads, found, strict=True):
                         if one is not None:
                             total.add_(one)
-        grads = [
-            total.to(tensor.dtype) if needed else None
-            for total, tensor, needed in zip(grads, tensors, ctx.needs_input_grad[2:], strict=True)
-        ]
-        return None, None, *grads
+        return grads
 
 
 def wide(values: Tensor) -> Tensor:

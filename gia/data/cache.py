@@ -13,7 +13,7 @@ from gia.data.files import cache_folder, write_atomically
 from gia.data.graph_table import GraphTable, from_plain, to_plain
 
 # Raised whenever the same source gives other graphs than before.
-FORMAT = 2
+FORMAT = 3
 
 
 def digest(*parts: Any) -> str:

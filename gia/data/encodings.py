@@ -17,9 +17,9 @@ class _Laplacian(AddLaplacianEigenvectorPE):
 def add_encodings(data: Data, rwse: int = 0, laplacian: int = 0) -> Data:
     """Give a graph's nodes their encodings.
 
-    ``rwse [N, rwse]``: the probabilities that a random walk is back after 1, 2, ... steps (`Dwivedi
-    et al., 2022 <https://arxiv.org/abs/2110.07875>`_). ``laplacian [N, laplacian]``: see
-    :func:`laplacian_eigenvectors`.
+    ``random_walk_pe [N, rwse]``: the probabilities that a random walk is back after 1, 2, ... steps
+    (`Dwivedi et al., 2022 <https://arxiv.org/abs/2110.07875>`_).
+    ``laplacian_eigenvector_pe [N, laplacian]``: see :func:`laplacian_eigenvectors`.
 
     Args:
         data: the graph, changed in place.
@@ -27,10 +27,13 @@ def add_encodings(data: Data, rwse: int = 0, laplacian: int = 0) -> Data:
         laplacian: eigenvectors; 0 leaves them out.
     """
     if rwse:
-        walk = AddRandomWalkPE(rwse, attr_name="rwse")
-        data.rwse = walk(Data(edge_index=data.edge_index, num_nodes=data.num_nodes)).rwse
+        walk = AddRandomWalkPE(rwse, attr_name="random_walk_pe")
+        graph = Data(edge_index=data.edge_index, num_nodes=data.num_nodes)
+        data.random_walk_pe = walk(graph).random_walk_pe
     if laplacian:
-        data.laplacian = laplacian_eigenvectors(data.edge_index, data.num_nodes, laplacian)
+        data.laplacian_eigenvector_pe = laplacian_eigenvectors(
+            data.edge_index, data.num_nodes, laplacian
+        )
     return data
 
 

@@ -197,8 +197,8 @@ class GraphDataModule(BaseDataModule):
         train = [data for data, part in zip(graphs, split.part, strict=True) if part == 0]
         names = table.target_names
         self._inputs = features(table) | {
-            "rwse": self.rwse,
-            "laplacian": self.laplacian,
+            "vocab_size": 0,
+            "encodings": self._encodings(),
             "target_names": list(names),
             "class_names": list(targets.class_names),
             "out_channels": len(names) * max(1, len(targets.class_names)),
@@ -228,6 +228,10 @@ class GraphDataModule(BaseDataModule):
     def summary(self) -> dict[str, Any]:
         """What was read, what was lost on the way and how it was split: see the keys."""
         return graph_report.summary(self)
+
+    def _encodings(self) -> dict[str, int]:
+        known = {"random_walk_pe": self.rwse, "laplacian_eigenvector_pe": self.laplacian}
+        return {name: columns for name, columns in known.items() if columns}
 
     def _read(self) -> GraphTable:
         if self._model is None:

@@ -5,8 +5,9 @@ from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairLayout
+from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
 from gia.ops.csr import CSR
+from gia.ops.top_k import top_k_of_rows
 from gia.typing import OptTensor
 
 
@@ -50,6 +51,23 @@ class CSRPairs(PairLayout):
         """Numbers ``[E, H]`` in the order of the entries, ``[E']``."""
         return values[self.edge, self.head]
 
+    @property
+    def shape(self) -> torch.Size:
+        return self.edge.shape
+
+    def dots(self, target: Tensor, source: Tensor, scale: float = 1.0) -> Tensor:
+        return self.pattern.dots(target.flatten(0, 1), source.flatten(0, 1)) * scale
+
+    def of_ends(self, function: EndsFunction, target: Tensor, source: Tensor) -> Tensor:
+        edges = max(self.at_once // max(target.size(1), 1), 1)
+        ends = zip(*(end.split(edges) for end in self.edge_index), strict=True)
+        parts = [function(target[i], source[j]) for j, i in ends]
+        return self.from_edges(torch.cat(parts)) if parts else target.new_zeros(0) + target.sum()
+
+    def of_edges(self, values: Tensor, edges: KnownEdges, total: OptTensor = None) -> Tensor:
+        found = self.from_edges(edges.find(values, self.edge_index))
+        return found if total is None else total + found
+
     def fill(self, values: Tensor, value: float) -> Tensor:
         return values
 
@@ -64,16 +82,7 @@ class CSRPairs(PairLayout):
         return self.pattern.rowptr.diff()[self.pattern.row]
 
     def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
-        row = self.pattern.row
-        # From behind, so that the highest source comes first among ties.
-        order = values.flip(0).argsort(descending=True, stable=True)
-        order = values.numel() - 1 - order
-        order = order[row[order].argsort(stable=True)]  # by row, then from the largest down
-        rank = torch.arange(order.numel(), device=row.device) - self.pattern.rowptr[row]
-        k = k if isinstance(k, int) else k[order]
-        keep = torch.zeros_like(row, dtype=torch.bool)
-        keep[order] = (rank < k) & (values[order] != -torch.inf)
-        return keep
+        return top_k_of_rows(values, self.pattern.row, k)
 
     def per_head(self, values: Tensor) -> Tensor:
         return values[self.head]

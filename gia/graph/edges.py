@@ -5,6 +5,7 @@ from torch import Tensor
 from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.graph.base import Adjacency
+from gia.graph.sorted_csr import MessageCSR
 from gia.ops.csr import CSR
 from gia.typing import OptTensor
 
@@ -99,6 +100,13 @@ class EdgeAdjacency(Adjacency):
     def to_edges(self) -> "EdgeAdjacency":
         return self
 
+    def above(self, threshold: float) -> "EdgeAdjacency":
+        """The edges whose weight is above a threshold."""
+        weight = self.edge_weight
+        if weight is None:
+            weight = torch.ones(self.edge_index.size(1), device=self.edge_index.device)
+        return self.with_weight(weight).select(weight > threshold)
+
     def with_weight(self, edge_weight: OptTensor) -> "EdgeAdjacency":
         """The same edges with other weights."""
         other = EdgeAdjacency(
@@ -180,10 +188,8 @@ class EdgeAdjacency(Adjacency):
         with A's weights.
         """
         if self._incidence is None:
-            target = self.edge_index[1]
-            edge = torch.arange(target.numel(), device=target.device, dtype=target.dtype)
-            self._incidence = EdgeAdjacency(
-                torch.stack([edge, target]),
+            self._incidence = EdgeAdjacency.of_messages(
+                self.edge_index[1],
                 self.edge_weight,
                 num_nodes=self.num_nodes,
                 head=self.head,
@@ -220,6 +226,37 @@ class EdgeAdjacency(Adjacency):
     def use_pattern(self, sources: int, heads: int, pattern: CSR) -> None:
         """Take the sparse matrix of the graph from where it is known already."""
         self._patterns[sources, heads] = pattern
+
+    @classmethod
+    def of_messages(
+        cls,
+        target: Tensor,
+        edge_weight: OptTensor = None,
+        *,
+        num_nodes: int,
+        head: OptTensor = None,
+        num_heads: int | None = None,
+        ptr: OptTensor = None,
+    ) -> "EdgeAdjacency":
+        """The graph in which each edge is a source of its own, known by where it arrives, ``[E]``.
+
+        Args:
+            ptr (Tensor, optional): Where the edges of each target begin, ``[N + 1]``, if they come
+                in the order of their targets.
+            target, edge_weight, num_nodes, head, num_heads: As in the class.
+        """
+        edges = target.numel()
+        edge = torch.arange(edges, device=target.device, dtype=target.dtype)
+        graph = cls(
+            torch.stack([edge, target]),
+            edge_weight,
+            num_nodes=num_nodes,
+            head=head,
+            num_heads=num_heads,
+        )
+        if ptr is not None and target.dtype == torch.int64 and ptr.numel() == num_nodes + 1:
+            graph.use_pattern(edges, 1, MessageCSR(target, ptr))
+        return graph
 
     @property
     def _places(self) -> int:

@@ -39,6 +39,7 @@ class MessageAdjacency(Adjacency):
                 f"E = {edges.edge_index.size(1)}, got {list(encoded.shape)} for {number} edges"
             )
         self.edges, self.encoded, self.kind = edges, encoded, kind
+        self.num_nodes = edges.num_nodes
         self._last: tuple[Tensor, Tensor] | None = None
 
     def messages(self, x: Tensor) -> Tensor:

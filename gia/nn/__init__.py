@@ -10,10 +10,10 @@ from gia.nn.attention import (
 from gia.nn.attention_batch import attention_batch
 from gia.nn.block import Block, MLPBlock
 from gia.nn.context import GraphContext
-from gia.nn.conv import GINConv, PNAConv, WeightedSumConv, aggregate
+from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
 from gia.nn.conv_block import ConvBlock, GPSBlock, transformer_conv
 from gia.nn.dropout import Dropout
-from gia.nn.encoder import EdgeEncoder, NodeEncoder, TokenEncoder
+from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
@@ -36,14 +36,17 @@ __all__ = [
     "ConvBlock",
     "Dropout",
     "EdgeEncoder",
+    "EncodingEncoder",
     "FingerprintForest",
     "GINAttention",
     "GINConv",
+    "GINEConv",
     "GPSBlock",
     "GraphAttention",
     "GraphContext",
     "GraphTransformer",
     "LanguageModel",
+    "LaplacianEncoder",
     "LinearMLP",
     "MLPBlock",
     "NGram",
@@ -61,7 +64,6 @@ __all__ = [
     "SoftmaxAttention",
     "Stack",
     "SwiGLU",
-    "TokenEncoder",
     "Transformer",
     "WeightedSumConv",
     "aggregate",

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from gia.ops.dropout import can_drop_fast, drop
+from gia.ops.dropout import drop
 
 
 class Dropout(nn.Dropout):
@@ -17,6 +17,6 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        if self.inplace or not can_drop_fast(x, self.p):
+        if self.inplace:
             return super().forward(x)
         return drop(x, self.p)

@@ -12,7 +12,31 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
+
+
+def multiply_definition(matrix: "CSR", value: OptTensor, x: Tensor) -> Tensor:
+    messages = x.index_select(0, matrix.col)
+    if value is not None:
+        messages = value.unsqueeze(1) * messages
+    zeros = messages.new_zeros(matrix.shape[0], x.size(1))
+    return zeros.index_add(0, matrix.row, messages)
+
+
+def dots_definition(matrix: "CSR", left: Tensor, right: Tensor) -> Tensor:
+    dtype = torch.promote_types(torch.promote_types(left.dtype, right.dtype), torch.float32)
+    return (left.to(dtype)[matrix.row] * right.to(dtype)[matrix.col]).sum(-1)
+
+
+def argmax_definition(matrix: "CSR", x: Tensor) -> Tensor:
+    row, sent = matrix.row.unsqueeze(1).expand(-1, x.size(1)), x[matrix.col]
+    largest = x.new_zeros(matrix.shape[0], x.size(1))
+    largest = largest.scatter_reduce(0, row, sent, "amax", include_self=False)
+    is_largest = sent == largest[matrix.row]
+    place = torch.where(is_largest, matrix.col.unsqueeze(1), -1)
+    nowhere = place.new_full(largest.shape, -1)
+    return nowhere.scatter_reduce(0, row, place, "amax")
 
 
 class CSR:
@@ -57,6 +81,7 @@ class CSR:
         order = self.col.argsort(stable=True)
         return _pointers(self.col[order], self.shape[1]), self.row[order], order
 
+    @defined_by(multiply_definition)
     def multiply(self, value: OptTensor, x: Tensor) -> Tensor:
         """The matrix with these entries (1 if left out, ``[E]`` in the order of the rows) times x.
 
@@ -69,6 +94,7 @@ class CSR:
             value, x = value.to(dtype), x.to(dtype)
         return _Multiply.apply(value, x.contiguous(), self, False)
 
+    @defined_by(dots_definition)
     def dots(self, left: Tensor, right: Tensor) -> Tensor:
         """The dot product of row r of ``left`` and row c of ``right`` for each entry (r, c).
 
@@ -80,8 +106,11 @@ class CSR:
         dtype = torch.promote_types(torch.promote_types(left.dtype, right.dtype), torch.float32)
         return _Dots.apply(left.to(dtype).contiguous(), right.to(dtype).contiguous(), self)
 
+    @defined_by(argmax_definition)
     def argmax(self, x: Tensor) -> Tensor:
         """The column that holds the largest number of each row's, of ties the last; -1 if none.
+
+        Nothing may be NaN.
 
         Shapes:
             - **x:** ``[C, d]``
@@ -135,6 +164,8 @@ class _Dots(torch.autograd.Function):
         ctx.pattern = pattern
         if pattern.col.numel() == 0:
             return left.new_zeros(0)
+        if pattern.col.numel() > pattern.shape[0] * pattern.shape[1]:
+            return dots_definition(pattern, left, right)  # the kernel refuses so many parallel ones
         wide = torch.promote_types(left.dtype, torch.float32)  # the kernel has no half precision
         left, right = left.to(wide), right.to(wide)
         zeros = left.new_zeros(pattern.col.numel())
@@ -161,6 +192,11 @@ def _pointers(index: Tensor, number: int) -> Tensor:
     return torch.searchsorted(index, torch.arange(number + 1, device=index.device))
 
 
+def follow_definition(end: Tensor, begin: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    return (end.unsqueeze(1) == begin).nonzero().unbind(1)
+
+
+@defined_by(follow_definition)
 def follow(end: Tensor, begin: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """All pairs of an edge of one list and an edge of another that begins where it ends.
 

@@ -2,24 +2,26 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import dropout
+
+from gia.ops.definition import defined_by
 
 # Chances are multiples of 1 / LEVELS, and a number of 64 bits decides about four entries.
 LEVELS = 2**16
 
 
-def can_drop_fast(x: Tensor, p: float) -> bool:
-    """Whether :func:`drop` is for this tensor and chance: on the CPU, eagerly."""
-    return x.is_cpu and not torch.compiler.is_compiling() and 0 < round(p * LEVELS) < LEVELS
-
-
+@defined_by(dropout)
 def drop(x: Tensor, p: float) -> Tensor:
     """Entries become 0 with a chance p, and the others are scaled up.
 
     Torch draws a random number for each entry on the CPU, which takes longer than a small layer;
-    this one draws 16 bits, so that the chance is rounded to a multiple of ``2**-16`` (and the scale
-    is its).
+    this one draws 16 bits there, so that the chance is rounded to a multiple of ``2**-16`` (and the
+    scale is its). Its definition is torch's, which draws other entries of the same chance; where
+    all entries or none are dropped, and on other devices, it is that.
     """
     level, number = round(p * LEVELS), x.numel()
+    if not x.is_cpu or not 0 < level < LEVELS:
+        return dropout(x, p)
     bits = torch.empty(-(-number // 4), dtype=torch.int64, device=x.device)
     bits = bits.random_(-(2**63), None).view(torch.int16)[:number].view(x.shape)
     return _Drop.apply(x, bits >= level - LEVELS // 2, LEVELS / (LEVELS - level))

@@ -3,9 +3,17 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
 
 
+def move_rows_definition(x: Tensor, source: OptTensor, target: OptTensor, rows: int) -> Tensor:
+    if source is not None:
+        x = x.index_select(0, source)
+    return x if target is None else x.new_zeros(rows, *x.shape[1:]).index_copy(0, target, x)
+
+
+@defined_by(move_rows_definition)
 def move_rows(x: Tensor, source: OptTensor, target: OptTensor, rows: int) -> Tensor:
     """Rows ``source`` of x become rows ``target`` of a tensor of zeros; None means all, in order.
 
@@ -27,10 +35,7 @@ class _Move(torch.autograd.Function):
             x = x.index_select(0, source)
         if target is None:
             return x
-        out = x.new_zeros(rows, *x.shape[1:])
-        if torch.compiler.is_compiling():  # torch 2.11 loses gradients of what is changed in place
-            return out.index_copy(0, target, x)
-        return out.index_copy_(0, target, x)
+        return x.new_zeros(rows, *x.shape[1:]).index_copy_(0, target, x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):

@@ -3,15 +3,20 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def relu_definition(x: Tensor) -> Tensor:
+    return x.relu()
+
+
+@defined_by(relu_definition)
 def relu_in_place(x: Tensor) -> Tensor:
     """``max(x, 0)`` in the place of x, keeping a byte for each number for the gradient."""
     return _ReLU.apply(x)
 
 
 class _ReLU(torch.autograd.Function):
-    """A ReLU in place that keeps a byte for each number."""
-
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         ctx.mark_dirty(x)

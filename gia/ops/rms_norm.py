@@ -5,12 +5,18 @@ from torch import Tensor
 from torch.nn.functional import rms_norm as torch_rms_norm
 from torch.nn.functional import silu
 
+from gia.ops.definition import defined_by
 from gia.ops.silu import silu_gradient
 
 # For so few numbers, as of a token at a time, one call counts more than passes over memory.
 FEW = 2**14
 
 
+def rms_norm_definition(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    return torch_rms_norm(x, x.shape[-1:], eps=eps) * weight
+
+
+@defined_by(rms_norm_definition)
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """``x / sqrt(mean(x^2) + eps) * weight`` over the last dimension.
 
@@ -21,8 +27,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
         - **x**, **output:** ``[..., C]``
         - **weight:** ``[C]``, or what is broadcast to x
     """
-    if not x.is_cpu or torch.compiler.is_compiling():
-        return torch_rms_norm(x, x.shape[-1:], eps=eps) * weight
+    if not x.is_cpu:
+        return rms_norm_definition(x, weight, eps)
     if torch.is_grad_enabled():
         return _RMSNorm.apply(x, weight, eps)
     if x.numel() <= FEW and x.dtype == weight.dtype and weight.dim() == 1:
@@ -30,9 +36,14 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return _normalize(x, weight, eps)
 
 
+def rms_norm_silu_definition(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    return silu(rms_norm_definition(x, weight, eps))
+
+
+@defined_by(rms_norm_silu_definition)
 def rms_norm_silu(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """The SiLU of :func:`rms_norm`. The CPU makes what is between anew for the gradient."""
-    if x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if x.is_cpu and torch.is_grad_enabled():
         return _RMSNormSiLU.apply(x, weight, eps)
     return silu(rms_norm(x, weight, eps))
 

@@ -3,7 +3,16 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def rotate_definition(x: Tensor, rotary: Tensor) -> Tensor:
+    cos, sin = rotary.unbind()
+    first, second = x.chunk(2, dim=-1)
+    return (x * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
+
+
+@defined_by(rotate_definition)
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
     """Turn x ``[N, H, d]`` by the angles of its nodes ``[2, N, 1, d]``, which get no gradient.
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
+from gia.ops.definition import defined_by
+
 
 def silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
     """The gradient of x, given that of its SiLU; with a gradient of its own where one is wanted."""
@@ -13,10 +15,13 @@ def silu_gradient(grad: Tensor, x: Tensor) -> Tensor:
     return grad * sigmoid * (1 + x * (1 - sigmoid))
 
 
+def gated_definition(gate: Tensor, value: Tensor) -> Tensor:
+    return silu(gate) * value
+
+
+@defined_by(gated_definition)
 def gated(gate: Tensor, value: Tensor) -> Tensor:
     """``silu(gate) * value``, keeping only the two for the gradient."""
-    if torch.compiler.is_compiling():  # which chooses by itself what to keep
-        return silu(gate) * value
     return _Gated.apply(gate, value)
 
 

@@ -14,7 +14,7 @@ from gia.tasks.task import Task
 # What the data of a prediction must have in common with that of the training.
 FEATURES = (
     *("node_categories", "node_channels", "edge_categories", "edge_channels"),
-    *("rwse", "laplacian", "level", "out_channels"),
+    *("encodings", "level", "out_channels"),
 )
 
 

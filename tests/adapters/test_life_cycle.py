@@ -138,11 +138,6 @@ def test_a_cache_is_pickled_and_copied_with_its_nodes():
         torch.testing.assert_close(logits(model, IDS[:, 5:], past_key_values=same), expected)
 
 
-def test_merging_says_why_not():
-    with pytest.raises(NotImplementedError, match="passes messages between tokens and is not lin"):
-        adapters.merge(adapted())
-
-
 @pytest.fixture
 def folder(tmp_path):
     return adapters.save(adapted(), tmp_path / "adapter")

@@ -11,8 +11,10 @@ import attention
 import generate
 import graph_models
 import graphs
+import kernels
 import layers
 import model
+import ops
 import precision
 import pytest
 import sparse
@@ -20,6 +22,7 @@ import sums
 import torch
 from hydra.utils import instantiate
 
+import gia.nn
 from gia.data import SequenceDataModule
 from gia.nn import count_parameters
 from gia.training import resolve_model
@@ -125,7 +128,7 @@ def test_wrong_arguments_are_refused(arguments, message, capsys):
 
 
 @pytest.mark.parametrize(
-    "script", [attention, model, generate, sparse, graphs, adapters, everything]
+    "script", [attention, model, generate, sparse, graphs, adapters, ops, everything]
 )
 def test_help_explains_every_argument(script, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -264,6 +267,49 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
         for n in re.search(r"LoRA (\S+), Sparse-GIN (\S+)\.", section).groups()
     )
     assert abs(ours - lora) <= 0.02 * lora
+
+
+def test_ops_names_its_ratios(tmp_path, monkeypatch):
+    def epoch(case):
+        mlp, x = gia.nn.SwiGLU(4, 8), torch.randn(case.batches, 4)
+        return lambda: mlp(x).sum().backward()
+
+    # The molecules take long, and graphs.py has its own test.
+    monkeypatch.setattr(ops.graph_models, "epoch", epoch)
+    monkeypatch.setattr(ops.graph_models, "melting_points", lambda batch_size: None)
+    sizes = ("--width", "16", "--heads", "2", "--depth", "1", "--tokens", "64", "--length", "32")
+    ratios, section = run(ops, tmp_path, *SMALL, *sizes, "--batches", "1")
+    found = {key for key in ratios if "without" not in key and "kept" not in key}
+    assert {key.removesuffix("_over_definition") for key in found} == {*kernels.USED, "follow"}
+    assert ratios["gated_kept_over_definition"] == pytest.approx(2 / 3)
+    assert ratios["gin_language_model_over_without_gated_kept"] < 1
+    assert ratios["sparse_gin_layer_over_without_csr_multiply_kept"] < 1
+    assert {key for key in ratios if key.startswith("gin_on_molecules") and "kept" not in key} == {
+        f"gin_on_molecules_over_without_{name}" for name in ("forgetting", "gated", "no_kernel")
+    }
+    assert all(value >= 0 for value in ratios.values())
+    assert "| without |" in section
+
+
+def test_ops_does_without_molecules_where_their_library_is_missing(monkeypatch):
+    def missing(batch_size):
+        raise ImportError("chemicals")
+
+    monkeypatch.setattr(ops.graph_models, "melting_points", missing)
+    args = ops.Namespace(length=8, tokens=8, width=4, heads=1, batches=1)
+    assert not any("molecules" in name for name in ops.models(args))
+
+
+def test_a_kernel_is_replaced_wherever_it_is_called():
+    def step():
+        seen.append(kernels.called(lambda: gia.nn.SwiGLU(4, 8)(torch.randn(3, 4))))
+
+    seen = []
+    step()
+    with kernels.replaced(kernels.gated, kernels.gated.definition):
+        step()
+    step()
+    assert seen == [["forgetting", "gated"], ["forgetting"], ["forgetting", "gated"]]
 
 
 def test_graph_models_are_as_large(monkeypatch):

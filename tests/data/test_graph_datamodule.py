@@ -53,8 +53,7 @@ def test_inputs(solubility):
     expected = {
         "node_channels": 0,
         "edge_channels": 0,
-        "rwse": 16,
-        "laplacian": 3,
+        "encodings": {"random_walk_pe": 16, "laplacian_eigenvector_pe": 3},
         "ordered": False,
         "level": "graph",
         "class_names": [],
@@ -64,8 +63,8 @@ def test_inputs(solubility):
     assert (len(inputs["node_categories"]), len(inputs["edge_categories"])) == (9, 3)
     degrees = PNAConv.get_degree_histogram(solubility.loader("train"))
     assert inputs["degree_histogram"] == degrees.tolist()
-    inputs["rwse"] = 0
-    assert solubility.inputs()["rwse"] == 16
+    inputs["level"] = "node"
+    assert solubility.inputs()["level"] == "graph"
 
 
 def test_batches(solubility):
@@ -79,8 +78,8 @@ def test_batches(solubility):
     batch = batches[0]
     assert batch.num_nodes_per_graph == batch.ptr.diff().tolist()
     assert batch.y.shape == (batch.num_graphs, 1)
-    assert batch.rwse.shape == (batch.num_nodes, 16)
-    assert batch.laplacian.shape == (batch.num_nodes, 3)
+    assert batch.random_walk_pe.shape == (batch.num_nodes, 16)
+    assert batch.laplacian_eigenvector_pe.shape == (batch.num_nodes, 3)
     assert [data.row for data in batch.to_data_list()] == batch.row.tolist()
 
 

@@ -36,7 +36,7 @@ def relabelled(data: Data, order: torch.Tensor) -> Data:
     changed = data.clone()
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel())
-    for key in ("x", "rwse", "laplacian", "seq_pos"):
+    for key in ("x", "random_walk_pe", "laplacian_eigenvector_pe", "seq_pos"):
         if key in data:
             changed[key] = data[key][order]
     changed.edge_index = place[data.edge_index]
@@ -163,8 +163,7 @@ def test_continuous_features_and_edges_without_attributes(name, level):
         "node_categories": [],
         "node_channels": 4,
         "edge_categories": [],
-        "rwse": 0,
-        "laplacian": 0,
+        "encodings": {},
         "level": level,
     }
     graphs = random_graphs(**inputs)

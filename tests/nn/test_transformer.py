@@ -58,7 +58,7 @@ def test_the_graphs_are_what_the_layer_uses():
 
 def test_embedding_and_head_are_one_matrix():
     model = make_model("gin")
-    assert model.head.weight is model.encoder.embedding.weight
+    assert model.head.weight is model.encoder.token.weight
 
 
 def test_copies_of_a_block_start_differently_and_share_nothing():

@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gia.attention.cached import CachedSoftmax, Memory
-from gia.attention.fused import FusedSoftmax
 from gia.attention.normalize.base import Normalizer
-from gia.attention.scope import Scope
-from gia.attention.score import DotProduct, LazyDotProduct, Scores
-from gia.graph.base import Adjacency
+from gia.attention.score import Scores
 from gia.graph.pair_layout import PairLayout
+from gia.ops.softmax_gradient import softmax_gradient
 
 
 class Softmax(Normalizer):
@@ -29,6 +26,8 @@ class Softmax(Normalizer):
     Raises:
         ValueError: If the temperature is not above 0.
     """
+
+    is_softmax = True
 
     def __init__(
         self,
@@ -65,19 +64,7 @@ class Softmax(Normalizer):
             kept (Tensor): Which of them have a gradient, counted along that shape, ``[E']``.
             grad (Tensor): Their gradients, ``[E']``.
         """
-        product = weight.flatten()[kept] * grad
-        row = kept // weight.size(-1)
-        total = product.new_zeros(weight.shape[:-1].numel()).index_add_(0, row, product)
-        weight.mul_(-total.view(*weight.shape[:-1], 1))
-        weight.view(-1).index_add_(0, kept, product)
-        return weight
-
-    def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
-        if not isinstance(scores, (DotProduct, LazyDotProduct)) or not scope.fusable:
-            return None
-        if memory is not None:
-            return CachedSoftmax(scores, scope, memory)
-        return FusedSoftmax(scores, scope)
+        return softmax_gradient(weight, kept, grad)
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}, sharpening={self.initial_sharpening}"

@@ -30,7 +30,7 @@ class GraphTransformer(Transformer):
         level (str): ``"graph"``, or ``"node"`` for a prediction for each node, without ``pool``.
         scope (callable): Which nodes may be joined, as for :class:`Transformer`.
         ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.seq_pos``.
-        dropout (float): Dropout on the encoded nodes.
+        dropout (float): Shared by the parts of a configuration, where it is read.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
@@ -64,7 +64,6 @@ class GraphTransformer(Transformer):
             width=width,
             rotary=Rotary(width // heads) if ordered else None,
             norm=norm,
-            dropout=dropout,
         )
         self.edge_encoder = edge_encoder
 

@@ -22,8 +22,8 @@ class PooledMLP(nn.Module):
         norm (nn.Module, optional): After the last block; none if left out.
         pool (Aggregation, optional), level (str): As in :class:`~gia.nn.GraphTransformer`; for
             nodes nothing is pooled.
-        dropout (float): Dropout on the encoded nodes.
-        width, heads (int): Shared by the parts of a configuration, where they are read.
+        dropout (float), width, heads (int): Shared by the parts of a configuration, where they are
+            read.
 
     Shapes:
         - **data:** nodes of B graphs
@@ -46,11 +46,10 @@ class PooledMLP(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
         self.blocks = Stack(block, depth)
         self.norm = nn.Identity() if norm is None else norm
         self.head = Readout(head, pool, level)
 
     def forward(self, data: Data) -> Tensor:
-        x = self.head.pooled(self.dropout(self.encoder(data)), data)
+        x = self.head.pooled(self.encoder(data), data)
         return self.head.head(self.norm(self.blocks(x, None)))

@@ -12,8 +12,7 @@ from torch_geometric.nn import GraphNorm, PairNorm
 from gia.attention import Cache, CausalScope, InputGraph, Rotary, Scope
 from gia.nn.attention_batch import attention_batch
 from gia.nn.context import GraphContext
-from gia.nn.dropout import Dropout
-from gia.nn.encoder.token import TokenEncoder
+from gia.nn.encoder import NodeEncoder
 from gia.nn.norm import RMSNorm
 from gia.nn.stack import Stack
 from gia.typing import OptTensor
@@ -36,7 +35,6 @@ class Transformer(nn.Module):
         width (int): Channels D of a node.
         rotary (nn.Module, optional): Angles from ``data.seq_pos``; left out, order has no effect.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
-        dropout (float): Dropout on the encoded nodes.
 
     Shapes:
         - **data:** nodes of B graphs, with ``ptr [B + 1]`` if they are batched; a list
@@ -60,11 +58,9 @@ class Transformer(nn.Module):
         width: int,
         rotary: Rotary | None = None,
         norm: nn.Module | None = None,
-        dropout: float = 0.0,
     ):
         super().__init__()
         self.encoder = encoder
-        self.dropout = Dropout(dropout)
         self.blocks = Stack(block, depth)
         self.norm = RMSNorm(width) if norm is None else norm
         self.head = head
@@ -91,7 +87,7 @@ class Transformer(nn.Module):
             cache (Cache, optional): Read and extended; without gradients.
         """
         graphs = self.context(data)
-        x = self.dropout(self.encoder(data))
+        x = self.encoder(data)
         if cache is not None:
             if len(cache.memories) != len(self.blocks):
                 raise ValueError(
@@ -206,9 +202,10 @@ class LanguageModel(Transformer):
         dropout: float = 0.0,
         scope: Callable[..., Scope] = CausalScope,
     ):
-        encoder = TokenEncoder(vocab_size, width, dropout=dropout)
+        # Small, because the same matrix makes the logits.
+        encoder = NodeEncoder(width, tokens=vocab_size, dropout=dropout, token_std=0.02)
         head = nn.Linear(width, vocab_size, bias=False)
-        head.weight = encoder.embedding.weight
+        head.weight = encoder.token.weight
         super().__init__(
             encoder=encoder,
             block=block,

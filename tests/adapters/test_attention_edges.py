@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gia.adapters import observe
-from gia.adapters.observe import Observed, select
+from gia.adapters import attention_edges
+from gia.adapters.attention_edges import ObservedAttention, select
 
 B, H, Q, K, D = 2, 4, 5, 9, 3
 
@@ -14,7 +14,7 @@ def observed(groups=4, mask=None, dtype=torch.float64, **settings):
     query = 2 * torch.randn(B, H, Q, D, dtype=dtype)
     key = 2 * torch.randn(B, groups, K, D, dtype=dtype)
     query.requires_grad_(), key.requires_grad_()
-    return Observed(query, key, mask, 0.7, **settings)
+    return ObservedAttention(query, key, mask, 0.7, **settings)
 
 
 def causal():
@@ -52,7 +52,7 @@ SEEN = {
 @pytest.mark.parametrize("block", [2**21, 100, 1])
 @pytest.mark.parametrize("name", SEEN)
 def test_edges_have_the_values_and_gradients_of_attention(name, block, monkeypatch):
-    monkeypatch.setattr(observe, "BLOCK", block)
+    monkeypatch.setattr(attention_edges, "BLOCK", block)
     seen = observed(**SEEN[name])
     edges = select(seen, lambda a, allowed, d: (a.sum(1) > 0.4) & allowed.squeeze(1))
     whole = attention_of(seen)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gia.adapters.attention import SITE, _looking_on
+from gia.adapters.attention_function import OBSERVER, _looking_on
 
 transformers = pytest.importorskip("transformers")
 KERNEL = "gia_test_kernel"
@@ -25,7 +25,7 @@ def test_the_cap_on_scores_is_told_where_the_kernel_has_it(kernel, told):
     """Torch's kernel ignores it, so that attention is without it."""
     transformers.AttentionInterface.register(KERNEL, eager_attention_forward)
     layer, seen = Layer(), []
-    layer.__dict__[SITE] = SimpleNamespace(looks_on=True, observe=seen.append)
+    layer.__dict__[OBSERVER] = SimpleNamespace(looks_on=True, observe=seen.append)
     query = torch.randn(1, 2, 3, 4)
     _looking_on(kernel)(layer, query, query, query, None, softcap=1.5)
     assert [observed.softcap for observed in seen] == [told]

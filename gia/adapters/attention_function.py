@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gia.adapters.observe import Observed
+from gia.adapters.attention_edges import ObservedAttention
 from gia.typing import OptTensor
 
 PREFIX = "gia_"
 # Kernels whose scores can be computed anew from what they are given.
 KERNELS = ("sdpa", "eager")
-SITE = "_gia_site"
+OBSERVER = "_gia_observer"
 
 
 def observed_name(kernel: str) -> str:
@@ -60,11 +60,11 @@ def _looking_on(kernel: str) -> Callable[..., tuple[Tensor, OptTensor]]:
         else:
             compute = functions[kernel]
         result = compute(module, query, key, value, attention_mask, **kwargs)
-        site = module.__dict__.get(SITE)
-        if site is not None and site.looks_on:
+        observer = module.__dict__.get(OBSERVER)
+        if observer is not None and observer.looks_on:
             scaling = kwargs.get("scaling")
-            site.observe(
-                Observed(
+            observer.observe(
+                ObservedAttention(
                     query,
                     _used(key, query, attention_mask, module, kwargs),
                     attention_mask,

@@ -9,7 +9,6 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool
 
-from gia.analysis import check_out, predict, predict_part, predict_table, trivial_metrics
 from gia.tasks import Classification, Regression
 
 NAN = math.nan
@@ -73,23 +72,23 @@ def read(path):
 
 def test_predictions_know_their_graphs():
     graphs = [graph(4, [[1.0], [2.0]], [[NAN]], "a"), graph(0, [[0.5]], [[3.0]], "b")]
-    found = predict(regression(), DataLoader(graphs, batch_size=1))
+    found = regression().predictions(DataLoader(graphs, batch_size=1))
     assert (found.names, found.rows, found.nodes) == (["a", "b"], [4, 0], [])
     assert found.output.tolist() == [[16.0], [11.0]]
     assert found.target[1].tolist() == [3.0]
-    assert predict(regression(), DataLoader(graphs, batch_size=1), limit=1).names == ["a"]
+    assert regression().predictions(DataLoader(graphs, batch_size=1), limit=1).names == ["a"]
 
 
 def test_predictions_know_their_nodes():
     graphs = [graph(4, [[1.0], [2.0]], [[NAN], [1.0]], "a"), graph(0, [[0.5]], [[3.0]], "b")]
-    found = predict(regression("node"), DataLoader(graphs, batch_size=2))
+    found = regression("node").predictions(DataLoader(graphs, batch_size=2))
     assert (found.names, found.rows, found.nodes) == (["a", "a", "b"], [4, 4, 0], [0, 1, 0])
     assert found.output.flatten().tolist() == [12.0, 14.0, 11.0]
 
 
 def test_a_table_keeps_its_rows_and_columns(tmp_path):
     graphs = [graph(3, [[1.0]], [[NAN]]), graph(0, [[0.0]], [[NAN]]), graph(2, [[2.0]], [[NAN]])]
-    done = predict_table(regression(), Table(graphs), tmp_path / "out.csv")
+    done = regression().predict_table(Table(graphs), tmp_path / "out.csv")
     assert done == {"predicted": 3, "problems": 1}
     rows = read(tmp_path / "out.csv")
     assert list(rows[0]) == ["id", "smiles", "predicted_log S", "problem"]
@@ -100,7 +99,7 @@ def test_a_table_keeps_its_rows_and_columns(tmp_path):
 
 def test_without_problems_there_is_no_such_column(tmp_path):
     graphs = [graph(row, [[0.0, 1.0]], [[NAN]]) for row in range(3)]
-    predict_table(classification(), Table(graphs, rejected=False), tmp_path / "out.csv")
+    classification().predict_table(Table(graphs, rejected=False), tmp_path / "out.csv")
     rows = read(tmp_path / "out.csv")
     columns = ["predicted_toxic", "probability_no", "probability_yes"]
     assert list(rows[0]) == ["id", "smiles", *columns]
@@ -112,7 +111,7 @@ def test_without_problems_there_is_no_such_column(tmp_path):
 
 def test_several_targets_have_columns_of_their_own(tmp_path):
     table = Table([graph(0, [[0.0, 1.0, 9.0, 0.0]], [[NAN, NAN]])])
-    predict_table(classification(targets=2), table, tmp_path / "out.csv")
+    classification(targets=2).predict_table(table, tmp_path / "out.csv")
     row = read(tmp_path / "out.csv")[0]
     assert (row["predicted_toxic"], row["predicted_soluble"]) == ("yes", "no")
     assert float(row["probability_soluble_no"]) > 0.99 > float(row["probability_toxic_no"])
@@ -120,7 +119,7 @@ def test_several_targets_have_columns_of_their_own(tmp_path):
 
 def test_a_row_holds_what_is_said_of_its_nodes(tmp_path):
     graphs = [graph(0, [[1.0], [2.0]], [[NAN], [NAN]]), graph(2, [[3.0]], [[NAN]])]
-    done = predict_table(regression("node"), Table(graphs), tmp_path / "out.csv")
+    done = regression("node").predict_table(Table(graphs), tmp_path / "out.csv")
     assert done == {"predicted": 2, "problems": 2}
     rows = read(tmp_path / "out.csv")
     assert [row["predicted_log S"] for row in rows] == ["12 14", "", "16", ""]
@@ -129,7 +128,7 @@ def test_a_row_holds_what_is_said_of_its_nodes(tmp_path):
         target_names=["fold"], class_names=["H", "3"], level="node", optimizer=torch.optim.SGD,
     )  # fmt: skip
     graphs = [graph(0, [[9.0, 0.0], [0.0, 9.0], [0.0, 9.0]], [[NAN]] * 3)]
-    predict_table(task, Table(graphs), tmp_path / "out.csv")
+    task.predict_table(Table(graphs), tmp_path / "out.csv")
     row = read(tmp_path / "out.csv")[0]
     assert row["predicted_fold"] == "H33"
     assert len(row["probability_H"].split(" ")) == 3
@@ -138,13 +137,13 @@ def test_a_row_holds_what_is_said_of_its_nodes(tmp_path):
 def test_a_column_is_never_written_over(tmp_path):
     table = Table([graph(0, [[0.0]], [[NAN]])], columns=["smiles", "predicted_log S"])
     with pytest.raises(ValueError, match="already has the column 'predicted_log S'"):
-        predict_table(regression(), table, tmp_path / "out.csv")
+        regression().predict_table(table, tmp_path / "out.csv")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_part_is_written_with_its_targets(tmp_path):
     graphs = [graph(7, [[0.0, 1.0]], [[1.0]], "a"), graph(2, [[1.0, 0.0]], [[NAN]], "b")]
-    done = predict_part(classification(), Table(graphs), "test", tmp_path / "out.csv")
+    done = classification().predict_part(Table(graphs), "test", tmp_path / "out.csv")
     assert done == {"predicted": 2, "problems": 0}
     first, second = read(tmp_path / "out.csv")
     assert (first["name"], first["row"], first["toxic"], first["predicted_toxic"]) == (
@@ -152,31 +151,17 @@ def test_a_part_is_written_with_its_targets(tmp_path):
     )  # fmt: skip
     assert (second["name"], second["toxic"], second["predicted_toxic"]) == ("b", "", "no")
     nodes = [graph(7, [[1.0], [2.0]], [[NAN], [1.5]], "a")]
-    predict_part(regression("node"), Table(nodes), "test", tmp_path / "out.csv")
+    regression("node").predict_part(Table(nodes), "test", tmp_path / "out.csv")
     rows = read(tmp_path / "out.csv")
     assert [row["node"] for row in rows] == ["0", "1"]
     assert [row["log S"] for row in rows] == ["", "1.5"]
     assert [row["predicted_log S"] for row in rows] == ["12", "14"]
 
 
-def test_where_nothing_can_be_written_is_told_first(tmp_path):
-    source = tmp_path / "in.csv"
-    source.write_text("smiles\nCC\n")
-    (tmp_path / "link.csv").symlink_to(source)
-    for out in (source, tmp_path / "link.csv"):
-        with pytest.raises(ValueError, match="is the table that is read: give another name"):
-            check_out(out, source)
-    with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
-        check_out(tmp_path)
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        check_out(tmp_path / "none" / "out.csv")
-    assert check_out(tmp_path / "out.csv", source) == tmp_path / "out.csv"
-
-
 def test_trivial_regression_says_the_training_mean():
     train = [graph(0, [[0.0]], [[4.0]]), graph(1, [[0.0]], [[8.0]]), graph(2, [[0.0]], [[NAN]])]
     test = [graph(3, [[0.0]], [[6.0]]), graph(4, [[0.0]], [[9.0]]), graph(5, [[0.0]], [[NAN]])]
-    found = trivial_metrics(regression(), train, test)
+    found = regression().trivial_metrics(train, test)
     assert found["mae"] == pytest.approx(1.5)
     assert found["rmse"] == pytest.approx(math.sqrt(4.5))
 
@@ -185,7 +170,7 @@ def test_trivial_regression_says_the_training_mean():
 def test_trivial_classification_says_the_commonest_class():
     train = [graph(row, [[0.0]], [[float(row > 0), 0.0]]) for row in range(3)]
     test = [graph(row, [[0.0]], [[float(row > 0), NAN]]) for row in range(4)]
-    found = trivial_metrics(classification(targets=2), train, test)
+    found = classification(targets=2).trivial_metrics(train, test)
     assert found["accuracy/toxic"] == 0.75
     assert found["auroc/toxic"] == 0.5
     assert found["mcc/toxic"] == 0

@@ -1,11 +1,14 @@
 """Attention of a layer as a graph: which pairs become edges, in blocks of queries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from gia.ops.recompute import in_blocks, recomputed
+from gia.ops.softmax_gradient import softmax_gradient
 from gia.typing import OptTensor
 
 # Entries of a block of attention weights: what is in memory at a time.
@@ -20,7 +23,7 @@ Keep = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservedAttention:
     """What a layer's attention is computed from.
 
     Attributes:
@@ -53,9 +56,7 @@ class Observed:
     def blocks(self) -> Iterator[slice]:
         """Queries of which all pairs fit into memory."""
         sequences, heads, queries, keys = self.shape
-        step = max(1, BLOCK // max(1, sequences * heads * keys))
-        for start in range(0, queries, step):
-            yield slice(start, min(start + step, queries))
+        return in_blocks(queries, sequences * heads * keys, BLOCK)
 
     def width(self, rows: slice) -> int:
         """How many of the keys K some query of a block may see: a block has these alone."""
@@ -101,7 +102,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Edges:
+class AttentionEdges:
     """Pairs that were kept, E of them, ordered by query.
 
     Attributes:
@@ -117,13 +118,13 @@ class Edges:
     distance: Tensor
 
 
-def select(observed: Observed, keep: Keep, gradients: bool = True) -> Edges:
+def select(observed: ObservedAttention, keep: Keep, gradients: bool = True) -> AttentionEdges:
     """The pairs of a layer's attention that become edges.
 
     All pairs are looked at in blocks, of which none is kept; the backward pass computes them anew.
 
     Args:
-        observed (Observed): What attention is computed from.
+        observed (ObservedAttention): What attention is computed from.
         keep (callable): ``keep(attention [B, H, q, K], allowed, distance)``, which pairs to keep,
             ``[B, q, K]``.
         gradients (bool): Whether the edges' attention has a gradient.
@@ -145,21 +146,22 @@ def select(observed: Observed, keep: Keep, gradients: bool = True) -> Edges:
     counts = [part[0].numel() for part in found]
     needed = observed.query.requires_grad or observed.key.requires_grad
     if gradients and needed and torch.is_grad_enabled():
-        attention = _Attention.apply(
-                observed.query, observed.key, observed, attention,
-                (sequence, target, source), counts,
-            )  # fmt: skip
+        # Queries and keys are handed back by autograd, which then sees what becomes of them.
+        rest = replace(observed, query=None, key=None)
+        places = sequence, target, source
+        pull_back = partial(_pull_back, observed=rest, places=places, counts=counts)
+        attention = recomputed(attention, (observed.query, observed.key), pull_back)
     attention = attention.to(torch.promote_types(observed.query.dtype, torch.float32))
-    return Edges(sequence, target, source, attention, distance)
+    return AttentionEdges(sequence, target, source, attention, distance)
 
 
-def fits_at_once(observed: Observed) -> bool:
+def fits_at_once(observed: ObservedAttention) -> bool:
     """Whether all pairs are looked at as a whole: few of them, and no gradient is asked for."""
     sequences, heads, queries, keys = observed.shape
     return not torch.is_grad_enabled() and sequences * heads * queries * keys <= FEW
 
 
-def all_pairs(observed: Observed, distance: bool) -> tuple[Tensor, OptTensor, OptTensor]:
+def all_pairs(observed: ObservedAttention, distance: bool) -> tuple[Tensor, OptTensor, OptTensor]:
     """Of all pairs: attention, what is allowed (None: all), and the distance if asked for."""
     rows = slice(0, observed.query.size(2))
     if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
@@ -172,47 +174,33 @@ def all_pairs(observed: Observed, distance: bool) -> tuple[Tensor, OptTensor, Op
     return weight, allowed, observed.distance(rows) if distance else None
 
 
-class _Attention(torch.autograd.Function):
-    """Attention weights of some pairs; those of all pairs are computed anew for the gradient."""
-
-    @staticmethod
-    def forward(ctx, query, key, observed, attention, places, counts):
-        ctx.save_for_backward(query, key, attention, *places)
-        ctx.observed, ctx.counts = replace(observed, query=None, key=None), counts
-        return attention.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        query, key, attention, *places = ctx.saved_tensors
-        observed = replace(ctx.observed, query=query, key=key)
-        (sequences, heads, *_), groups = observed.shape, key.size(1)
-        grad_query = torch.zeros_like(query, dtype=attention.dtype)
-        grad_key = torch.zeros_like(key, dtype=attention.dtype)
-        paid = grad * attention  # [E, H]
-        start = 0
-        for rows, number in zip(observed.blocks(), ctx.counts, strict=True):
-            part = slice(start, start + number)
-            start += number
-            if number == 0:
-                continue
-            sequence, target, source = (place[part] for place in places)
-            target = target - rows.start
-            keys = observed.width(rows)
-            weight, slope = observed.weights(rows, observed.allowed(rows))
-            # d score = A (grad - sum of A grad), where grad is 0 but at the edges.
-            total = weight.new_zeros(sequences, weight.size(2), heads)
-            total.index_put_((sequence, target), paid[part], accumulate=True)
-            score = weight.mul_(total.transpose(1, 2).unsqueeze(-1).neg())
-            place = (sequence.unsqueeze(1), torch.arange(heads, device=score.device).unsqueeze(0))
-            place = (*place, target.unsqueeze(1), source.unsqueeze(1))
-            score.index_put_(place, score[place] + paid[part])  # no pair is an edge twice
-            if slope is not None:
-                score = score * slope
-            score = (score * observed.scaling).view(sequences, groups, -1, keys)
-            asked = query[:, :, rows].reshape(sequences, groups, -1, query.size(-1))
-            grad_query[:, :, rows] = (score @ key[:, :, :keys].to(score.dtype)).view_as(
-                query[:, :, rows]
-            )
-            grad_key[:, :, :keys] += score.transpose(2, 3) @ asked.to(score.dtype)
-        return grad_query.to(query.dtype), grad_key.to(key.dtype), None, None, None, None
+def _pull_back(
+    grad: Tensor,
+    tensors: Sequence[Tensor],
+    *,
+    observed: ObservedAttention,
+    places: Sequence[Tensor],
+    counts: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """The gradients of queries and keys, given that of the edges' attention, ``[E, H]``."""
+    query, key = tensors
+    observed = replace(observed, query=query, key=key)
+    (sequences, heads, *_), groups = observed.shape, key.size(1)
+    grad_query, grad_key = (torch.zeros_like(x, dtype=grad.dtype) for x in tensors)
+    head = torch.arange(heads, device=grad.device)
+    parts = zip(grad.split(counts), *(place.split(counts) for place in places), strict=True)
+    for rows, (of_edges, sequence, target, source) in zip(observed.blocks(), parts, strict=True):
+        if sequence.numel() == 0:
+            continue
+        weight, slope = observed.weights(rows, observed.allowed(rows))
+        queries, keys = weight.shape[2:]
+        row = (sequence.unsqueeze(1) * heads + head) * queries + (target - rows.start).unsqueeze(1)
+        score = softmax_gradient(weight, row * keys + source.unsqueeze(1), of_edges)
+        if slope is not None:
+            score = score * slope
+        score = (score * observed.scaling).view(sequences, groups, -1, keys)
+        asked = query[:, :, rows].reshape(sequences, groups, -1, query.size(-1))
+        of_query = score @ key[:, :, :keys].to(score.dtype)
+        grad_query[:, :, rows] = of_query.view_as(query[:, :, rows])
+        grad_key[:, :, :keys] += score.transpose(2, 3) @ asked.to(score.dtype)
+    return grad_query, grad_key

@@ -5,8 +5,8 @@ import torch
 from decoders import decoder
 
 import gia.adapters as adapters
-from gia.adapters import SparseGINConfig, observe
-from gia.adapters.rows import RowAdjacency
+from gia.adapters import SparseGINConfig, attention_edges
+from gia.adapters.dense_rows import DenseRows
 from gia.graph import EdgeAdjacency
 
 B, Q, K, LENGTH = 2, 3, 7, 10
@@ -52,7 +52,7 @@ def random_rows(groups):
     weight = torch.rand(B, groups, Q, K, dtype=torch.float64)
     weight[torch.rand_like(weight) < 0.4] = 0
     weight[0, :, 1] = 0  # a token without an edge
-    return RowAdjacency(weight)
+    return DenseRows(weight)
 
 
 @pytest.mark.parametrize("groups", [1, 4])
@@ -74,7 +74,7 @@ def test_rows_sum_in_the_precision_of_their_features(groups):
     rows, x = random_rows(groups), torch.randn(B * K, groups, 5).bfloat16()
     assert rows.sum(x).dtype == torch.bfloat16
     assert rows.in_precision(torch.float64).weight.dtype == torch.float64
-    assert RowAdjacency(rows.weight.bfloat16()).in_precision(torch.float32).weight.dtype == (
+    assert DenseRows(rows.weight.bfloat16()).in_precision(torch.float32).weight.dtype == (
         torch.float32
     )
 
@@ -110,9 +110,9 @@ def test_a_model_says_the_same_with_rows_and_with_edges(options, monkeypatch):
     with torch.no_grad():
         rows = model(**inputs).logits
         as_rows = options.get("conv", "gin") in ("gin", "gcn")
-        assert seen == {RowAdjacency if as_rows else EdgeAdjacency}
+        assert seen == {DenseRows if as_rows else EdgeAdjacency}
         seen.clear()
-        monkeypatch.setattr(observe, "FEW", 0)
+        monkeypatch.setattr(attention_edges, "FEW", 0)
         edges = model(**inputs).logits
     monkeypatch.undo()
     with_gradients = model(**inputs).logits

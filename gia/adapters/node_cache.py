@@ -8,26 +8,27 @@ import torch
 from torch import Tensor
 
 
-def keep_nodes(layer: Any) -> Any:
+def with_node_cache(layer: Any) -> Any:
     """Make a layer of a Hugging Face cache keep node features beside its keys, whatever its class.
 
-    It gets ``nodes``, a dictionary of features of all tokens that it has seen, ``[B, L, c]``, which
-    are reordered, repeated, selected and cropped with its keys; and ``extend``.
+    It gets ``node_features``, a dictionary of features of all tokens that it has seen,
+    ``[B, L, c]``, which are reordered, repeated, selected and cropped with its keys; and
+    ``extend``.
     """
-    if not hasattr(layer, "nodes"):
-        layer.__class__ = _with_nodes(type(layer))
-        layer.nodes = {}
+    if not hasattr(layer, "node_features"):
+        layer.__class__ = _class_with_nodes(type(layer))
+        layer.node_features = {}
     return layer
 
 
 def _restore(kind: type, state: dict[str, Any]) -> Any:
-    layer = object.__new__(_with_nodes(kind))
+    layer = object.__new__(_class_with_nodes(kind))
     layer.__dict__.update(state)
     return layer
 
 
 @cache
-def _with_nodes(kind: type) -> type:
+def _class_with_nodes(kind: type) -> type:
     class WithNodes(kind):
         def extend(self, name: str, features: Tensor, keys: int) -> Tensor:
             """Append features of new tokens, and return those of the layer's key slots.
@@ -44,7 +45,7 @@ def _with_nodes(kind: type) -> type:
             Raises:
                 ValueError: If the cache holds tokens that have no such features.
             """
-            before, seen = self.nodes.get(name), int(self.get_seq_length())
+            before, seen = self.node_features.get(name), int(self.get_seq_length())
             known = 0 if before is None else before.size(1)
             if known + features.size(1) != seen:
                 raise ValueError(
@@ -52,7 +53,7 @@ def _with_nodes(kind: type) -> type:
                     f"seen {known}: fill a new cache with the adapter that is to generate"
                 )
             whole = features if before is None else torch.cat([before, features], 1)
-            self.nodes[name] = whole
+            self.node_features[name] = whole
             if seen >= keys:
                 return whole[:, -keys:]
             return torch.nn.functional.pad(whole, (0, 0, 0, keys - seen))
@@ -77,13 +78,13 @@ def _with_nodes(kind: type) -> type:
 
         def reset(self) -> None:
             super().reset()
-            self.nodes.clear()
+            self.node_features.clear()
 
         def __reduce__(self) -> tuple:
             return _restore, (kind, dict(self.__dict__))
 
         def _change(self, change: Callable[[Tensor], Tensor]) -> None:
-            self.nodes = {name: change(nodes) for name, nodes in self.nodes.items()}
+            self.node_features = {name: change(nodes) for name, nodes in self.node_features.items()}
 
     WithNodes.__name__ = WithNodes.__qualname__ = f"{kind.__name__}WithNodes"
     return WithNodes

@@ -6,7 +6,7 @@ from torch import Tensor
 from gia.graph import Adjacency, EdgeAdjacency
 
 
-class RowAdjacency(Adjacency):
+class DenseRows(Adjacency):
     """The graph from all key slots of each sequence to its few new tokens.
 
     Args:
@@ -40,8 +40,8 @@ class RowAdjacency(Adjacency):
         # All groups share the edges, as in the edge form: a pair is one where any group has it.
         return (self.weight != 0).any(1).sum(-1).view(-1, 1).to(self.weight.dtype)
 
-    def in_precision(self, dtype: torch.dtype) -> "RowAdjacency":
-        return RowAdjacency(self.weight.to(torch.promote_types(self.weight.dtype, dtype)))
+    def in_precision(self, dtype: torch.dtype) -> "DenseRows":
+        return DenseRows(self.weight.to(torch.promote_types(self.weight.dtype, dtype)))
 
     def to_edges(self) -> EdgeAdjacency:
         _, _, queries, keys = self.weight.shape

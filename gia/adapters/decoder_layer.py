@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gia.adapters.attention import SITE
-from gia.adapters.extra import ExtraEdges
+from gia.adapters.attention_edges import ObservedAttention, all_pairs, fits_at_once, select
+from gia.adapters.attention_function import OBSERVER
+from gia.adapters.dense_rows import DenseRows
+from gia.adapters.extra_edges import ExtraEdges
 from gia.adapters.families import PARALLEL, Family
 from gia.adapters.layer import SparseGIN
-from gia.adapters.nodes import keep_nodes
-from gia.adapters.observe import Observed, all_pairs, fits_at_once, select
-from gia.adapters.rows import RowAdjacency
+from gia.adapters.node_cache import with_node_cache
 from gia.graph import Adjacency, EdgeAdjacency
 
 NAME = "gia_adapters"  # of the module in a decoder layer
@@ -41,7 +41,7 @@ class Pass:
     graphs: dict[str, Adjacency] = field(default_factory=dict)
 
 
-class AdapterSite(nn.Module):
+class AdaptedLayer(nn.Module):
     """The adapters of one decoder layer, hung onto it by hooks.
 
     Args:
@@ -55,13 +55,13 @@ class AdapterSite(nn.Module):
         self.adapters = nn.ModuleDict()
         self.active: tuple[str, ...] = ()
         self.enabled = True
-        self.extra: ExtraEdges | None = None
+        self.extra_edges: ExtraEdges | None = None
         self.number = number
         self._parallel = family.residual == PARALLEL
         self._pass = Pass()
         layer.add_module(NAME, self)
         attention = layer.get_submodule(family.attention)
-        attention.__dict__[SITE] = self  # not as a submodule: the layer has it already
+        attention.__dict__[OBSERVER] = self  # not as a submodule: the layer has it already
         self._attention = (attention,)
         self._hooks = [
             layer.get_submodule(family.entry).register_forward_pre_hook(
@@ -83,10 +83,10 @@ class AdapterSite(nn.Module):
         """Take everything off the layer."""
         for hook in self._hooks:
             hook.remove()
-        del self._attention[0].__dict__[SITE]
+        del self._attention[0].__dict__[OBSERVER]
         delattr(layer, NAME)
 
-    def observe(self, observed: Observed) -> None:
+    def observe(self, observed: ObservedAttention) -> None:
         """Make the graphs of the active adapters; called by the layer's attention function."""
         sequences, _, queries, keys = observed.shape
         cache = self._pass.cache
@@ -98,9 +98,9 @@ class AdapterSite(nn.Module):
         for name in self.active:
             adapter: SparseGIN = self.adapters[name]
             position = self._source_position(name, observed) if adapter.config.sinks else None
-            if self.extra is None and adapter.takes_rows and fits_at_once(observed):
+            if self.extra_edges is None and adapter.takes_dense_rows and fits_at_once(observed):
                 pairs = all_pairs(observed, distance=adapter.weights.needs_distance)
-                self._pass.graphs[name] = RowAdjacency(adapter.weights.rows(*pairs, position))
+                self._pass.graphs[name] = DenseRows(adapter.weights.dense(*pairs, position))
                 continue
             keep = partial(adapter.weights.keep, source_position=position)
             edges = select(observed, keep, adapter.config.edge_gradients)
@@ -108,11 +108,11 @@ class AdapterSite(nn.Module):
             source = edges.sequence * keys + edges.source
             weight = adapter.weights(edges.attention, edges.distance, target, sequences * queries)
             index = torch.stack([source, target])
-            if self.extra is not None:
-                index, weight = self.extra.add_to(index, weight, observed, seen)
+            if self.extra_edges is not None:
+                index, weight = self.extra_edges.add_to(index, weight, observed, seen)
             self._pass.graphs[name] = EdgeAdjacency(index, weight, num_nodes=sequences * queries)
 
-    def _source_position(self, adapter: str, observed: Observed) -> Tensor:
+    def _source_position(self, adapter: str, observed: ObservedAttention) -> Tensor:
         """Where each key slot stands in its sequence, ``[B, K]``."""
         sequences, _, queries, keys = observed.shape
         positions = self._pass.positions
@@ -187,7 +187,7 @@ class AdapterSite(nn.Module):
     def _extend(self, adapter: str) -> Any:
         if self._pass.cache is None:
             return None
-        layer, keys = keep_nodes(self._pass.cache), self._pass.shape[2]
+        layer, keys = with_node_cache(self._pass.cache), self._pass.shape[2]
         return lambda name, features: layer.extend(f"{adapter}.{name}", features, keys)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import coalesce
 
-from gia.adapters.observe import Observed
+from gia.adapters.attention_edges import ObservedAttention
 from gia.typing import OptTensor
 
 
@@ -47,7 +47,7 @@ class ExtraEdges:
             )
 
     def add_to(
-        self, index: Tensor, weight: Tensor, observed: Observed, seen: int | None
+        self, index: Tensor, weight: Tensor, observed: ObservedAttention, seen: int | None
     ) -> tuple[Tensor, Tensor]:
         """Add them to the edges of a batch; to the weight of a pair that is an edge already.
 
@@ -57,7 +57,7 @@ class ExtraEdges:
         Args:
             index (Tensor): Sources b K + j and targets b Q + i, ``[2, E]``.
             weight (Tensor): ``[E]`` or ``[E, H]``.
-            observed (Observed): The attention.
+            observed (ObservedAttention): The attention.
             seen (int, optional): Tokens that a cache has seen, the new ones included; left out,
                 there is no cache.
 
