@@ -4,13 +4,14 @@ import logging
 
 import pytest
 import torch
-from graph_data import graph, make, random_graphs, settled
+from graph_data import INPUTS, graph, make, random_graphs, settled
 from laws import make_adjacency, make_attention, sequences
 from torch import nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GATv2Conv, GCNConv, GINEConv, SAGEConv
 from torch_geometric.nn.norm import BatchNorm, GraphNorm, LayerNorm
 
+import gia.nn
 from gia.analysis import AttentionEdges
 from gia.attention import Cache, CausalScope, FullScope, InputGraph
 from gia.nn import (
@@ -60,7 +61,7 @@ def four_blocks():
 
 def model_in_python():
     return GraphTransformer(
-        encoder=NodeEncoder(WIDTH, categories=[5, 3], rwse=3, laplacian=2),
+        encoder=NodeEncoder(WIDTH, categories=[5, 3], encodings=INPUTS["encodings"]),
         edge_encoder=EdgeEncoder(WIDTH, categories=[4]),
         block=four_blocks(),
         depth=1,
@@ -148,6 +149,7 @@ def test_a_context_knows_edges_and_graphs():
     [
         GINEConv(ReLUMLP(WIDTH, 8), edge_dim=3),
         GINConv(ReLUMLP(WIDTH, 8), edge_dim=3),
+        gia.nn.GINEConv(ReLUMLP(WIDTH, 8), edge_dim=3),
         GATv2Conv(WIDTH, WIDTH, edge_dim=3),
         GCNConv(WIDTH, WIDTH),
     ],
