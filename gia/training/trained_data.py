@@ -32,7 +32,7 @@ def trained_data(
         config = config.copy()  # whose other settings the data may refer to
         with open_dict(config):
             target_type = config.data.target_type
-            config.data = other
+            config.data = given
             config.data.target_type = target_type  # the model's choice, not the data's
         given = {}
     data = instantiate(config.data).for_model(known, whole=whole, **given)
