@@ -8,8 +8,8 @@ from torch import Tensor
 from gia.graph.padding import Bucket, Padding
 from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
 from gia.ops.add_at import add_at
-from gia.ops.masked_softmax import masked_softmax
 from gia.ops.pair_dots import pair_dots
+from gia.ops.row_softmax import row_softmax
 from gia.typing import OptTensor
 
 
@@ -208,7 +208,7 @@ class PairBlock(PairLayout):
     def softmax(self, values: Tensor) -> Tensor:
         if self.allowed is None or self.occupied:
             return self.fill(values, -torch.inf).softmax(-1)
-        return masked_softmax(values.expand(self.shape), *self._masks)
+        return row_softmax(values.expand(self.shape), *self._masks)
 
     def row_sum(self, values: Tensor) -> Tensor:
         return self.fill(values, 0.0).sum(-1, keepdim=True)

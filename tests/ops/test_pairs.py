@@ -6,6 +6,7 @@ import torch
 from gia.ops.add_at import add_at
 from gia.ops.lay_out import lay_out
 from gia.ops.pair_dots import pair_dots
+from gia.ops.row_softmax import row_softmax
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -65,3 +66,24 @@ def test_numbers_are_added_in_place_and_have_gradients_of_both_orders():
     assert torch.autograd.gradgradcheck(lambda t, v: call(t, v).sin(), (total, values))
     mine = torch.zeros(2, 2, 3)
     assert add_at(mine, values.detach(), row, place) is mine
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("columns", [1, 5, 15, 16, 20])
+def test_softmax_of_short_long_and_empty_rows(columns, added):
+    values = torch.randn(3, 2, 4, columns, requires_grad=True)
+    allowed = torch.rand(3, 1, 4, columns) > 0.4
+    allowed[..., 0], allowed[1, :, 2] = True, False
+    empty = ~allowed.any(-1, keepdim=True)
+    hidden = ~allowed & ~empty
+    if added:
+        hidden = torch.zeros(hidden.shape).masked_fill(hidden, -torch.inf)
+    live = (~empty).double()
+
+    def definition(values):
+        shown = values.masked_fill(~allowed & ~empty, -torch.inf)
+        return (shown.exp() / shown.exp().sum(-1, keepdim=True)) * live
+
+    torch.testing.assert_close(row_softmax(values, hidden, live), definition(values))
+    assert torch.autograd.gradcheck(lambda x: row_softmax(x, hidden, live), values)
+    assert torch.autograd.gradgradcheck(lambda x: row_softmax(x, hidden, live), values)
