@@ -175,7 +175,7 @@ BAD = {
     "split": (["data.split=families"], "random, scaffold, similarity, contiguous"),
     "reference": (
         ["model.match_parameters_of=best"],
-        "pna_token, pyg, softmax or null, got 'best'",
+        "pyg, softmax or null, got 'best'",
     ),
     "no checkpoint": (["ckpt_path=none.ckpt"], "no checkpoint none.ckpt"),
     "another architecture": (

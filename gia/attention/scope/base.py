@@ -9,7 +9,7 @@ from torch import Tensor
 from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
 from gia.graph.padding import Padding
-from gia.graph.pair_block import PairBlock
+from gia.graph.pair_block import PairBlock, WholeBlocks
 from gia.typing import OptTensor
 
 # Numbers in a block of pairs: 8 MB of them in float32.
@@ -141,7 +141,8 @@ class BaseScope:
             heads (int): Heads H.
             whole (bool): One block for each bucket of the padding.
         """
-        for bucket in self.padding.buckets:
+        shared = WholeBlocks(self.padding) if whole else None
+        for number, bucket in enumerate(self.padding.buckets):
             graphs, length = bucket.mask.shape
             side_by_side = graphs if whole else max(BLOCK // (heads * length**2), 1)
             tall = heads * length**2 > BLOCK and not whole
@@ -151,7 +152,9 @@ class BaseScope:
                 for start in range(0, length, rows):
                     stop = min(start + rows, length)
                     columns = stop if self.causal else length
-                    block = PairBlock(bucket, chosen, slice(start, stop), columns, heads)
+                    block = PairBlock(
+                        bucket, chosen, slice(start, stop), columns, heads, shared, number
+                    )
                     block.allowed = self._allowed(block)
                     block.only_padded = self.fusable and not self.causal
                     block.occupied = self.self_loops and not block.is_padded
