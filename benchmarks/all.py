@@ -30,7 +30,7 @@ SCRIPTS: dict[str, list[str]] = {  # their arguments
     "sparse": [],
     "graphs": ["--models", "gin", "gps", "--seconds", "40"],
     "adapters": ["--seconds", "10"],
-    "ops": ["--seconds", "0.5"],
+    "ops": ["--seconds", "0.5", "--no-models"],
 }
 
 

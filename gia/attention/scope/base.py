@@ -10,6 +10,7 @@ from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
 from gia.graph.padding import Padding
 from gia.graph.pair_block import PairBlock, WholeBlocks
+from gia.ops.recompute import in_blocks
 from gia.typing import OptTensor
 
 # Numbers in a block of pairs: 8 MB of them in float32.
@@ -144,23 +145,17 @@ class BaseScope:
         shared = WholeBlocks(self.padding) if whole else None
         for number, bucket in enumerate(self.padding.buckets):
             graphs, length = bucket.mask.shape
-            side_by_side = graphs if whole else max(BLOCK // (heads * length**2), 1)
-            tall = heads * length**2 > BLOCK and not whole
-            rows = max(BLOCK // (heads * length), 1) if tall else length
-            for first in range(0, graphs, side_by_side):
-                chosen = slice(first, min(first + side_by_side, graphs))
-                for start in range(0, length, rows):
-                    stop = min(start + rows, length)
-                    columns = stop if self.causal else length
-                    block = PairBlock(
-                        bucket, chosen, slice(start, stop), columns, heads, shared, number
-                    )
+            most = heads * bucket.mask.numel() * length if whole else BLOCK
+            for chosen in in_blocks(graphs, heads * length**2, most):
+                for rows in in_blocks(length, heads * length, most):
+                    columns = rows.stop if self.causal else length
+                    block = PairBlock(bucket, chosen, rows, columns, heads, shared, number)
                     block.allowed = self._allowed(block)
                     block.only_padded = self.fusable and not self.causal
                     block.occupied = self.self_loops and not block.is_padded
                     # What is before all targets of a block, all of them see.
                     before = self.causal and self.fusable and not block.is_padded
-                    block.free = start if before else 0
+                    block.free = rows.start if before else 0
                     yield block
 
     def _allowed(self, block: PairBlock) -> OptTensor:
