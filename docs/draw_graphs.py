@@ -33,7 +33,6 @@ from gia.training import Run
 
 PICTURE = Path(__file__).parent / "images" / "graph_modes.png"
 LAYER, HEAD, LENGTH = 2, 2, 24
-ADJACENCY = "model.block.attention.adjacency"
 
 PLAIN, FULL, WINDOW = (
     "the default:\ncausal, softmax",
@@ -53,7 +52,7 @@ MODES = {
     WINDOW: [],
     GIVEN: [],
     "given=\nadded": ["given=added"],
-    "hops=2\n": [f"{ADJACENCY}.hops=2"],
+    "hops=2\n": ["adjacency.hops=2"],
     **{f"score=\n{name}": [f"score={name}"] for name in ("distance", "constant")},
     **{f"normalize=\n{name}": [f"normalize={name}"] for name in NORMALISERS},
     **{f"sparsify=\n{name}": [f"sparsify={name}"] for name in [*SELECTIONS, "random_edges"]},
@@ -91,7 +90,7 @@ def what_it_sees(run: Run, data: Data) -> tuple[Tensor, Scope, Tensor]:
 
 def with_trained_weights(overrides: list[str], trained: AttentionAdjacency) -> AttentionAdjacency:
     """An adjacency of the configuration with the queries and keys of a trained one."""
-    adjacency = instantiate(config(*overrides).model.block.attention.adjacency)
+    adjacency = instantiate(config(*overrides).adjacency)
     score = getattr(adjacency.score, "score", adjacency.score)
     weights = trained.score.state_dict()
     if adjacency.normalize.maps == 2:  # the second map of a head is the next head's
@@ -147,7 +146,7 @@ def main() -> None:
     labels = ["·" if label.startswith("<") else label for label in labels]
     title = (
         f"One head (layer {LAYER + 1}, head {HEAD + 1}) of a trained GIN model reading a test "
-        f"peptide, {data.sequence}, under every mode"
+        f"peptide, {data.text}, under every mode"
     )
     figure = graph_matrices(graphs(run, data), labels, title)
     with io.BytesIO() as buffer:

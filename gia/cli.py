@@ -103,7 +103,7 @@ def train(cfg: DictConfig) -> None:
         highlight=False,
     )
     metrics = run.fit()
-    instantiate(cfg.report)(run, metrics, console)
+    run.task.report(run, metrics, console)
     console.print(f"everything is in {run.folder}", style="bold", highlight=False, soft_wrap=True)
 
 
@@ -119,8 +119,8 @@ def evaluate(cfg: DictConfig) -> None:
 
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
-    task, trained = load_trained(cfg.ckpt_path)
-    data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
@@ -144,8 +144,7 @@ def predict(cfg: DictConfig) -> None:
 
     import torch
 
-    from gia.analysis import check_out, predict_part, predict_table
-    from gia.tasks import Prediction
+    from gia.analysis import check_out
     from gia.training import load_trained, trained_data
 
     if cfg.ckpt_path is None:
@@ -155,18 +154,14 @@ def predict(cfg: DictConfig) -> None:
         raise ValueError("part= is of the data of the training: leave it out, or data.path")
     if part not in ("train", "val", "test"):
         raise ValueError(f"part must be train, val or test, got {part!r}")
-    task, trained = load_trained(cfg.ckpt_path)
-    if not isinstance(task, Prediction):
-        raise ValueError(
-            f"{cfg.ckpt_path} is a language model, which predicts no targets: use gia generate or "
-            "gia evaluate, or give the checkpoint of a regression or classification"
-        )
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task.check_predicts()
     # Suffixes as in molecules.csv.gz are no part of the name.
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
     out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = trained_data(task, trained, cfg.data)
-    done = predict_part(task, data, part, out) if path is None else predict_table(task, data, out)
+    data = trained_data(trained, cfg.data)
+    done = task.predict_part(data, part, out) if path is None else task.predict_table(data, out)
     console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
     if done["problems"]:
         console.print(
@@ -178,46 +173,17 @@ def predict(cfg: DictConfig) -> None:
 @command
 def generate(cfg: DictConfig) -> None:
     """Write new sequences."""
-    import torch
-
-    from gia.data import Tokenizer
     from gia.data.files import write_atomically
-    from gia.nn import generate as sample
-    from gia.tasks import LanguageModeling
     from gia.training import load_trained
 
-    task, trained = load_trained(cfg.ckpt_path)
-    if not isinstance(task, LanguageModeling):
-        raise ValueError(
-            f"{cfg.ckpt_path} is a model of {type(task).__name__}, which writes nothing: "
-            "use gia predict, or give the checkpoint of a language model"
-        )
-    tokenizer = Tokenizer.from_config(OmegaConf.to_container(trained.inputs.tokenizer))
-    unknown = tokenizer.count_unknown(cfg.prompt)
-    if unknown:
-        raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
-    # A model of windows of a text has seen neither the start nor the end of a sequence.
-    windows = trained.data.module.get("framing") == "windows"
-    start = tokenizer.encode("\n") if windows else torch.tensor([tokenizer.bos])
-    prompt = tokenizer.encode(cfg.prompt)
-    if not windows or not cfg.prompt:
-        prompt = torch.cat([start, prompt])
-    sequences = sample(
-        task.model,
-        [prompt] * cfg.num_samples,
-        max_new_tokens=cfg.max_new_tokens,
-        temperature=cfg.temperature,
-        top_k=cfg.top_k,
-        top_p=cfg.top_p,
-        stop=None if windows else tokenizer.eos,
-        forbid=[tokenizer.bos, tokenizer.unk, *([tokenizer.eos] if windows else [])],
-        generator=torch.Generator().manual_seed(cfg.seed),
+    task, _ = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    settings = ("num_samples", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
+    sequences = task.generate(cfg.prompt, **{name: cfg[name] for name in settings})
+    text = "\n".join(
+        line
+        for number, sequence in enumerate(sequences, start=1)
+        for line in (f">sample_{number}", sequence)
     )
-    lines = []
-    for number, sequence in enumerate(sequences, start=1):
-        body = [token for token in sequence.tolist() if token not in (tokenizer.bos, tokenizer.eos)]
-        lines += [f">sample_{number}", tokenizer.decode(body)]
-    text = "\n".join(lines)
     if cfg.out is None:
         print(text)
     else:

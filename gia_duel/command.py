@@ -116,7 +116,9 @@ def workshop_of(cfg: DictConfig, name: str) -> Workshop:
     if cfg.changed not in ("repeat", "keep"):
         raise ValueError(f"changed must be repeat or keep, got {cfg.changed!r}")
     folder = Path(cfg.evidence) / name
-    evidence = Evidence(folder, plan, instantiate(cfg.plan.run), cfg.changed == "keep")
+    # A report alone says what there is, and how much of it has been made before a change.
+    keep_changed = cfg.report_only or cfg.changed == "keep"
+    evidence = Evidence(folder, plan, instantiate(cfg.plan.run), keep_changed)
     return Workshop(evidence, Path(cfg.scratch) / name, cfg.keep)
 
 

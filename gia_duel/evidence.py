@@ -26,11 +26,14 @@ class Found(NamedTuple):
             ``broken`` (the file cannot be read or is not whole).
         reason (str): Why it is not done.
         record (dict, optional): What the file holds, if it is whole.
+        before (bool): Whether a run that is done was made before the configuration files were last
+            changed.
     """
 
     state: str
     reason: str = ""
     record: dict[str, Any] | None = None
+    before: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Evidence:
             return found
         same = record["overrides"] == without_paths(self.overrides(trial))
         if same and self.keep_changed:
-            return found
+            return found._replace(before=True)
         what = "the configuration files have" if same else "its settings have"
         return Found("changed", f"{what} changed since {record.get('date')}", record)
 

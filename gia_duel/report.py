@@ -161,7 +161,15 @@ def _made(results: Results) -> list[str]:
         {f"{name} {of}" for record in records for name, of in record["versions"].items() if of}
     )
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    return [f"{len(records)} runs, {when}; {', '.join(versions)}."]
+    made = f"{len(records)} runs, {when}; {', '.join(versions)}."
+    before = sum(found.before for found in results.found.values())
+    if before:
+        made += (
+            f" {before} of them were made before the configuration files were last changed, with "
+            f"the settings that the plan has now; `gia duel plan={results.plan.name}` makes them "
+            "again."
+        )
+    return [made]
 
 
 def _section(plan: Plan, table: Table) -> list[str]:

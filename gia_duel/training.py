@@ -21,7 +21,7 @@ from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
 # What a run is called, and what only watches it: the results are the same whatever these say.
-IDLE = ("name", "run_dir", "ckpt_path", "inputs", "report", "logger", "hydra")
+IDLE = ("name", "run_dir", "ckpt_path", "inputs", "logger", "hydra")
 IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps")
 # Steps are few and small here: a checkpoint each epoch would take longer than the epoch.
 QUIET = (
@@ -160,7 +160,7 @@ class Training:
         """What a model must know of the data, read once for variants that follow each other."""
         key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), cfg.seed], default=str)
         if key not in self._data:
-            datamodule = instantiate(cfg.data.module)
+            datamodule = instantiate(cfg.data)
             datamodule.setup()
             self._data.clear()
             self._data[key] = datamodule.inputs(), datamodule.fingerprint()

@@ -4,21 +4,25 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 from runs import compose_config
 from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-MODELS = ["graph_transformer", "gine", "pna", "gps", "transformer_conv", "pooled_mlp"]
+from gia.training.build import plain_model
+
+MODELS = [
+    *("graph_transformer", "gine", "pna", "gps", "transformer_conv", "mixed", "pooled_mlp"),
+]
 # What a datamodule says of graphs with two columns of categories and one of edges.
 INPUTS = {
+    "vocab_size": 0,
     "node_categories": [5, 3],
     "node_channels": 0,
     "edge_categories": [4],
     "edge_channels": 0,
-    "rwse": 3,
-    "laplacian": 2,
+    "encodings": {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2},
     "ordered": False,
     "level": "graph",
     "target_names": ["y"],
@@ -28,7 +32,7 @@ INPUTS = {
     "target_std": [1.0],
     "degree_histogram": [2, 5, 9, 4, 1],
 }
-SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "model.block.mlp.hidden=12"]
+SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "mlp.hidden=12"]
 
 
 def make(*overrides: str, **inputs: Any) -> nn.Module:
@@ -36,10 +40,7 @@ def make(*overrides: str, **inputs: Any) -> nn.Module:
     cfg = compose_config("name=test", "run_dir=unused", *SMALL, *overrides)
     with open_dict(cfg):
         cfg.inputs = INPUTS | inputs
-    model = OmegaConf.to_container(cfg.model, resolve=True)
-    for setting in ("num_parameters", "match_parameters_of", "compile"):
-        model.pop(setting, None)
-    return instantiate(model)
+    return instantiate(plain_model(cfg))
 
 
 def graph(nodes: int, edges: int, **inputs: Any) -> Data:
@@ -57,8 +58,7 @@ def graph(nodes: int, edges: int, **inputs: Any) -> Data:
     data = Data(
         x=columns(known["node_categories"], known["node_channels"], nodes),
         edge_index=edge_index,
-        rwse=torch.rand(nodes, known["rwse"]),
-        laplacian=torch.randn(nodes, known["laplacian"]),
+        **{name: torch.randn(nodes, number) for name, number in known["encodings"].items()},
         seq_pos=torch.arange(nodes),
     )
     if known["edge_categories"] or known["edge_channels"]:

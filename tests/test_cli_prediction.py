@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
 from gia.data import Compounds
 
-SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "model.block.mlp.hidden=24"]
+SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "mlp.hidden=24"]
 FAST = [*SMALL, "callbacks.progress_bar=null", "logger.tensorboard=null", "trainer.max_epochs=2"]
 COLUMNS = ["data.smiles_column=SMILES", "data.name_column=cas"]
 SHARED = ["config.yaml", "metrics.csv", "splits.csv", "summary.json", "predictions.csv"]

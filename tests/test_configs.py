@@ -4,12 +4,14 @@ import pytest
 import torch
 from conftest import ROOT
 from graph_data import INPUTS as GRAPH_INPUTS
+from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from runs import compose_config
 
-from gia.data import GraphDataModule, SequenceDataModule
+from gia.data import DataModule
 from gia.nn import LanguageModel, count_parameters
-from gia.training import resolve_model
+from gia.training import load_trained, resolve_model
 from gia.training.build import with_inputs
 
 CONF = ROOT / "conf"
@@ -19,6 +21,7 @@ NEEDS = {
     "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
     "data=text": ["data.path=x.txt"],
     "data=tu": ["data.name=MUTAG"],
+    "data=pyg": ["data.dataset._target_=torch_geometric.datasets.FakeDataset"],
     "data=molecules": [
         "data.path=x.csv",
         "data.smiles_column=s",
@@ -40,7 +43,7 @@ NEEDS |= {
     if path.stem != "language_model"
 }
 # What language models and models of graphs must know of their data.
-INPUTS = {"vocab_size": 24, **GRAPH_INPUTS}
+INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
 CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
 COMMON = ["name=test", "run_dir=unused"]
 
@@ -60,22 +63,36 @@ def test_every_group_has_options():
     assert all(options(group) for group in GROUPS)
 
 
+def comes_back_from_its_checkpoint(task, path):
+    """Nothing that a configuration of the package names is refused."""
+    state = task.state_dict()
+    torch.save({"hyper_parameters": dict(task.hparams), "state_dict": state}, path)
+    loaded, _ = load_trained(path)
+    assert type(loaded) is type(task)
+    assert loaded.state_dict().keys() == state.keys()
+    assert all(torch.equal(state[key], value) for key, value in loaded.state_dict().items())
+
+
 @pytest.mark.parametrize("choice", ALL)
 def test_option_instantiates(choice, tmp_path):
     cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
-    datamodule = instantiate(cfg.data.module)
-    reads_sequences = isinstance(datamodule, SequenceDataModule)
-    assert reads_sequences != isinstance(datamodule, GraphDataModule)
-    if cfg.model.get("match_parameters_of") and not (cfg.model.block.mlp or {}).get("hidden"):
+    datamodule = instantiate(cfg.data)
+    assert isinstance(datamodule, DataModule)
+    reads_sequences = datamodule.target_type == "next_token"
+    if cfg.model.get("match_parameters_of") and not (cfg.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
     inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})
-    model = instantiate(resolve_model(cfg, inputs))
+    model_cfg = resolve_model(cfg, inputs)
+    model = instantiate(model_cfg)
     assert reads_sequences == isinstance(model, LanguageModel)
-    task = instantiate(with_inputs(cfg, inputs).task)(
+    cfg = with_inputs(cfg, inputs)
+    task = instantiate(cfg.task)(
         model,
         optimizer=instantiate(cfg.optimizer),
         scheduler=instantiate(cfg.scheduler),
+        settings={**OmegaConf.to_container(cfg, resolve=True), "model": model_cfg},
     )
+    comes_back_from_its_checkpoint(task, tmp_path / "x.ckpt")
     trainer = instantiate(
         cfg.trainer,
         callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
@@ -114,7 +131,7 @@ def test_any_attention_can_be_the_reference():
 
 def test_bad_references_are_named():
     cfg = compose_config(*COMMON, "model.match_parameters_of=transformer")
-    known = "one of gin, pna, pna_token, softmax or null"
+    known = "one of gin, pna, pna_token, pyg, softmax or null"
     with pytest.raises(ValueError, match=f"{known}, got 'transformer'"):
         resolve_model(cfg, INPUTS)
     cfg = compose_config(*COMMON, "mlp=linear")
@@ -125,8 +142,8 @@ def test_bad_references_are_named():
 def test_options_reach_the_model():
     cfg = compose_config(
         *COMMON,
-        "model.block.attention.out_proj=true",
-        "model.block.attention.adjacency.normalize.temperature=0.5",
+        "attention.out_proj=true",
+        "normalize.temperature=0.5",
         "model.depth=3",
     )
     model = instantiate(resolve_model(cfg, INPUTS))
@@ -134,3 +151,27 @@ def test_options_reach_the_model():
     attention = model.blocks[2].attention
     assert isinstance(attention.out, torch.nn.Linear)
     assert attention.adjacency.normalize.temperature == 0.5
+
+
+@pytest.mark.parametrize("attention", ["gin", "pna", "softmax"])
+def test_attention_starts_where_its_model_says(attention):
+    cfg = compose_config(*COMMON, "data=melting_point", f"attention={attention}")
+    model = resolve_model(cfg, INPUTS)
+    assert "attention_defaults" not in model
+    found = model["block"]["attention"]
+    starts = {"eps": 0.0, "multiplier": 2.0, "norm": False, "out_proj": True}
+    shared = {"gin": starts.keys(), "pna": {"multiplier"}, "softmax": set()}[attention]
+    assert {key: found[key] for key in shared} == {key: starts[key] for key in shared}
+    assert starts.keys() & found.keys() == shared
+    language = resolve_model(compose_config(*COMMON), INPUTS)["block"]["attention"]
+    assert (language["eps"], language["multiplier"], language["norm"]) == (-1.0, 0.5, True)
+
+
+def test_an_option_stands_in_one_place():
+    """Where the model refers to a group, an option of the group is no option of the model."""
+    cfg = compose_config(*COMMON, "attention.multiplier=2", "sparsify=top_k", "sparsify.k=7")
+    attention = resolve_model(cfg, INPUTS)["block"]["attention"]
+    assert attention["multiplier"] == 2
+    assert attention["adjacency"]["sparsify"]["k"] == 7
+    with pytest.raises(ConfigCompositionException, match=r"model\.block\.mlp\.hidden"):
+        compose_config(*COMMON, "model.block.mlp.hidden=3")

@@ -29,21 +29,20 @@ def overrides(name: str) -> list[str]:
     """Our configuration of a published one."""
     entry, spec = dict(INDEX[name]["config"]), INDEX[name]
     chosen = [f"model.width={spec['hidden']}", f"model.heads={spec['heads']}", "model.dropout=0"]
-    attention, adjacency = "model.block.attention", "model.block.attention.adjacency"
     is_gin = name.startswith("gin_")
     chosen.append("attention=gin" if is_gin else "attention=pna")
     entry.pop("use_sharpening", None)
     if entry.pop(f"{PREFIX}o_proj_at_end", False):
-        chosen.append(f"{attention}.out_proj=true")
+        chosen.append("attention.out_proj=true")
     temperature = entry.pop(f"{PREFIX}GIN_softmax_temperature", None)
     if temperature is not None:
-        chosen.append(f"{adjacency}.normalize.temperature={temperature}")
+        chosen.append(f"normalize.temperature={temperature}")
     if entry.pop("use_differential_attention", False):
         chosen.append("normalize=differential")
     if entry.pop(f"{PREFIX}use_scoring_fnct", False):
-        chosen += ["score=pair_network", f"{adjacency}.score.biases=[]"]
+        chosen += ["score=pair_network", "score.biases=[]"]
         hidden = entry.pop(f"{PREFIX}scoring_hidden_dim")
-        chosen.append(f"{adjacency}.score.score.hidden_channels={hidden}")
+        chosen.append(f"score.score.hidden_channels={hidden}")
     if entry.pop(f"{PREFIX}GIN_use_ReLU_instead_of_softmax", False):
         assert entry.pop(f"{PREFIX}GIN_use_softmax") is False
         chosen.append("normalize=relu")
@@ -51,20 +50,20 @@ def overrides(name: str) -> list[str]:
     threshold = entry.pop(f"{PREFIX}GIN_threshold_value", None)
     fraction = entry.pop(f"{PREFIX}GIN_top_k_fraction_of_sequence_length", None)
     if name.startswith("pna_token"):
-        chosen += ["attention=pna_token", f"{attention}.threshold={threshold}"]
+        chosen += ["attention=pna_token", f"attention.threshold={threshold}"]
     elif mode is not None:
         mode = MODES.get(mode, mode)
         chosen.append(f"sparsify={mode}")
         if mode in WITH_THRESHOLD:
-            chosen.append(f"{adjacency}.sparsify.threshold={threshold}")
+            chosen.append(f"sparsify.threshold={threshold}")
         if mode in ("top_k", "scaled_top_k"):
             chosen += [
-                f"{adjacency}.sparsify.fraction={fraction}",
-                f"{adjacency}.sparsify.weighting=binary",
-                f"{adjacency}.sparsify.published=true",
+                f"sparsify.fraction={fraction}",
+                "sparsify.weighting=binary",
+                "sparsify.published=true",
             ]
         if mode == "top_k":
-            chosen.append(f"{adjacency}.sparsify.k=null")
+            chosen.append("sparsify.k=null")
     assert not entry, f"{name} has settings that are not understood: {entry}"
     return chosen
 
@@ -128,8 +127,8 @@ def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
     ours = published_parameters(name, vector)
     first = ours["conv.nn.net.0.weight"]
     multiplier = first.size(1) * INDEX[name]["heads"] / INDEX[name]["hidden"]
-    cfg = compose_config(*overrides(name), f"model.block.attention.multiplier={multiplier}")
-    layer = instantiate(cfg.model.block.attention)
+    cfg = compose_config(*overrides(name), f"attention.multiplier={multiplier}")
+    layer = instantiate(cfg.attention)
     missing, unexpected = layer.load_state_dict(ours, strict=False)
     assert not unexpected
     # What the published layer has not is as it starts: a sharpening of 1, fixed numbers.

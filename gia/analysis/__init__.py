@@ -1,4 +1,4 @@
-"""What a trained model is and does, to look at."""
+"""What a trained model is and does, to look at: pictures, tables and files."""
 
 from gia.analysis.attention_edges import AttentionEdges
 from gia.analysis.describe import describe_data
@@ -9,16 +9,16 @@ from gia.analysis.figures import (
     learning_curves,
     save,
 )
+from gia.analysis.ngrams import commonest_class, ngram_losses
 from gia.analysis.prediction_figures import (
     confusion_matrix,
     parity_plot,
     residual_histogram,
     roc_curves,
 )
-from gia.analysis.prediction_report import report_predictions, trivial_metrics
-from gia.analysis.prediction_table import check_out, predict_part, predict_table
-from gia.analysis.predictions import Predictions, predict
-from gia.analysis.report import ngram_losses, write_report
+from gia.analysis.prediction_table import check_out, extend_table, write_csv
+from gia.analysis.predictions import Predictions
+from gia.analysis.summary import print_costs, print_metrics, write_summary
 
 __all__ = [
     "AttentionEdges",
@@ -26,19 +26,19 @@ __all__ = [
     "attention_graph",
     "attention_heat_map",
     "check_out",
+    "commonest_class",
     "confusion_matrix",
     "describe_data",
+    "extend_table",
     "graph_matrices",
     "learning_curves",
     "ngram_losses",
     "parity_plot",
-    "predict",
-    "predict_part",
-    "predict_table",
-    "report_predictions",
+    "print_costs",
+    "print_metrics",
     "residual_histogram",
     "roc_curves",
     "save",
-    "trivial_metrics",
-    "write_report",
+    "write_csv",
+    "write_summary",
 ]

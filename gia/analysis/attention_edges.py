@@ -52,6 +52,11 @@ class AttentionEdges(BaseTransform):
             raise ValueError("AttentionEdges takes one sequence: apply it before batching")
         device = next(self.model.parameters()).device
         graph = self.model.graphs(data.clone().to(device))[self.layer]
+        if graph is None:
+            raise ValueError(
+                f"layer {self.layer} draws no graph: it is a "
+                f"{type(self.model.blocks[self.layer]).__name__}"
+            )
         graph = graph.to_data_list()[0].to(data.token.device)
         weight = self._of_head(graph.edge_weight)
         strength = weight.abs() if weight.dim() == 1 else weight.abs().amax(1)

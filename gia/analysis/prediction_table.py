@@ -1,17 +1,12 @@
-"""A table with predictions beside what was in it, and the predictions of one part of the data."""
+"""Tables of predictions, written whole or not at all."""
 
+import csv
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gia.analysis.predictions import (
-    predict,
-    prediction_cells,
-    prediction_columns,
-    write_csv,
-    write_predictions,
-)
-from gia.tasks import Prediction
+from gia.data.files import write_atomically
 
 PROBLEM = "problem"
 
@@ -37,81 +32,66 @@ def check_out(out: str | os.PathLike, source: str | os.PathLike | None = None) -
     return path
 
 
-def predict_table(task: Prediction, data: Any, out: Path) -> dict[str, int]:
-    """Write the whole table of a datamodule's source again, with predictions.
-
-    All rows and columns stay as they are and where they are. Behind them stand
-    ``predicted_TARGET``, for classes ``probability_CLASS`` (``probability_TARGET_CLASS`` for
-    several targets), and, if a row could not be predicted, ``problem`` with the reason. A cell
-    holds what is said of all nodes, where nodes have targets: classes of one letter as a word.
-
-    Args:
-        task (Prediction): The trained task.
-        data (GraphDataModule): Of ``for_prediction``.
-        out (Path): The CSV to write.
-
-    Returns:
-        How many rows were ``predicted`` and how many not (``problems``).
+def check_columns(columns: Sequence[str], new: Sequence[str]) -> None:
+    """See that a table has room for new columns.
 
     Raises:
-        ValueError: If the table already has a column of these names.
+        ValueError: If it has one of them already.
     """
-    data.setup()
-    columns, rows = data.source.table()
-    new = [*prediction_columns(task), PROBLEM]
-    taken = [name for name in new if name in columns]
+    taken = [name for name in (*new, PROBLEM) if name in columns]
     if taken:
         raise ValueError(
             f"the table already has the column {taken[0]!r}, which the predictions need: rename it "
             "or leave it out"
         )
-    predictions = predict(task, data.loader("test"))
-    cells: dict[int, list[list[str]]] = {}  # of a row, those of its graph or of all its nodes
-    for row, output in zip(predictions.rows, predictions.output, strict=True):
-        cells.setdefault(row, []).append(prediction_cells(task, output))
-    reasons = {rejected["row"]: rejected["reason"] for rejected in data.rejected}
+
+
+def extend_table(
+    out: Path,
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    new: Sequence[str],
+    cells: Mapping[int, Sequence[str]],
+    reasons: Mapping[int, str],
+) -> dict[str, int]:
+    """Write a table again with more columns behind its own.
+
+    All rows and columns stay as they are and where they are. Where a row has none of the new
+    cells, a last column ``problem`` gives the reason.
+
+    Args:
+        out (Path): The CSV to write.
+        columns, rows: The table as it was read; a row by its columns.
+        new (list of str): The new columns.
+        cells (dict): By the number of a row, counted from 0, its new cells.
+        reasons (dict): By the number of a row why it has none.
+
+    Returns:
+        How many rows were ``predicted`` and how many not (``problems``).
+    """
     lines, problems = [], 0
     for number, row in enumerate(rows):
         kept = [row[column] for column in columns]
         if number in cells:
-            lines.append([*kept, *_joined(task, cells[number]), ""])
+            lines.append([*kept, *cells[number], ""])
         else:
             problems += 1
-            lines.append([*kept, *[""] * (len(new) - 1), reasons.get(number, "left out")])
+            lines.append([*kept, *[""] * len(new), reasons.get(number, "left out")])
+    heads = [*columns, *new, PROBLEM]
     if not problems:
-        new, lines = new[:-1], [line[:-1] for line in lines]
-    write_csv(out, [*columns, *new], lines)
+        heads, lines = heads[:-1], [line[:-1] for line in lines]
+    write_csv(out, heads, lines)
     return {"predicted": len(cells), "problems": problems}
 
 
-def predict_part(task: Prediction, data: Any, part: str, out: Path) -> dict[str, int]:
-    """Write the predictions of one part of the data, with names, rows and targets.
-
-    Args:
-        task (Prediction): The trained task.
-        data (GraphDataModule): The data.
-        part (str): ``"train"``, ``"val"`` or ``"test"``.
-        out (Path): The CSV to write.
-
-    Returns:
-        How many graphs or nodes were ``predicted``; none has ``problems``.
-    """
-    data.setup()
-    predictions = predict(task, data.loader(part))
-    write_predictions(out, task, predictions)
-    return {"predicted": len(predictions.rows), "problems": 0}
+def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """Write a table whole or not at all."""
+    with write_atomically(path) as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(lines)
 
 
-def _joined(task: Prediction, cells: list[list[str]]) -> list[str]:
-    """One cell a column out of one row of cells a node."""
-    if task.level == "graph":
-        return cells[0]
-    names = getattr(task, "class_names", [])
-    letters = bool(names) and all(len(name) == 1 for name in names)  # as a column of targets is
-    between = [
-        "" if letters and column.startswith("predicted_") else " "
-        for column in prediction_columns(task)
-    ]
-    return [
-        mark.join(column) for mark, column in zip(between, zip(*cells, strict=True), strict=True)
-    ]
+def number_cell(value: float) -> str:
+    """A number as a cell of a table: six digits."""
+    return f"{value:.6g}"

@@ -10,9 +10,12 @@ from gia.attention.rotary import Rotary
 from gia.attention.scope import (
     CausalScope,
     FullScope,
+    GlobalScope,
     InputGraph,
+    IntersectionScope,
     NeighborScope,
     Scope,
+    UnionScope,
     WindowScope,
 )
 from gia.attention.score import (
@@ -24,6 +27,7 @@ from gia.attention.score import (
     EdgeBias,
     LazyDotProduct,
     PairNetworkScore,
+    Score,
     Scores,
 )
 
@@ -43,8 +47,10 @@ __all__ = [
     "EdgeBias",
     "FullScope",
     "FusedSoftmax",
+    "GlobalScope",
     "HeadNorm",
     "InputGraph",
+    "IntersectionScope",
     "LazyDotProduct",
     "Memory",
     "NeighborScope",
@@ -53,8 +59,10 @@ __all__ = [
     "ReLU",
     "Rotary",
     "Scope",
+    "Score",
     "Scores",
     "Softmax",
     "Uniform",
+    "UnionScope",
     "WindowScope",
 ]

@@ -1,35 +1,22 @@
 """Attention as a graph: scores, then weights, then edges."""
 
-import logging
-from functools import cache
-from typing import get_args
-
 import torch
 from torch import Tensor, nn
 
 from gia.attention.block_sparse import select_edges, wide
-from gia.attention.cached import Memory
+from gia.attention.cached import CachedSoftmax, Memory
 from gia.attention.dense import DenseAdjacency
+from gia.attention.form import Parts, check_form, choose_form
+from gia.attention.fused import FusedSoftmax
 from gia.attention.normalize import Normalizer
 from gia.attention.scope import Scope
-from gia.attention.score import DotProductScore, Scores
+from gia.attention.score import Scores
 from gia.attention.sparsify import Sparsifier
 from gia.graph.base import Adjacency
 from gia.graph.combine import HopAdjacency
 from gia.graph.edges import EdgeAdjacency
 from gia.graph.pair_layout import PairLayout
 from gia.typing import Form, OptTensor
-
-# Up to this length, products with matrices that are mostly zeros are faster than lists of edges
-# (benchmarks/sparse.py).
-SHORT = 256
-log = logging.getLogger(__name__)
-
-
-@cache
-def _tell(form: Form) -> None:
-    """Say once that graphs cannot be fused, and what is done in place of that."""
-    log.info("attention graphs are held in the form %r", form)
 
 
 class AttentionAdjacency(nn.Module):
@@ -43,9 +30,10 @@ class AttentionAdjacency(nn.Module):
         given (nn.Module, optional): ``given(adjacency, scope)`` adds the data's own graph.
         hops (int): Along how many edges one layer's messages travel.
         form (str): ``"fused"`` never writes the graph out and needs all pairs of a causal or full
-            scope under a softmax of dot products; ``"dense"`` holds a matrix for each graph and
-            head; ``"edges"`` holds the edges alone; ``"auto"`` takes the fastest that there is. All
-            give the same values and gradients. With a memory there is one form.
+            scope under a softmax of dot products, with or without a bias; ``"dense"`` holds a
+            matrix for each graph and head; ``"edges"`` holds the edges alone; ``"auto"`` takes the
+            fastest that there is. All give the same values and gradients. With a memory there is
+            one form.
 
     Shapes:
         - **x:** ``[N, D]``
@@ -66,8 +54,7 @@ class AttentionAdjacency(nn.Module):
         form: Form = "auto",
     ):
         super().__init__()
-        if form not in get_args(Form):
-            raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
+        check_form(form)
         if hops < 1:
             raise ValueError(f"hops must be at least 1, got {hops}")
         if hops > 1 and getattr(given, "has_messages", False):
@@ -91,76 +78,57 @@ class AttentionAdjacency(nn.Module):
         self.form = form
 
     @property
-    def published(self) -> bool:
-        """Whether an edge depends on more than its target's own candidates."""
-        sparsify = self.sparsify
-        return self.normalize.published or (sparsify is not None and sparsify.published)
+    def parts(self) -> Parts:
+        """What the form depends on."""
+        return Parts(self.score, self.normalize, self.sparsify)
 
     @property
-    def drops(self) -> bool:
-        """Whether some candidates are left without an edge."""
-        return self.normalize.drops or (self.sparsify is not None and self.sparsify.drops)
+    def published(self) -> bool:
+        """Whether an edge depends on more than its target's own candidates."""
+        return self.parts.published
 
     def forward(
         self, x: Tensor, scope: Scope, rotary: OptTensor = None, memory: Memory | None = None
     ) -> Adjacency:
         if not torch.compiler.is_compiling() and x.size(0) != scope.num_nodes:
             raise ValueError(f"the scope is of {scope.num_nodes} nodes, but x has {x.size(0)}")
-        scores = self.normalize.scale(self.score(x, rotary, scope))
-        adjacency = None
-        if memory is not None and not self.continuable:
+        if memory is not None and self.given is not None:
             raise ValueError(
-                "only a softmax of dot products over all pairs can be continued with a cache: "
-                "use_cache=False does without"
+                "given edges cannot be continued with a cache: use_cache=False does without"
             )
-        if self.sparsify is None and (memory is not None or self.form in ("auto", "fused")):
-            adjacency = self.normalize.fused(scores, scope, memory)
-        if adjacency is None:
-            adjacency = self._write_out(scores.compute(), scope)
+        form = choose_form(
+            self.form, self.parts, scope, on_gpu=x.is_cuda, has_memory=memory is not None
+        )
+        scores = self.normalize.scale(self.score(x, rotary, scope))
+        if form == "cached":
+            adjacency = CachedSoftmax(scores, scope, memory)
+        elif form in ("fused", "fused_bias"):
+            adjacency = FusedSoftmax(scores, scope)
+        else:
+            adjacency = self._write_out(form, scores.compute(), scope)
         if self.given is not None:
             adjacency = self.given(adjacency, scope)
         return adjacency if self.hops == 1 else HopAdjacency(adjacency, self.hops)
 
     @torch.compiler.disable  # which edges there are depends on the data
-    def _write_out(self, scores: Scores, scope: Scope) -> Adjacency:
-        form = self._form(scope)
+    def _write_out(self, form: str, scores: Scores, scope: Scope) -> Adjacency:
         heads = scores.heads // self.normalize.maps
         maps = scores.split(self.normalize.maps)
         if form == "dense":
             return self._dense(maps, scope, heads)
-        if not self._is_sparse or not scope.fusable:
+        if form == "edges":
             return self.written_out(maps, scope, heads)
         edges = select_edges(maps, self.normalize, self._keep, scope, heads)
         if self.sparsify is None:
             return edges
         return edges.with_weight(self.sparsify(edges.edge_weight, edges.row_sum))
 
-    def _form(self, scope: Scope) -> Form:
-        if self.published:
-            if self.form not in ("auto", "dense") or not scope.fusable:
-                raise ValueError(
-                    "published=True looks at whole sequences: it needs form=dense and a causal or "
-                    f"full scope, got form={self.form} and {type(scope).__name__}"
-                )
-            return "dense"
-        if self.form == "fused":
-            raise ValueError(
-                "form=fused is a softmax of dot products over all pairs of a causal or full scope: "
-                "use form=auto"
-            )
-        if self.form != "auto":
-            return self.form
-        sparse = not scope.fusable or (self._is_sparse and scope.max_length > SHORT)
-        form = "edges" if sparse else "dense"
-        _tell(form)
-        return form
-
     def _dense(self, scores: list[Scores], scope: Scope, heads: int) -> DenseAdjacency:
         blocks = scope.whole_blocks(heads)
         weights, kept = [], []
         with torch.autocast(scope.ptr.device.type, enabled=False):
             for block in blocks:
-                values = [wide(part.block(block)).expand(block.shape) for part in scores]
+                values = [wide(part.on(block)).expand(block.shape) for part in scores]
                 weight = self.normalize(*values, pairs=block)
                 keep = self._keep(weight.detach(), block)
                 if keep is not None and block.allowed is not None:
@@ -170,7 +138,7 @@ class AttentionAdjacency(nn.Module):
                     weight = block.fill(weight, 0.0)
                 weights.append(weight)
                 kept.append(keep)
-        return DenseAdjacency(blocks, weights, kept if self.drops else None, scope, heads)
+        return DenseAdjacency(blocks, weights, kept if self.parts.drops else None, scope, heads)
 
     def written_out(self, scores: list[Scores], scope: Scope, heads: int) -> EdgeAdjacency:
         """Every candidate written out, then the edges chosen: the definition."""
@@ -193,11 +161,6 @@ class AttentionAdjacency(nn.Module):
         weight = self.sparsify(only_edges(weight), lambda x: pairs.row_sum(only_edges(x)))
         return only_edges(weight)
 
-    @property
-    def _is_sparse(self) -> bool:
-        """Whether edges can be chosen before their weights are finished."""
-        return self.drops and not (self.sparsify is not None and self.sparsify.smooth)
-
     def _keep(self, weight: Tensor, pairs: PairLayout) -> OptTensor:
         """Which candidates become edges; None: all."""
         kept = self.normalize.keep(weight)
@@ -211,9 +174,8 @@ class AttentionAdjacency(nn.Module):
     @property
     def continuable(self) -> bool:
         """Whether a cache can continue these graphs."""
-        fused = type(self.normalize).fused is not Normalizer.fused
-        fused = fused and isinstance(self.score, DotProductScore)
-        return fused and self.sparsify is None and self.given is None
+        parts = self.parts
+        return parts.is_softmax and not parts.biased and self.given is None
 
     def extra_repr(self) -> str:
         return f"hops={self.hops}, form={self.form}"

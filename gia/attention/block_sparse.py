@@ -16,7 +16,8 @@ from gia.attention.normalize import Normalizer
 from gia.attention.scope import Scope
 from gia.attention.score import Scores
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairBlock, PairLayout
+from gia.graph.pair_block import PairBlock
+from gia.graph.pair_layout import PairLayout
 from gia.ops.recompute import recomputed
 from gia.typing import OptTensor
 
@@ -67,12 +68,12 @@ class _Job:
     def weights(self, block: PairBlock, tensors: Sequence[Tensor] | None = None) -> Tensor:
         """The weights of a block, as a function of other tensors if these are given."""
         if tensors is None:
-            values = [wide(part.block(block)) for part in self.scores]
+            values = [wide(part.on(block)).expand(block.shape) for part in self.scores]
             return self.normalize(*values, pairs=block)
         left, values = list(tensors), []
         for part in self.scores:
             number = len(part.tensors)
-            values.append(wide(part.with_tensors(left[:number]).block(block)))
+            values.append(wide(part.with_tensors(left[:number]).on(block)).expand(block.shape))
             left = left[number:]
         parameters = dict(zip(self.parameters, left, strict=True))
         return functional_call(self.normalize, parameters, tuple(values), {"pairs": block})

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from gia.attention.fused import FusedSoftmax
-from gia.attention.scope import CausalScope, Scope
-from gia.attention.score import DotProduct, LazyDotProduct
+from gia.attention.scope import Scope
+from gia.attention.score import DotProduct, Scores
 from gia.graph.edges import EdgeAdjacency
 from gia.ops.running_max import running_max
 
@@ -48,7 +48,7 @@ class Cache:
             ValueError: If the scope is not causal, its graphs are not the sequences, one of them
                 has no node, or there is no room left.
         """
-        if not isinstance(scope, CausalScope):
+        if not (scope.causal and scope.fusable):
             raise ValueError(
                 f"only a causal scope can be continued, got {type(scope).__name__}: "
                 "use_cache=False does without"
@@ -129,25 +129,25 @@ class CachedSoftmax(FusedSoftmax):
     features, ``max`` the maximum so far. The cost of a node is one read of what is remembered.
 
     Args:
-        scores (DotProduct): Scaled queries and keys of the new nodes, ``[N, H, d]`` each.
+        scores (Scores): Dot products of the new nodes.
         scope (Scope): The new nodes, a graph for each sequence.
         memory (Memory): Of this layer.
     """
 
-    def __init__(self, scores: DotProduct | LazyDotProduct, scope: Scope, memory: Memory):
+    def __init__(self, scores: Scores, scope: Scope, memory: Memory):
         super().__init__(scores, scope)
         self.memory = memory
         memory.rewind()
-        self.keys = memory.nodes(self.scores.k)
+        self.keys = memory.nodes(self.products.k)
 
     def sum(self, x: Tensor) -> Tensor:
         values = self.memory.nodes(x)
         if self.memory.cache.is_prompt:
             return super().sum(x)
-        q = self.scores.q.unflatten(0, (values.size(0), -1)).transpose(1, 2)  # [B, H, n, d]
+        q = self.products.q.unflatten(0, (values.size(0), -1)).transpose(1, 2)  # [B, H, n, d]
         mask = self.memory.cache.mask
         out = scaled_dot_product_attention(
-            q, self.keys, values, attn_mask=mask, scale=self.scores.scale
+            q, self.keys, values, attn_mask=mask, scale=self.products.scale
         )
         return out.transpose(1, 2).flatten(0, 1)
 
@@ -165,7 +165,7 @@ class CachedSoftmax(FusedSoftmax):
 
     def count(self) -> Tensor:
         _, position = self.memory.cache.place
-        return (position + 1).unsqueeze(1).to(self.scores.q.dtype)
+        return (position + 1).unsqueeze(1).to(self.products.q.dtype)
 
     def to_edges(self) -> EdgeAdjacency:
         raise ValueError(
@@ -176,7 +176,7 @@ class CachedSoftmax(FusedSoftmax):
     def in_precision(self, dtype: torch.dtype) -> "CachedSoftmax":
         if self.keys.dtype == dtype:
             return self
-        wide = copy(self)
-        wide.scores = DotProduct(self.scores.q.to(dtype), self.scores.k.to(dtype))
+        wide, q, k, scale = copy(self), self.products.q, self.products.k, self.products.scale
+        wide.scores = wide.products = DotProduct(q.to(dtype), k.to(dtype), scale)
         wide.keys = self.keys.to(dtype)
         return wide

@@ -9,7 +9,7 @@ from gia.attention.scope import Scope
 from gia.attention.scope_max import scope_argmax, scope_max
 from gia.graph.base import Adjacency, take
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.ops.recompute import forgetting
 
 
@@ -35,6 +35,7 @@ class DenseAdjacency(Adjacency):
     ):
         self.blocks, self.weights, self.keep = blocks, weights, keep
         self.scope, self.heads = scope, heads
+        self.num_nodes = scope.num_nodes
 
     def sum(self, x: Tensor) -> Tensor:
         if not self.weights:

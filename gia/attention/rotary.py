@@ -34,7 +34,16 @@ class Rotary(nn.Module):
 
     def forward(self, pos: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         # In float64: at position 10,000 float32 angles are off by 1e-3.
-        exponent = torch.arange(0, self.channels, 2, device=pos.device, dtype=torch.float64)
-        angle = pos.to(torch.float64).unsqueeze(1) * self.base ** (-exponent / self.channels)
+        device = pos.device if has_float64(pos.device) else torch.device("cpu")
+        exponent = torch.arange(0, self.channels, 2, device=device, dtype=torch.float64)
+        angle = pos.to(device).to(torch.float64).unsqueeze(1) * self.base ** (
+            -exponent / self.channels
+        )
         angle = torch.cat([angle, angle], dim=1).unsqueeze(1)  # [N, 1, d]
-        return torch.stack([angle.cos(), angle.sin()]).to(dtype or torch.get_default_dtype())
+        turns = torch.stack([angle.cos(), angle.sin()])
+        return turns.to(dtype or torch.get_default_dtype()).to(pos.device)
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64; where none does, the host has to."""
+    return device.type not in ("mps", "xla")

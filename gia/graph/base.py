@@ -1,13 +1,9 @@
 """What a message-passing layer asks of a graph."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:  # the edge form is itself an Adjacency
-    from gia.graph.edges import EdgeAdjacency
 
 
 class Adjacency(ABC):
@@ -22,9 +18,11 @@ class Adjacency(ABC):
           a node has no neighbour
 
     Attributes:
+        num_nodes (int): Number of target nodes N.
         has_messages (bool): Whether some edge sends something else than its source's features.
     """
 
+    num_nodes: int
     has_messages = False
 
     @abstractmethod
@@ -87,21 +85,13 @@ class Adjacency(ABC):
             var = torch.addcmul(graph.per_degree(square), mean, mean, value=-1).relu()
         return total.to(x.dtype), var.to(x.dtype)
 
-    def above(self, threshold: float) -> "EdgeAdjacency":
-        """The edges whose weight is above a threshold, written out."""
-        edges = self.to_edges()
-        weight = edges.edge_weight
-        if weight is None:
-            weight = edges.edge_index.new_ones(edges.edge_index.size(1), dtype=torch.float32)
-        return edges.with_weight(weight).select(weight > threshold)
-
     @abstractmethod
     def in_precision(self, dtype: torch.dtype) -> "Adjacency":
         """The same graph, at least in a precision."""
 
     @abstractmethod
-    def to_edges(self) -> "EdgeAdjacency":
-        """The same graph with every edge of its support written out."""
+    def to_edges(self) -> "Adjacency":
+        """The same graph as an :class:`~gia.graph.EdgeAdjacency`: every edge written out."""
 
 
 def divisor(total: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class SumAdjacency(Adjacency):
 
     def __init__(self, first: Adjacency, second: EdgeAdjacency | MessageAdjacency, weight: Tensor):
         self.first, self.second, self.weight = first, second, weight
+        self.num_nodes = first.num_nodes
         self.has_messages = first.has_messages or second.has_messages
 
     def sum(self, x: Tensor) -> Tensor:
@@ -122,6 +123,7 @@ class HopAdjacency(Adjacency):
                 "use hops=1, or given edges without messages (given=added)"
             )
         self.adjacency, self.hops = adjacency, hops
+        self.num_nodes = adjacency.num_nodes
         self._edges: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import PairLayout
+from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
 from gia.ops.csr import CSR
 from gia.ops.top_k import top_k_of_rows
 from gia.typing import OptTensor
@@ -50,6 +50,23 @@ class CSRPairs(PairLayout):
     def from_edges(self, values: Tensor) -> Tensor:
         """Numbers ``[E, H]`` in the order of the entries, ``[E']``."""
         return values[self.edge, self.head]
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.edge.shape
+
+    def dots(self, target: Tensor, source: Tensor, scale: float = 1.0) -> Tensor:
+        return self.pattern.dots(target.flatten(0, 1), source.flatten(0, 1)) * scale
+
+    def of_ends(self, function: EndsFunction, target: Tensor, source: Tensor) -> Tensor:
+        edges = max(self.at_once // max(target.size(1), 1), 1)
+        ends = zip(*(end.split(edges) for end in self.edge_index), strict=True)
+        parts = [function(target[i], source[j]) for j, i in ends]
+        return self.from_edges(torch.cat(parts)) if parts else target.new_zeros(0) + target.sum()
+
+    def of_edges(self, values: Tensor, edges: KnownEdges, total: OptTensor = None) -> Tensor:
+        found = self.from_edges(edges.find(values, self.edge_index))
+        return found if total is None else total + found
 
     def fill(self, values: Tensor, value: float) -> Tensor:
         return values

@@ -1,10 +1,13 @@
 """The edge form: a graph written out edge by edge. It defines what every other form must equal."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.graph.base import Adjacency
+from gia.graph.edge_sources import EdgeSources
 from gia.ops.csr import CSR
 from gia.ops.definition import defined_by
 from gia.typing import OptTensor
@@ -59,8 +62,6 @@ class EdgeAdjacency(Adjacency):
         self.head = head
         self.num_heads = num_heads
         self._patterns: dict[tuple[int, int], CSR] = {}
-        self._ends: CSR | None = None
-        self._kinds: tuple[Tensor, CSR] | None = None
         self._incidence: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:
@@ -98,6 +99,13 @@ class EdgeAdjacency(Adjacency):
     def to_edges(self) -> "EdgeAdjacency":
         return self
 
+    def above(self, threshold: float) -> "EdgeAdjacency":
+        """The edges whose weight is above a threshold."""
+        weight = self.edge_weight
+        if weight is None:
+            weight = torch.ones(self.edge_index.size(1), device=self.edge_index.device)
+        return self.with_weight(weight).select(weight > threshold)
+
     def with_weight(self, edge_weight: OptTensor) -> "EdgeAdjacency":
         """The same edges with other weights."""
         other = EdgeAdjacency(
@@ -121,18 +129,31 @@ class EdgeAdjacency(Adjacency):
         row, number = self._targets()
         return scatter(values, row, dim_size=number, reduce="sum")[row]
 
+    def take(self, edge: Tensor) -> "EdgeAdjacency":
+        """Some edges by their numbers, ``[E']``, or True for those that are kept, ``[E]``."""
+        weight, head = (
+            part if part is None else part[edge] for part in (self.edge_weight, self.head)
+        )
+        return EdgeAdjacency(
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=self.num_heads,
+        )
+
     def select(self, keep: Tensor) -> "EdgeAdjacency":
         """Only some edges, ``keep [E]``, or of each head, ``[E, H]``."""
         if keep.dim() == 1:
-            head = self.head if self.head is None else self.head[keep]
-            weight = self.edge_weight if self.edge_weight is None else self.edge_weight[keep]
-            edge_index, heads = self.edge_index[:, keep], self.num_heads
-        else:
-            edge, head = keep.nonzero().unbind(1)
-            weight = self.edge_weight.expand(keep.shape)[edge, head]
-            edge_index, heads = self.edge_index[:, edge], keep.size(1)
+            return self.take(keep)
+        edge, head = keep.nonzero().unbind(1)
+        weight = self.edge_weight.expand(keep.shape)[edge, head]
         return EdgeAdjacency(
-            edge_index, weight, num_nodes=self.num_nodes, head=head, num_heads=heads
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=keep.size(1),
         )
 
     def of_heads(self) -> "EdgeAdjacency":
@@ -190,39 +211,14 @@ class EdgeAdjacency(Adjacency):
             )
         return self._incidence
 
-    def _index_select(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
-        """What :meth:`gather` gives, as it is defined."""
-        sent = x.index_select(0, self.edge_index[0])
-        return sent + (added if kind is None else added[kind])
-
-    @defined_by(_index_select)
-    def gather(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
-        """What each edge's source has plus what the edge, or its kind, adds.
-
-        Args:
-            x (Tensor): Features of the sources, ``[N, ...]``.
-            added (Tensor): For each edge, ``[E, ...]``, or for each kind of edge.
-            kind (Tensor, optional): The kind of each edge, ``[E]``.
-        """
-        source, nodes = self.edge_index[0].long(), x.size(0)
-        # As a product with a matrix, whose gradient is several times faster than index_select's.
-        edges, rows = source.numel(), _rows(x, 1)
-        edge = torch.arange(edges, device=source.device)
-        if kind is None:
-            if self._ends is None or self._ends.shape[1] != nodes:
-                self._ends = CSR(edge, source, (edges, nodes))
-            return self._ends.multiply(None, rows).view(edges, *x.shape[1:]) + added
-        columns = nodes + added.size(0)
-        if self._kinds is None or self._kinds[0] is not kind or self._kinds[1].shape[1] != columns:
-            both = torch.stack([source, nodes + kind], dim=1).flatten()  # read together
-            pattern = CSR(edge.repeat_interleave(2), both, (edges, columns))
-            self._kinds = kind, pattern
-        rows = torch.cat([rows, _rows(added, 1)])
-        return self._kinds[1].multiply(None, rows).view(edges, *x.shape[1:])
-
     def use_pattern(self, sources: int, heads: int, pattern: CSR) -> None:
         """Take the sparse matrix of the graph from where it is known already."""
         self._patterns[sources, heads] = pattern
+
+    @cached_property
+    def sources(self) -> EdgeSources:
+        """What the edges read, for messages that are made edge by edge."""
+        return EdgeSources(self.edge_index[0].long())
 
     @property
     def _places(self) -> int:

@@ -1,31 +1,34 @@
 """Graph-aware layers, blocks and models."""
 
-from gia.nn.attention import GINAttention, GraphAttention, PNAAttention, SoftmaxAttention
+from gia.nn.attention import (
+    GINAttention,
+    GraphAttention,
+    PNAAttention,
+    PyGAttention,
+    SoftmaxAttention,
+)
 from gia.nn.attention_batch import attention_batch
-from gia.nn.block import Block
-from gia.nn.conv import GINConv, PNAConv, WeightedSumConv, aggregate
+from gia.nn.block import Block, MLPBlock
+from gia.nn.context import GraphContext
+from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
+from gia.nn.conv_block import ConvBlock, GPSBlock, transformer_conv
 from gia.nn.dropout import Dropout
-from gia.nn.encoder import EdgeEncoder, NodeEncoder, TokenEncoder
+from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
-from gia.nn.mlp import GINMLP, LinearMLP, ShallowMLP, SwiGLU
+from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
 from gia.nn.models import (
-    ConvBlock,
     FingerprintForest,
-    GPSBlock,
-    GraphNetwork,
     GraphTransformer,
     LanguageModel,
-    MLPBlock,
     NGram,
     PooledMLP,
-    ReLUMLP,
     Transformer,
     generate,
-    transformer_conv,
 )
 from gia.nn.norm import RMSNorm
 from gia.nn.per_head import PerHeadLinear, PerHeadMLP
+from gia.nn.stack import Stack
 
 __all__ = [
     "GINMLP",
@@ -33,14 +36,17 @@ __all__ = [
     "ConvBlock",
     "Dropout",
     "EdgeEncoder",
+    "EncodingEncoder",
     "FingerprintForest",
     "GINAttention",
     "GINConv",
+    "GINEConv",
     "GPSBlock",
     "GraphAttention",
-    "GraphNetwork",
+    "GraphContext",
     "GraphTransformer",
     "LanguageModel",
+    "LaplacianEncoder",
     "LinearMLP",
     "MLPBlock",
     "NGram",
@@ -51,12 +57,13 @@ __all__ = [
     "PerHeadMLP",
     "PooledMLP",
     "PredictionHead",
+    "PyGAttention",
     "RMSNorm",
     "ReLUMLP",
     "ShallowMLP",
     "SoftmaxAttention",
+    "Stack",
     "SwiGLU",
-    "TokenEncoder",
     "Transformer",
     "WeightedSumConv",
     "aggregate",

@@ -1,6 +1,6 @@
 """Attention layers: a graph from the nodes, then message passing over it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,9 @@ from gia.nn.conv.gin import GINConv
 from gia.nn.conv.inputs import written_out
 from gia.nn.conv.pna import PNAConv
 from gia.nn.conv.weighted_sum import WeightedSumConv
+from gia.nn.copies import begin_anew
 from gia.nn.per_head import PerHeadMLP
+from gia.nn.pyg_conv import channels_of, check_conv, fitted, is_causal, over_edges, takes, tell
 from gia.typing import OptTensor
 
 
@@ -21,10 +23,16 @@ class GraphAttention(nn.Module):
     Given an ``edge_index`` in place of a scope it is a PyG layer whose weights come from attention
     over these edges, such as the ``conv`` of :class:`torch_geometric.nn.GPSConv`.
 
+    The other way round, any of PyG's layers is a ``conv`` here: it is given the edges that
+    attention draws and their weights, the mean of the heads as ``edge_weight [E]`` or else all of
+    them as ``edge_attr [E, H]`` (build it with ``edge_dim=H``). One that takes neither is given the
+    edges alone, which is said once.
+
     Args:
         adjacency (nn.Module): ``adjacency(x, scope, rotary, memory)`` draws the graph; given a
             memory, over all nodes that it holds.
-        conv (nn.Module): ``conv(x, adjacency)`` passes messages over it.
+        conv (nn.Module): ``conv(x, adjacency)`` passes messages over it; or a layer of PyG's, which
+            is called with an ``edge_index``.
         value (nn.Module, optional): What is sent along the edges; x itself if left out.
         out (nn.Module, optional): Output projection; none if left out.
 
@@ -32,6 +40,9 @@ class GraphAttention(nn.Module):
         - **x**, **output:** ``[N, D]``
         - **scope:** a :class:`~gia.attention.Scope`, or ``edge_index [2, E]``
         - **edge_attr:** attributes of these edges, ``[E, F]``, where a part of the layer reads them
+
+    Raises:
+        ValueError: If a layer of PyG's cannot be called over attention graphs.
     """
 
     def __init__(
@@ -47,6 +58,9 @@ class GraphAttention(nn.Module):
         self.conv = conv
         self.value = value if value is not None else nn.Identity()
         self.out = out if out is not None else nn.Identity()
+        self.takes = takes(conv)
+        if self.takes != "adjacency":
+            self._check_conv()
 
     def forward(
         self,
@@ -72,11 +86,14 @@ class GraphAttention(nn.Module):
     def propagate(self, x: Tensor, graph: Adjacency, scope: Scope) -> Tensor:
         """Pass messages over a graph of this scope, ``[N, D]`` to ``[N, D]``.
 
-        Where the messages take edge attributes, edges that the data does not know have zeros.
+        Where the messages take edge attributes, edges that the data does not know have zeros, and
+        those between nodes that several edges of the data join send a message for each of these.
 
         Raises:
             ValueError: If the messages take edge attributes and the data has none.
         """
+        if self.takes != "adjacency":
+            return self.out(over_edges(self.conv, self.takes, self.value(x), graph))
         if getattr(self.conv, "edge_dim", None) is None:
             return self.out(self.conv(self.value(x), graph))
         given = scope.given_edges()
@@ -85,20 +102,67 @@ class GraphAttention(nn.Module):
             raise ValueError(
                 "the messages take edge attributes, but the data has no edge_index and edge_attr"
             )
-        edges = written_out(graph)
-        attr = given.find(attr, edges.edge_index)
+        edges, attr = given.along(written_out(graph), attr)
         return self.out(self.conv(self.value(x), edges, edge_attr=attr))
 
     @property
     def continuable(self) -> bool:
         """Whether a cache can continue the graphs and what is done with them."""
-        return self.adjacency.continuable and not getattr(self.conv, "needs_edges", False)
+        needs_edges = self.takes != "adjacency" or getattr(self.conv, "needs_edges", False)
+        return self.adjacency.continuable and not needs_edges
+
+    @property
+    def causal(self) -> bool:
+        """Whether over a causal graph a node's output is the same whatever comes after it."""
+        return self.takes == "adjacency" or is_causal(self.conv, None, _heads(self.adjacency))
 
     def reset_parameters(self) -> None:
         """Begin anew, every part."""
-        for part in self.modules():
-            if part is not self and hasattr(part, "reset_parameters"):
-                part.reset_parameters()
+        for part in self.children():
+            begin_anew(part)
+
+    def _check_conv(self) -> None:
+        """Try one of PyG's layers, and say so if nothing of attention's weights reaches it."""
+        value = self.value
+        width = channels_of(self.conv) if isinstance(value, nn.Identity) else None
+        check_conv(self.conv, width, _heads(self.adjacency))
+        if self.takes == "edge_index":
+            kept = "the edges that attention keeps"
+            if not getattr(self.adjacency, "drops", True):
+                kept = "all pairs of the scope, so that nothing of attention is left"
+            tell(
+                f"{type(self.conv).__name__} takes no weights: it is given {kept}, and queries and "
+                "keys are not trained; sparsify=top_k chooses edges, GraphConv takes weights"
+            )
+
+
+class PyGAttention(GraphAttention):
+    """Any of PyG's layers over the graph of attention, built to fit where it is not said otherwise.
+
+    Args:
+        width (int): Channels D of a node.
+        heads (int): Heads H of the graph.
+        adjacency (nn.Module): The graph.
+        conv (callable): The layer's class, ``functools.partial`` of it, or the layer itself. Left
+            out of a partial, ``in_channels`` and ``out_channels`` are the width (that of all heads
+            together), ``edge_dim`` is H, and ``nn`` a network with one hidden layer.
+
+    Raises:
+        ValueError: If the layer does not fit the width and the heads, or cannot be called over
+            attention graphs.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        adjacency: AttentionAdjacency,
+        conv: nn.Module | Callable[..., nn.Module],
+    ):
+        conv = fitted(conv, width, heads)
+        check_conv(conv, width, heads)
+        super().__init__(adjacency=adjacency, conv=conv)
 
 
 class SoftmaxAttention(GraphAttention):
@@ -224,3 +288,10 @@ class PNAAttention(GraphAttention):
             value=nn.Linear(width, width, bias=False),
             out=nn.Linear(width, width, bias=False),
         )
+
+
+def _heads(adjacency: nn.Module) -> int | None:
+    """Heads of a graph, where its scores tell."""
+    score = getattr(adjacency, "score", None)
+    heads = getattr(getattr(score, "score", score), "heads", None)  # of all maps
+    return heads // adjacency.normalize.maps if isinstance(heads, int) else None

@@ -24,7 +24,7 @@ def match_width(build: Callable[[int], nn.Module], target: int, *, tolerance: fl
         The width that comes closest.
 
     Raises:
-        ValueError: If no width comes within the tolerance.
+        ValueError: If no width comes within the tolerance, or none changes the size.
     """
 
     def size(width: int) -> int:
@@ -33,6 +33,11 @@ def match_width(build: Callable[[int], nn.Module], target: int, *, tolerance: fl
 
     low, high = 1, 2
     while size(high) < target:
+        if high > target:
+            raise ValueError(
+                f"the MLP's width does not change this model, of {size(high):,} parameters: its "
+                "size cannot be matched"
+            )
         low, high = high, 2 * high
     while high - low > 1:  # size(low) <= target <= size(high), unless even width 1 is too large
         middle = (low + high) // 2

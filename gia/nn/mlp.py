@@ -52,6 +52,24 @@ class ShallowMLP(nn.Sequential):
         )
 
 
+class ReLUMLP(nn.Sequential):
+    r""":math:`W_o \, \mathrm{ReLU}(W_i \mathbf{x} + b_i) + b_o` with dropout between.
+
+    Args:
+        width (int): Channels D of a node.
+        hidden (int): Hidden channels.
+        dropout (float): Dropout on the hidden channels.
+
+    Shapes:
+        - **x**, **output:** ``[N, D]``
+    """
+
+    def __init__(self, width: int, hidden: int, *, dropout: float = 0.0):
+        super().__init__(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width)
+        )
+
+
 class LinearMLP(nn.Linear):
     r""":math:`W \mathbf{x}`: no hidden layer, so that all non-linearity is left to the attention.
 

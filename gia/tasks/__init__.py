@@ -1,9 +1,11 @@
-"""What a model is trained for: loss, metrics and what is said of them."""
+"""What a model is trained for: loss, metrics, and what is said of them at the end."""
 
-from gia.tasks.language_metrics import LanguageMetrics, Metrics
-from gia.tasks.language_modeling import LanguageModeling
-from gia.tasks.prediction import Classification, Prediction, Regression
-from gia.tasks.prediction_metrics import ClassificationMetrics, RegressionMetrics
+from gia.tasks.classification import Classification, ClassificationMetrics
+from gia.tasks.language_modeling import LanguageMetrics, LanguageModeling
+from gia.tasks.metrics import Metrics, PredictionMetrics
+from gia.tasks.prediction import Prediction
+from gia.tasks.regression import Regression, RegressionMetrics
+from gia.tasks.report import FinishedRun
 from gia.tasks.scaler import TargetScaler
 from gia.tasks.supervised import Supervised
 from gia.tasks.task import Task, parameter_groups
@@ -11,10 +13,12 @@ from gia.tasks.task import Task, parameter_groups
 __all__ = [
     "Classification",
     "ClassificationMetrics",
+    "FinishedRun",
     "LanguageMetrics",
     "LanguageModeling",
     "Metrics",
     "Prediction",
+    "PredictionMetrics",
     "Regression",
     "RegressionMetrics",
     "Supervised",

@@ -1,22 +1,41 @@
-"""Prediction: properties of whole graphs or of their nodes, numbers or classes."""
+"""Prediction: properties of whole graphs or of their nodes."""
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
+import pytorch_lightning as pl
 import torch
+from rich.console import Console
 from torch import Tensor, nn
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
-from gia.tasks.language_metrics import Metrics
-from gia.tasks.losses import masked_cross_entropy, masked_mse
-from gia.tasks.prediction_metrics import ClassificationMetrics, RegressionMetrics
-from gia.tasks.scaler import TargetScaler
+from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
+from gia.analysis.predictions import Predictions
+from gia.analysis.summary import model_name, print_costs, print_metrics, write_summary
+from gia.tasks.metrics import Metrics
+from gia.tasks.report import (
+    FinishedRun,
+    best_epoch,
+    costs,
+    of_test,
+    picture_a_graph,
+    picture_curves,
+)
 from gia.tasks.supervised import Supervised
+
+LISTED = 20  # targets with a row of their own in the table
 
 
 class Prediction(Supervised):
-    """What :class:`Regression` and :class:`Classification` share.
+    """What tasks share that predict targets of whole graphs or of their nodes.
+
+    A new one gives :meth:`loss`, its metrics and ``predict_step``; of the rest it changes what is
+    not about plain numbers.
 
     Args:
         model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
@@ -30,6 +49,8 @@ class Prediction(Supervised):
     Raises:
         ValueError: If there is no target or no such level.
     """
+
+    TRIVIAL_NAME = ""  # whose metrics :meth:`trivial_output` gives
 
     def __init__(
         self,
@@ -71,109 +92,209 @@ class Prediction(Supervised):
         """Add outputs and their targets in physical units, ``[R, T]``, to the metrics."""
         metrics.update(output, target)
 
+    def check_predicts(self) -> None:
+        """It does."""
 
-class Regression(Prediction):
-    r"""Numbers: the mean squared error over the known targets, normalised.
+    def trivial_output(self, seen: Tensor) -> Tensor | None:
+        """What who looks at no graph would say, as the model's output, ``[T, ...]``.
 
-    A model learns :math:`z = (y - \mu) / \sigma`; metrics and predictions are in the units of y.
+        Args:
+            seen (Tensor): The targets of the training split, ``[R, T]``.
 
-    Args:
-        model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
-        target_names (list of str): The targets, ``[T]``.
-        target_mean (list of float): :math:`\mu` of each, of the training split.
-        target_std (list of float): :math:`\sigma` of each.
-        level (str): What has targets, ``"graph"`` or ``"node"``.
+        Returns:
+            The same for every graph; None if nothing is to be compared with.
+        """
+        return None
 
-    Shapes:
-        - **model(batch):** ``[R, T]`` for R graphs or nodes
-        - **batch.y:** ``[R, T]``; NaN where missing
-    """
+    def trivial_metrics(
+        self, train: Sequence[Data], measured: Sequence[Data]
+    ) -> dict[str, float] | None:
+        """Metrics of :meth:`trivial_output`.
 
-    LOSS_NAME = "loss (mean squared error, normalised)"
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        target_names: Sequence[str],
-        target_mean: Sequence[float],
-        target_std: Sequence[float],
-        level: Literal["graph", "node"] = "graph",
-        **kwargs: Any,
-    ):
-        super().__init__(
-            model,
-            target_names=target_names,
-            level=level,
-            metrics=lambda split: RegressionMetrics(target_names, split=split),
-            **kwargs,
+        Args:
+            train (list of Data): The training split.
+            measured (list of Data): What to measure on.
+        """
+        seen, target = (
+            torch.cat([graph.y for graph in graphs]).to(self.device) for graphs in (train, measured)
         )
-        self.scaler = TargetScaler(target_mean, target_std)
-        if len(self.scaler.mean) != len(target_names):
-            raise ValueError(
-                f"there are {len(target_names)} targets, but {len(self.scaler.mean)} target means"
-            )
+        guess = self.trivial_output(seen)
+        if guess is None:
+            return None
+        metrics = self.make_metrics("test").to(self.device)
+        self.compare(metrics, guess.expand(len(target), *guess.shape), target)
+        with warnings.catch_warnings(action="ignore"):  # of absent classes: the model's own did
+            return {name: float(value) for name, value in metrics.compute().items()}
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return masked_mse(self.output(batch), self.scaler(batch.y)), len(batch.y)
-
-    def compare(self, metrics: RegressionMetrics, output: Tensor, target: Tensor) -> None:
-        metrics.update(output, self.scaler(target), self.scaler.std)
-
-    def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
-        """The targets in their own units, ``[R, T]``."""
-        return self.scaler.inverse(self.output(batch))
-
-
-class Classification(Prediction):
-    """Classes: cross entropy over the known targets.
-
-    Args:
-        model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
-        target_names (list of str): The targets, ``[T]``.
-        class_names (list of str): The classes, ``[C]``, the same ones for every target.
-        level (str): What has targets, ``"graph"`` or ``"node"``.
-
-    Shapes:
-        - **model(batch):** logits, ``[R, T * C]`` for R graphs or nodes, those of a target together
-        - **batch.y:** index of the class as a float, ``[R, T]``; NaN where missing
-
-    Raises:
-        ValueError: If there are fewer than two classes.
-    """
-
-    LOSS_NAME = "loss (cross entropy, nats)"
-
-    def __init__(
+    @torch.inference_mode()
+    def predictions(
         self,
-        model: nn.Module,
+        batches: Iterable[Batch],
         *,
-        target_names: Sequence[str],
-        class_names: Sequence[str],
-        level: Literal["graph", "node"] = "graph",
-        **kwargs: Any,
-    ):
-        if len(class_names) < 2:
-            raise ValueError(
-                f"a classification needs at least 2 classes, got {list(class_names)}: "
-                "a target of numbers needs data.target_type=regression"
+        trainer: pl.Trainer | None = None,
+        limit: int | None = None,
+    ) -> Predictions:
+        """Predict all batches of a loader, where the model is.
+
+        Args:
+            batches (iterable of Batch): As of a datamodule's ``loader(part)``.
+            trainer (Trainer, optional): Whose precision to predict in.
+            limit (int, optional): The most batches.
+        """
+        self.eval()
+        result = Predictions()
+        targets, outputs = [], []
+        precision = contextlib.nullcontext
+        if trainer is not None:
+            precision = trainer.precision_plugin.predict_step_context
+        for batch in islice(batches, limit):
+            with precision():
+                outputs.append(self.predict_step(batch.to(self.device)).cpu())
+            targets.append(batch.y.cpu())
+            sizes = batch.ptr.diff().tolist()
+            graphs = list(zip(batch.name, batch.row.tolist(), sizes, strict=True))
+            if self.level == "node":
+                graphs = [(name, row, node) for name, row, size in graphs for node in range(size)]
+                result.nodes += [node for *_, node in graphs]
+            result.names += [name for name, *_ in graphs]
+            result.rows += [row for _, row, _ in graphs]
+        if outputs:
+            result.target, result.output = torch.cat(targets), torch.cat(outputs)
+        return result
+
+    def predict_table(self, data: Any, out: Path) -> dict[str, int]:
+        """Write the whole table of a datamodule's source again, with predictions.
+
+        Behind its columns stand those of :meth:`output_columns` and, if a row could not be
+        predicted, ``problem`` with the reason. A cell holds what is said of all nodes, where nodes
+        have targets.
+
+        Args:
+            data (DataModule): Of ``for_model``.
+            out (Path): The CSV to write.
+
+        Returns:
+            How many rows were ``predicted`` and how many not (``problems``).
+
+        Raises:
+            ValueError: If the table already has a column of these names.
+        """
+        data.setup()
+        columns, rows = data.dataset.table()
+        new = self.output_columns()
+        check_columns(columns, new)
+        found = self.predictions(data.loader("test"))
+        of_row: dict[int, list[list[str]]] = {}  # the cells of its graph, or of all its nodes
+        for row, output in zip(found.rows, found.output, strict=True):
+            of_row.setdefault(row, []).append(self.output_cells(output))
+        between = [self.between_nodes(column) for column in new]
+        cells = {
+            row: [mark.join(column) for mark, *column in zip(between, *nodes, strict=True)]
+            for row, nodes in of_row.items()
+        }
+        reasons = {entry.row: entry.reason for entry in data.items.rejected}
+        return extend_table(out, columns, rows, new, cells, reasons)
+
+    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
+        """Write the predictions of one part of the data, with names, rows and targets.
+
+        Args:
+            data (DataModule): The data.
+            part (str): ``"train"``, ``"val"`` or ``"test"``.
+            out (Path): The CSV to write.
+
+        Returns:
+            How many graphs or nodes were ``predicted``; none has ``problems``.
+        """
+        data.setup()
+        found = self.predictions(data.loader(part))
+        self.write_predictions(found, out)
+        return {"predicted": len(found.rows), "problems": 0}
+
+    def write_predictions(self, found: Predictions, out: Path) -> None:
+        """A CSV: name and row of each graph (and the node), its targets, what was predicted."""
+        where = ["name", "row", *(["node"] if found.nodes else [])]
+        nodes = [[node] for node in found.nodes] or [[]] * len(found.rows)
+        lines = [
+            [name, row, *node, *self.target_cells(target), *self.output_cells(output)]
+            for name, row, node, target, output in zip(
+                found.names, found.rows, nodes, found.target, found.output, strict=True
             )
-        super().__init__(
-            model,
-            target_names=target_names,
-            level=level,
-            metrics=lambda split: ClassificationMetrics(target_names, class_names, split=split),
-            **kwargs,
-        )
-        self.class_names = list(class_names)
+        ]
+        write_csv(out, [*where, *self.target_names, *self.output_columns()], lines)
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        return (len(self.target_names), len(self.class_names))
+    def output_columns(self) -> list[str]:
+        """Names of what :meth:`output_cells` gives."""
+        return [f"predicted_{target}" for target in self.target_names]
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
+    def output_cells(self, output: Tensor) -> list[str]:
+        """One row of ``predict_step`` as text."""
+        return [number_cell(value) for value in output.tolist()]
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
-        """Probabilities of the classes, ``[R, T, C]``."""
-        return self.output(batch).softmax(-1)
+    def target_cells(self, target: Tensor) -> list[str]:
+        """The targets of one row as text, ``[T]`` before; a missing one is empty."""
+        return ["" if value != value else number_cell(value) for value in target.tolist()]
+
+    def between_nodes(self, column: str) -> str:
+        """What stands between the cells of a graph's nodes, where they are written as one."""
+        return " "
+
+    def picture(self, predictions: Predictions, folder: Path) -> list[Path]:
+        """Draw predictions beside what is known, and return the files."""
+        return []
+
+    def report(
+        self, run: FinishedRun, metrics: dict[str, float], console: Console
+    ) -> dict[str, Any]:
+        """Write the pictures, ``predictions.csv``, ``summary.json`` and the final table of a run.
+
+        Args:
+            run (FinishedRun): The run, fitted.
+            metrics (dict): Its test metrics.
+            console (Console): Where the table goes.
+
+        Returns:
+            What ``summary.json`` holds.
+        """
+        data = run.datamodule
+        batches = run.trainer.num_test_batches[0]  # a few in a run to see if everything works
+        limit = None if batches == float("inf") else int(batches)
+        found = self.predictions(data.loader("test"), trainer=run.trainer, limit=limit)
+        self.write_predictions(found, run.folder / "predictions.csv")
+        trivial = self.trivial_metrics(data.train_data, data.val_data)
+        baseline = None if trivial is None else trivial["loss"]
+        pictures = [
+            *picture_curves(run, baseline, self.TRIVIAL_NAME),
+            *self.picture(found, run.folder),
+            *picture_a_graph(run, console),
+        ]
+        summary = {
+            "test": of_test(metrics),
+            "trivial_test": self.trivial_metrics(data.train_data, data.test_data),
+            "val": best_epoch(run),
+            **costs(run),
+            "data": data.summary(),
+            "pictures": [picture.name for picture in pictures],
+        }
+        write_summary(run.folder, summary)
+        self._print_results(summary, console)
+        return summary
+
+    def _print_results(self, summary: dict[str, Any], console: Console) -> None:
+        test, model = summary["test"], model_name(self.model)
+        names = [name for name in test if "/" not in name]
+        rows = {model: test}
+        if summary["trivial_test"] is not None:
+            rows[self.TRIVIAL_NAME] = summary["trivial_test"]
+        print_metrics("Test", "model", names, rows, console, bold=model)
+        targets, names = self.target_names, [name for name in names if name != "loss"]
+        if len(targets) > 1:
+            title = "Test, each target"
+            if len(targets) > LISTED:
+                title += f" (the first {LISTED} of {len(targets)}; all are in summary.json)"
+            rows = {
+                target: {name: test[f"{name}/{target}"] for name in names}
+                for target in targets[:LISTED]
+            }
+            print_metrics(title, "target", names, rows, console)
+        print_costs(summary, console, self.NODE_NAME)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 
-from gia.tasks.language_metrics import Metrics
+from gia.tasks.metrics import Metrics
 from gia.tasks.task import Task
 
 
@@ -25,7 +25,6 @@ class Supervised(Task):
             ``test``.
     """
 
-    LOSS_NAME = "loss"  # and its unit, in pictures
     # The validation loaders in their order; the test loader is apart.
     SPLITS = ("val", "train_eval")
 

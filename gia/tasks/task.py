@@ -1,15 +1,27 @@
-"""What every training task shares: a model, an optimiser, a schedule."""
+"""What every training task shares: a model, an optimiser, a schedule, and what it can be asked."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule
+from rich.console import Console
 from torch import nn
 from torch.optim import Optimizer
 
+from gia.analysis.summary import model_name, print_costs, print_metrics, write_summary
+from gia.tasks.report import FinishedRun, best_epoch, costs, of_test, picture_curves
+
+FORMAT = 1  # of the settings in a checkpoint; a change that old files do not survive counts it up
+
 
 class Task(LightningModule):
-    """A model and how its parameters are stepped. A new task is one subclass with its steps.
+    """A model, how its parameters are stepped, and what is said of it.
+
+    A new task is one subclass with its steps (most derive from :class:`~gia.tasks.Supervised`,
+    those with targets from :class:`~gia.tasks.Prediction`). The console asks it for a
+    :meth:`report`, for predictions and for new sequences; what a task cannot do, it answers with
+    the command that fits.
 
     Args:
         model (nn.Module): What is trained.
@@ -20,6 +32,9 @@ class Task(LightningModule):
             can be built again from its file alone.
     """
 
+    LOSS_NAME = "loss"  # and its unit, in pictures
+    NODE_NAME = "nodes"  # what nodes are called beside the speed
+
     def __init__(
         self,
         model: nn.Module,
@@ -29,7 +44,7 @@ class Task(LightningModule):
         settings: dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.save_hyperparameters({"settings": settings or {}}, logger=False)
+        self.save_hyperparameters({"format": FORMAT, "settings": settings or {}}, logger=False)
         self.model = model
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
@@ -44,6 +59,81 @@ class Task(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def report(
+        self, run: FinishedRun, metrics: dict[str, float], console: Console
+    ) -> dict[str, Any]:
+        """Write the pictures, ``summary.json`` and the final table of a run.
+
+        Args:
+            run (FinishedRun): The run, fitted.
+            metrics (dict): Its test metrics.
+            console (Console): Where the table goes.
+
+        Returns:
+            What ``summary.json`` holds.
+        """
+        pictures = picture_curves(run)
+        test = of_test(metrics)
+        summary = {
+            "test": test,
+            "val": best_epoch(run),
+            **costs(run),
+            "data": run.datamodule.summary(),
+            "pictures": [picture.name for picture in pictures],
+        }
+        write_summary(run.folder, summary)
+        name = model_name(self.model)
+        print_metrics("Test", "model", list(test), {name: test}, console, bold=name)
+        print_costs(summary, console, self.NODE_NAME)
+        return summary
+
+    def check_predicts(self) -> None:
+        """Ask, before any data is read, whether the task predicts targets.
+
+        Raises:
+            ValueError: If it does not.
+        """
+        raise ValueError(
+            f"this is {self.kind}, which predicts no targets: use gia generate or gia evaluate, or "
+            "give the checkpoint of a regression or classification"
+        )
+
+    def predict_table(self, data: Any, out: Path) -> dict[str, int]:
+        """Write the table of a datamodule's source again, with predictions: see
+        :meth:`gia.tasks.Prediction.predict_table`.
+
+        Raises:
+            ValueError: If the task predicts no targets.
+        """
+        self.check_predicts()
+        raise NotImplementedError
+
+    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
+        """Write the predictions of one part of the data: see
+        :meth:`gia.tasks.Prediction.predict_part`.
+
+        Raises:
+            ValueError: If the task predicts no targets.
+        """
+        self.check_predicts()
+        raise NotImplementedError
+
+    def generate(self, prompt: str = "", **options: Any) -> list[str]:
+        """Write new sequences: see :meth:`gia.tasks.LanguageModeling.generate`.
+
+        Raises:
+            ValueError: If the task writes none.
+        """
+        raise ValueError(
+            f"this is {self.kind}, which writes nothing: use gia predict, or give the checkpoint "
+            "of a language model"
+        )
+
+    @property
+    def kind(self) -> str:
+        """What messages call it."""
+        return f"a model of {type(self).__name__}"
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

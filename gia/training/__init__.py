@@ -13,6 +13,7 @@ from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load
 from gia.training.forest import ForestRun
 from gia.training.run import Interrupted, Run, load_trained
 from gia.training.trained_data import trained_data
+from gia.training.trusted import RefusedError, check_settings
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -22,10 +23,12 @@ __all__ = [
     "Interrupted",
     "ProgressBar",
     "RandomState",
+    "RefusedError",
     "Run",
     "StepCheckpoint",
     "Throughput",
     "check_architecture",
+    "check_settings",
     "load_checkpoint",
     "load_trained",
     "resolve_model",

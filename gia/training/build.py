@@ -9,6 +9,9 @@ from torch import nn
 
 from gia.nn import count_parameters, match_width
 
+# Keys of a model's configuration that say something about it and are no argument of it.
+NOT_BUILT = ("attention_defaults", "compile", "match_parameters_of", "num_parameters")
+
 
 def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:
     """A copy of the configuration in which ``${inputs.KEY}`` is what the data says.
@@ -23,15 +26,23 @@ def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:
     return cfg
 
 
+def plain_model(cfg: DictConfig) -> dict[str, Any]:
+    """The model's configuration in plain values, with what other groups fill into it.
+
+    Left out is what a model does not take: ``model.compile`` says how it is run,
+    ``model.attention_defaults`` where ``conf/attention`` starts from, and two keys how large it is.
+    """
+    model = OmegaConf.to_container(cfg.model, resolve=True)
+    return {key: value for key, value in model.items() if key not in NOT_BUILT}
+
+
 def resolve_model(cfg: DictConfig, inputs: dict[str, Any]) -> dict[str, Any]:
     """The model's configuration with all that the run and its data decide filled in.
 
-    Two settings choose the hidden width of the block's MLP, so that models of one size are
-    compared: ``model.num_parameters`` says how many parameters the model is to have, and
+    Two settings choose the hidden width of the blocks' MLP, ``mlp.hidden``, so that models of one
+    size are compared: ``model.num_parameters`` says how many parameters the model is to have, and
     ``model.match_parameters_of`` names an attention, as in ``conf/attention``: as many as the same
     model with that attention at the configured width.
-
-    ``model.compile`` says how the model is run and not what it is: it is left out.
 
     Args:
         cfg (DictConfig): The whole configuration; ``cfg.model`` is read.
@@ -44,40 +55,39 @@ def resolve_model(cfg: DictConfig, inputs: dict[str, Any]) -> dict[str, Any]:
         ValueError: If the reference is unknown, the MLP has no width, or none matches.
     """
     cfg = with_inputs(cfg, inputs)
-    model = OmegaConf.to_container(cfg.model, resolve=True)
-    reference = model.pop("match_parameters_of", None)
-    target = model.pop("num_parameters", None)
-    model.pop("compile", None)
+    reference, target = cfg.model.get("match_parameters_of"), cfg.model.get("num_parameters")
     if reference is None and target is None:
-        return model
-    mlp = model["block"]["mlp"]
-    if mlp is None or "hidden" not in mlp:
+        return plain_model(cfg)
+    if "hidden" not in (cfg.get("mlp") or {}):
         option = "match_parameters_of" if target is None else "num_parameters"
         raise ValueError(
             f"model.{option} chooses the MLP's hidden width, but this MLP has none: "
             "use mlp=swiglu or mlp=shallow"
         )
     if target is None:
-        target = count_parameters(instantiate(_with_attention(cfg, model, reference)))
+        target = count_parameters(instantiate(plain_model(_with_attention(cfg, reference))))
 
     def build(hidden: int) -> nn.Module:
-        mlp["hidden"] = hidden
-        return instantiate(model)
+        cfg.mlp.hidden = hidden
+        return instantiate(plain_model(cfg))
 
-    mlp["hidden"] = match_width(build, target)
-    return model
+    cfg.mlp.hidden = match_width(build, target)
+    return plain_model(cfg)
 
 
-def _with_attention(cfg: DictConfig, model: dict[str, Any], name: str) -> dict[str, Any]:
-    """The same model with another attention from ``conf/attention``, over the same adjacency."""
+def _with_attention(cfg: DictConfig, name: str) -> DictConfig:
+    """The same configuration with another attention from ``conf/attention``, over the same graph.
+
+    Raises:
+        ValueError: If there is no such attention.
+    """
     folder = resources.files("gia.conf") / "attention"
     known = sorted(file.name.removesuffix(".yaml") for file in folder.iterdir())
     if name not in known:
         raise ValueError(
             f"model.match_parameters_of must be one of {', '.join(known)} or null, got {name!r}"
         )
-    other = OmegaConf.create((folder / f"{name}.yaml").read_text())
-    root = OmegaConf.create({"model": cfg.model, "attention": other})
-    attention = OmegaConf.to_container(root.attention, resolve=True)
-    attention["adjacency"] = model["block"]["attention"]["adjacency"]
-    return {**model, "block": {**model["block"], "attention": attention}}
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        cfg.attention = OmegaConf.create((folder / f"{name}.yaml").read_text())
+    return cfg

@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, read with clear errors."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from gia.data.files import write_atomically
+from gia.tasks.task import FORMAT
+from gia.training.trusted import check_settings
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -32,13 +35,28 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of gia, tensors and plain values only.
+def load_checkpoint(path: str | Path, *, trust: Iterable[str] = ()) -> dict[str, Any]:
+    """Read a checkpoint of gia, and see that it names nothing that may not be built from it.
+
+    Args:
+        path (Path): The file.
+        trust (list of str): Modules whose classes may be built beside gia's and its libraries'.
+
+    Returns:
+        Tensors and plain values; nothing has been built.
 
     Raises:
         FileNotFoundError: If there is none at ``path``.
-        ValueError: If the file is damaged or was not written by gia.
+        ValueError: If the file is damaged, was not written by gia, has another format or is
+            refused.
     """
+    checkpoint = read_checkpoint(path)
+    check_settings(checkpoint["hyper_parameters"]["settings"], path, trust)
+    return checkpoint
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint from whose settings nothing is to be built: see :func:`load_checkpoint`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -49,8 +67,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} is not a readable checkpoint: {error}") from error
-    if not isinstance(checkpoint, dict) or "settings" not in checkpoint.get("hyper_parameters", {}):
+    known = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+    if not isinstance(known, dict) or not isinstance(known.get("settings"), dict):
         raise ValueError(f"{path} was not written by gia: it holds no settings")
+    if known.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {known.get('format', 0)}, but this gia reads format {FORMAT}: "
+            "train the model again, or load it with the gia that wrote it"
+        )
     return checkpoint
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gia.data import SequenceDataModule
+from gia.data import DataModule
 from gia.tasks.task import Task
 from gia.training.build import resolve_model, with_inputs
 from gia.training.callbacks import BestCheckpoint, History, Throughput
-from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.checkpoint import (
+    AtomicCheckpointIO,
+    check_architecture,
+    load_checkpoint,
+    read_checkpoint,
+)
+from gia.training.trusted import as_modules, targets_of
 
 
 class Interrupted(Exception):
@@ -36,7 +43,7 @@ class Run:
     """
 
     folder: Path
-    datamodule: SequenceDataModule
+    datamodule: DataModule
     task: Task
     trainer: pl.Trainer
     ckpt_path: str | None = None
@@ -56,8 +63,8 @@ class Run:
         folder = Path(cfg.run_dir)
         if (folder / "config.yaml").exists():
             raise ValueError(f"run_dir {folder} already holds a run: choose another")
-        checkpoint = load_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
-        datamodule = instantiate(cfg.data.module)
+        checkpoint = load_checkpoint(cfg.ckpt_path, trust=_own(cfg)) if cfg.ckpt_path else None
+        datamodule = instantiate(cfg.data)
         datamodule.setup()
         inputs = datamodule.inputs()
         model_cfg = resolve_model(cfg, inputs)
@@ -109,7 +116,7 @@ class Run:
         best = self._callback(BestCheckpoint).best_model_path
         if os.path.isfile(best):  # there is none if the run was done before it began
             # Not through Trainer.test, which would set the callbacks' history back as well.
-            self.task.load_state_dict(load_checkpoint(best)["state_dict"])
+            self.task.load_state_dict(read_checkpoint(best)["state_dict"])
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
@@ -130,20 +137,25 @@ class Run:
         return mine[0] if mine else kind()
 
 
-def load_trained(ckpt_path: str | Path) -> tuple[Task, DictConfig]:
+def load_trained(
+    ckpt_path: str | Path, *, trust: str | Iterable[str] | None = None
+) -> tuple[Task, DictConfig]:
     """Build a trained model again from its checkpoint alone.
 
     Args:
         ckpt_path (Path): A checkpoint of a run.
+        trust (str or list of str, optional): Your own modules whose classes the model is made of;
+            without, only gia, its libraries' layers, optimisers and data sets are built.
 
     Returns:
         The task with the trained model in eval mode, and its configuration, whose ``inputs`` say
         what the model knows of its data.
 
     Raises:
-        FileNotFoundError, ValueError: If there is no such checkpoint or it cannot be used.
+        FileNotFoundError, ValueError: If there is no such checkpoint, it cannot be used, or it
+            names what is not to be built.
     """
-    checkpoint = load_checkpoint(ckpt_path)
+    checkpoint = load_checkpoint(ckpt_path, trust=as_modules(trust))
     config = OmegaConf.create(checkpoint["hyper_parameters"]["settings"])
     task = instantiate(config.task)(
         model=instantiate(config.model),
@@ -153,6 +165,12 @@ def load_trained(ckpt_path: str | Path) -> tuple[Task, DictConfig]:
     check_architecture(task.model, checkpoint, ckpt_path)
     task.load_state_dict(checkpoint["state_dict"], strict=False)
     return task.eval(), config
+
+
+def _own(cfg: DictConfig) -> list[str]:
+    """What a run trusts in another's checkpoint: what it names itself, and what the user says."""
+    settings = OmegaConf.to_container(cfg, resolve=False)
+    return [*as_modules(cfg.get("trust")), *targets_of(settings)]
 
 
 def _all(group: DictConfig | None) -> list[Any]:

@@ -11,6 +11,7 @@ from gia.attention import (
     DotProduct,
     DotProductScore,
     FullScope,
+    FusedSoftmax,
     HeadNorm,
     ReLU,
     Softmax,
@@ -29,9 +30,9 @@ def test_sharpening_and_temperature_divide_and_multiply_the_scores():
     scores = DotProduct(torch.randn(4, 2, 8), torch.randn(4, 2, 8))
     scope = FullScope(torch.tensor([0, 4]))
     normalize = Softmax(temperature=0.5, sharpening=1.5)
-    made = normalize.fused(normalize.scale(scores), scope, None).to_edges()
+    made = FusedSoftmax(normalize.scale(scores), scope).to_edges()
     (block,) = scope.blocks(2)
-    expected = (scores.block(block) * 1.5 / 0.5).softmax(-1)[0]  # [H, target, source]
+    expected = (scores.on(block) * 1.5 / 0.5).softmax(-1)[0]  # [H, target, source]
     source, target = made.edge_index
     torch.testing.assert_close(made.edge_weight, expected[:, target, source].T)
 

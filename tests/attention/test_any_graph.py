@@ -22,21 +22,24 @@ from gia.attention import (
     DotProductScore,
     EdgeBias,
     FullScope,
+    GlobalScope,
     HeadNorm,
     InputGraph,
+    IntersectionScope,
     NeighborScope,
     PairNetworkScore,
     ReLU,
     Rotary,
     Softmax,
     Uniform,
+    UnionScope,
     WindowScope,
     scope,
     sparsify,
 )
-from gia.attention import adjacency as attention
-from gia.attention.score import pair_network
+from gia.attention import form as choice
 from gia.graph import HopAdjacency
+from gia.graph.pair_layout import PairLayout
 
 WIDTH, HEADS = 8, 2
 OPERATIONS = ["sum", "max", "min", "moments", "degree", "count"]
@@ -46,10 +49,37 @@ SCOPES = {
     "full": FullScope,
     "window": lambda *args, **kwargs: WindowScope(*args, window=3, **kwargs),
     "window_both": lambda *args, **kwargs: WindowScope(*args, window=2, causal=False, **kwargs),
+    "global": lambda *args, **kwargs: GlobalScope(*args, nodes=2, **kwargs),
+    "global_causal": GlobalScope.of(causal=True),
     "given": NeighborScope,
     "given_hops": lambda *args, **kwargs: NeighborScope(*args, hops=2, self_loops=False, **kwargs),
 }
-CAUSAL = {"causal", "window"}
+CAUSAL = {"causal", "window", "global_causal"}
+PERMUTABLE = {"full", "given", "given_hops"}
+
+
+def scope_of(expression):
+    """What makes a scope: of a name, or of ``("|" or "&", expression, expression)``."""
+    if isinstance(expression, str):
+        return SCOPES[expression]
+    sign, *parts = expression
+    kind = UnionScope if sign == "|" else IntersectionScope
+    return kind.of(parts=[scope_of(part) for part in parts])
+
+
+def is_causal(expression):
+    if isinstance(expression, str):
+        return expression in CAUSAL
+    sign, *parts = expression
+    return (all if sign == "|" else any)(map(is_causal, parts))
+
+
+def names_in(expression):
+    if isinstance(expression, str):
+        return {expression}
+    return set().union(*map(names_in, expression[1:]))
+
+
 SCORES = {
     "dot_product": lambda maps: DotProductScore(WIDTH, HEADS, maps=maps),
     "distance": lambda maps: BiasedScore(
@@ -100,7 +130,7 @@ BY_POSITION = {"scaled_top_k", "window", "drop_sinks", "chain", "distance"}
 class Spec:
     """One configuration."""
 
-    scope: str = "causal"
+    scope: str | tuple = "causal"  # as scope_of takes it
     score: str = "dot_product"
     normalize: str = "softmax"
     sparsify: str = "none"
@@ -124,13 +154,19 @@ class Spec:
     @property
     def is_permutable(self) -> bool:
         by_position = {self.sparsify, self.score} & BY_POSITION
-        return self.scope in ("full", "given", "given_hops") and not by_position
+        return names_in(self.scope) <= PERMUTABLE and not by_position
 
 
-def specs():
+def scopes(names):
+    name, sign = st.sampled_from(sorted(names)), st.sampled_from("|&")
+    two = st.tuples(sign, name, name)
+    return name | two | st.tuples(sign, two, name)
+
+
+def specs(names=SCOPES):
     spec = st.builds(
         Spec,
-        scope=st.sampled_from([*SCOPES]),
+        scope=scopes(names),
         # What is used most is met most.
         score=st.just("dot_product") | st.sampled_from([*SCORES]),
         normalize=st.just("softmax") | st.sampled_from([*NORMALIZERS]),
@@ -186,6 +222,8 @@ def forms_of(adjacency, scope):
 
     forms = {"definition": definition, "auto": as_form("auto")}
     forms |= {form: as_form(form) for form in ("edges", "dense")}
+    if adjacency.parts.is_softmax and scope.fusable:
+        forms["fused"] = as_form("fused")
     return forms
 
 
@@ -193,8 +231,8 @@ def forms_of(adjacency, scope):
 def small_blocks(monkeypatch):
     """Long sequences are cut into blocks; here short ones are, so that seams are met."""
     monkeypatch.setattr(scope.base, "BLOCK", 60)
-    monkeypatch.setattr(pair_network, "HIDDEN", 100)
-    monkeypatch.setattr(attention, "SHORT", 6)
+    monkeypatch.setattr(PairLayout, "at_once", 100)
+    monkeypatch.setattr(choice, "SHORT", 6)
 
 
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -219,7 +257,7 @@ def forms_agree(spec, operation):
     torch.manual_seed(spec.seed)
     adjacency = spec.build()
     x, ptr, bonds, angles = inputs(spec.lengths)
-    batch = SCOPES[spec.scope](ptr, given=bonds)
+    batch = scope_of(spec.scope)(ptr, given=bonds)
     results = {}
     for name, form in forms_of(adjacency, batch).items():
         results[name] = outputs_and_gradients(
@@ -242,12 +280,12 @@ def forms_agree(spec, operation):
 @given(spec=specs())
 @EXAMPLES
 def test_law_4_causality(spec):
-    if spec.scope not in CAUSAL:
-        spec.scope = "causal"
+    if not is_causal(spec.scope):
+        spec.scope = ("&", "causal", spec.scope)
     torch.manual_seed(spec.seed)
     adjacency = spec.build()
     x, ptr, bonds, angles = inputs([9])
-    batch = SCOPES[spec.scope](ptr, given=bonds)
+    batch = scope_of(spec.scope)(ptr, given=bonds)
     before = apply(adjacency(x, batch, angles), "sum", x)
     for node in range(9):
         changed = x.clone()
@@ -262,18 +300,21 @@ def test_law_5_batch_invariance(spec, operation):
     torch.manual_seed(spec.seed)
     adjacency = spec.build()
     x, ptr, bonds, angles = inputs(spec.lengths)
-    together = apply(adjacency(x, SCOPES[spec.scope](ptr, given=bonds), angles), operation, x)
+    together = apply(adjacency(x, scope_of(spec.scope)(ptr, given=bonds), angles), operation, x)
     for start, stop in zip(ptr[:-1].tolist(), ptr[1:].tolist(), strict=True):
         mine = (bonds.edge_index[1] >= start) & (bonds.edge_index[1] < stop)
         own = InputGraph(bonds.edge_index[:, mine] - start, bonds.edge_attr[mine])
-        batch = SCOPES[spec.scope](torch.tensor([0, stop - start]), given=own)
+        batch = scope_of(spec.scope)(torch.tensor([0, stop - start]), given=own)
         alone = apply(
             adjacency(x[start:stop], batch, angles[:, start:stop]), operation, x[start:stop]
         )
         torch.testing.assert_close(together[start:stop], alone, rtol=1e-9, atol=1e-9)
 
 
-@given(spec=specs().filter(lambda spec: spec.is_permutable), operation=st.sampled_from(OPERATIONS))
+@given(
+    spec=specs(PERMUTABLE).filter(lambda spec: spec.is_permutable),
+    operation=st.sampled_from(OPERATIONS),
+)
 @EXAMPLES
 def test_law_6_relabelling_permutes_the_results(spec, operation):
     # Where all weights are equal, top-k cuts through ties: by index, and not the same after that.
@@ -289,7 +330,7 @@ def test_law_6_relabelling_permutes_the_results(spec, operation):
         ]
     )
     relabelled = InputGraph(order.argsort()[bonds.edge_index], bonds.edge_attr)
-    make = SCOPES[spec.scope]
+    make = scope_of(spec.scope)
     plain = apply(adjacency(x, make(ptr, given=bonds)), operation, x)
     permuted = apply(adjacency(x[order], make(ptr, given=relabelled)), operation, x[order])
     torch.testing.assert_close(permuted, plain[order], rtol=1e-9, atol=1e-9)
@@ -301,7 +342,7 @@ def test_law_7_every_edge_counts(spec):
     torch.manual_seed(spec.seed)
     adjacency = spec.build()
     x, ptr, bonds, angles = inputs(spec.lengths)
-    graph = adjacency(x, SCOPES[spec.scope](ptr, given=bonds), angles).to_edges().of_heads()
+    graph = adjacency(x, scope_of(spec.scope)(ptr, given=bonds), angles).to_edges().of_heads()
     weight = graph.edge_weight.detach().requires_grad_()
     graph = graph.with_weight(weight)
     features = torch.rand_like(x).unflatten(-1, (HEADS, -1)) + 0.5

@@ -84,6 +84,9 @@ def test_broken_and_changed_runs_are_repeated_and_nothing_else(finished, tmp_pat
     broken.write_text(broken.read_text()[:100])
     changed = folder / RUNS / "softmax" / "replicate_1_trial_0.json"
     changed.write_text(changed.read_text().replace('"digest": "', '"digest": "0'))
+    # A report alone counts what was made before a change, and says so.
+    assert "3 of 4 runs are there" in duel(folder, "report_only=true", "report=only.md").stdout
+    assert " 1 of them were made before the" in (folder / "only.md").read_text()
     done = duel(folder)
     assert "4 runs, 2 to do" in done.stdout
     assert "gin/replicate_0_trial_0: again, since" in done.stdout

@@ -57,7 +57,9 @@ def test_changed_files_can_be_let_pass_but_not_other_settings(tmp_path):
     plan = make_plan()
     Evidence(tmp_path, plan, NoRunner()).write(TRIAL, make_result(1.0, 1.0))
     edited = NoRunner(config="edited")
-    assert Evidence(tmp_path, plan, edited, keep_changed=True).find(TRIAL).state == "done"
+    kept = Evidence(tmp_path, plan, edited, keep_changed=True).find(TRIAL)
+    assert (kept.state, kept.before) == ("done", True)
+    assert not Evidence(tmp_path, plan, NoRunner(), keep_changed=True).find(TRIAL).before
     other = make_plan(trials=[["lr=3"], ["lr=2"]])
     assert Evidence(tmp_path, other, edited, keep_changed=True).find(TRIAL).state == "changed"
 

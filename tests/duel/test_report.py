@@ -1,10 +1,11 @@
 """The report says what the evidence says, losses and gaps included."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
-from comparisons import make_evidence, make_plan, make_result
+from comparisons import NoRunner, make_evidence, make_plan, make_result
 
 from gia_duel import Results, Trial, markdown, write_report
 from gia_duel.curves import mean_curve, validation_curves
@@ -99,6 +100,23 @@ def test_one_replicate_gives_no_verdict(tmp_path):
     text = markdown(Results.of(make_evidence(tmp_path, values, plan)), "x.png")
     assert lines(text, "a")[0][4:] == ["+0.2000", "", "undecided"]
     assert "nan" not in text
+
+
+def test_runs_of_before_a_change_are_counted_and_told(tmp_path):
+    evidence = make_evidence(tmp_path, VALUES)
+    whole = markdown(Results.of(evidence), "x.png")
+    assert "configuration files were last changed" not in whole
+    edited = dataclasses.replace(evidence, runner=NoRunner(config="edited"), keep_changed=True)
+    number = len(list(tmp_path.rglob("*.json")))
+    text = markdown(Results.of(edited), "x.png")
+    told = f" {number} of them were made before the configuration files were last changed"
+    assert told in text
+    differing = [
+        new for old, new in zip(whole.split("\n"), text.split("\n"), strict=True) if old != new
+    ]
+    assert len(differing) == 1
+    repeated = dataclasses.replace(edited, keep_changed=False)
+    assert f"{number} of {number} runs are missing" in markdown(Results.of(repeated), "x.png")
 
 
 def test_files_are_written_where_they_are_asked_for(evidence, tmp_path):

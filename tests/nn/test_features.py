@@ -2,8 +2,10 @@ import pytest
 import torch
 from graph_data import graph
 
-from gia.nn import EdgeEncoder, NodeEncoder
-from gia.nn.encoder.features import MOST_KINDS, Features, LaplacianEncoder
+from gia.nn import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
+from gia.nn.encoder.features import MOST_KINDS, Features
+
+ENCODINGS = {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}
 
 
 def test_embeddings_of_all_columns_add_up():
@@ -70,8 +72,8 @@ def test_other_columns_are_named():
             features(None, 4)
     with pytest.raises(ValueError, match="categories, which are integers, got"):
         Features(8, categories=[5, 3])(torch.zeros(4, 2), 4)
-    for name in ("rwse", "laplacian"):
-        encoder = NodeEncoder(8, categories=[5, 3], **{name: 4})
+    for name in ENCODINGS:
+        encoder = NodeEncoder(8, categories=[5, 3], encodings={name: 4})
         with pytest.raises(ValueError, match=f"takes 4 columns of {name}, the data has"):
             encoder(graph(5, 6))
         data = graph(5, 6)
@@ -93,9 +95,9 @@ def test_signs_of_eigenvectors_do_not_matter():
 
 def test_positions_enter():
     data = graph(6, 5)
-    encoder = NodeEncoder(8, categories=[5, 3], rwse=3, laplacian=2)
+    encoder = NodeEncoder(8, categories=[5, 3], encodings=ENCODINGS)
     before = encoder(data)
-    for name in ("rwse", "laplacian"):
+    for name in ENCODINGS:
         changed = data.clone()
         changed[name] = changed[name].flip(0)
         assert not torch.allclose(encoder(changed), before)
@@ -104,3 +106,32 @@ def test_positions_enter():
 def test_columns_without_a_second_dimension_are_one():
     features = Features(8, channels=1)
     torch.testing.assert_close(features(torch.ones(4), 4), features(torch.ones(4, 1), 4))
+
+
+def test_tokens_and_features_add_up():
+    data = graph(6, 5)
+    data.token = torch.arange(6)
+    encoder = NodeEncoder(8, tokens=9, categories=[5, 3])
+    expected = encoder.token.weight[:6] + encoder.features(data.x, 6)
+    torch.testing.assert_close(encoder(data), expected)
+    assert NodeEncoder(8, tokens=9).features is None
+    del data.token
+    with pytest.raises(ValueError, match="reads symbols, but the data has no token"):
+        encoder(data)
+
+
+def test_another_encoding_is_a_name_and_at_most_a_module():
+    data = graph(6, 5)
+    data.my_pe = torch.randn(6)  # one column
+    encoder = NodeEncoder(8, categories=[5, 3], encodings={"my_pe": 1})
+    assert isinstance(encoder.encodings["my_pe"], EncodingEncoder)
+    other = NodeEncoder(
+        8, categories=[5, 3], encodings={"my_pe": 1}, encoders={"my_pe": torch.nn.Linear}
+    )
+    assert isinstance(other.encodings["my_pe"], torch.nn.Linear)
+    assert encoder(data).shape == other(data).shape == (6, 8)
+
+
+def test_dropout_is_on_the_sum():
+    encoder = NodeEncoder(64, categories=[5, 3], encodings=ENCODINGS, dropout=0.5)
+    assert 0.3 < (encoder(graph(20, 30)) == 0).float().mean() < 0.7

@@ -63,7 +63,7 @@ def test_samples_repeat_with_the_seed(model):
 
 def test_samples_follow_the_model(model):
     with torch.no_grad():
-        model.encoder.embedding.weight.mul_(40)  # far from uniform
+        model.encoder.token.weight.mul_(40)  # far from uniform
     made = torch.stack(generate(model, PROMPTS[:1] * 4000, max_new_tokens=1))[:, 1]
     greedy = generate(model, PROMPTS[:1], max_new_tokens=1, temperature=0)[0][1]
     shares = made.bincount(minlength=11) / 4000
@@ -73,7 +73,7 @@ def test_samples_follow_the_model(model):
 
 def test_top_k_and_top_p_keep_the_likeliest(model):
     with torch.no_grad():
-        model.encoder.embedding.weight.mul_(40)
+        model.encoder.token.weight.mul_(40)
     arguments = {"max_new_tokens": 1}
     greedy = generate(model, PROMPTS[:1], temperature=0, **arguments)[0][1]
     for limit in ({"top_k": 1}, {"top_p": 1e-6}):

@@ -10,7 +10,6 @@ from runs import compose_config
 from torch_geometric.data import Batch, Data
 
 from gia.nn import (
-    GraphNetwork,
     GraphTransformer,
     PredictionHead,
     ReLUMLP,
@@ -37,7 +36,7 @@ def relabelled(data: Data, order: torch.Tensor) -> Data:
     changed = data.clone()
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel())
-    for key in ("x", "rwse", "laplacian", "seq_pos"):
+    for key in ("x", "random_walk_pe", "laplacian_eigenvector_pe", "seq_pos"):
         if key in data:
             changed[key] = data[key][order]
     changed.edge_index = place[data.edge_index]
@@ -96,7 +95,7 @@ def real(tmp_path_factory):
         if name not in known:
             monkeypatch.setenv("GIA_DATA", str(shared_data))
             cfg = compose_config("name=t", "run_dir=x", f"data={name}", "data.split=random")
-            data = instantiate(cfg.data.module)
+            data = instantiate(cfg.data)
             inputs = data.inputs()
             graphs = sorted(data.graphs, key=lambda data: data.num_nodes)
             known[name] = [graphs[len(graphs) * i // 5] for i in range(5)] + graphs[-1:], inputs
@@ -164,8 +163,7 @@ def test_continuous_features_and_edges_without_attributes(name, level):
         "node_categories": [],
         "node_channels": 4,
         "edge_categories": [],
-        "rwse": 0,
-        "laplacian": 0,
+        "encodings": {},
         "level": level,
     }
     graphs = random_graphs(**inputs)
@@ -220,7 +218,7 @@ def test_eps_starts_at_the_usual_gin_here_and_as_published_in_language_models():
 
 @pytest.mark.parametrize("norm", [True, False])
 def test_only_without_a_norm_the_mlps_see_how_large_a_sum_is(norm):
-    model = make("model=graph_transformer", f"attention_of_graphs.norm={norm}").eval()
+    model = make("model=graph_transformer", f"attention.norm={norm}").eval()
     mlp = model.blocks[0].attention.conv.nn
     with torch.no_grad():
         for name, bias in mlp.named_parameters():
@@ -233,7 +231,8 @@ def test_only_without_a_norm_the_mlps_see_how_large_a_sum_is(norm):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_copies_of_a_block_start_differently_and_share_nothing(name):
-    first, second = make(f"model={name}").blocks
+    blocks = make(f"model={name}").blocks
+    first, second = blocks[0], blocks[len(blocks) // 2]  # two of a kind
     matrices = [
         (one, other)
         for one, other in zip(first.parameters(), second.parameters(), strict=True)
@@ -247,14 +246,13 @@ def test_copies_of_a_block_start_differently_and_share_nothing(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_knob_changes_the_size_steadily(name):
     sizes = [
-        count_parameters(make(f"model={name}", f"model.block.mlp.hidden={hidden}"))
-        for hidden in (1, 2, 3, 40)
+        count_parameters(make(f"model={name}", f"mlp.hidden={hidden}")) for hidden in (1, 2, 3, 40)
     ]
     steps = [later - earlier for earlier, later in pairwise(sizes)]
     assert 0 < steps[0] == steps[1]
     assert steps[2] == 37 * steps[0]
     with torch.device("meta"):  # where sizes are tried out
-        assert count_parameters(make(f"model={name}", "model.block.mlp.hidden=40")) == sizes[-1]
+        assert count_parameters(make(f"model={name}", "mlp.hidden=40")) == sizes[-1]
 
 
 @pytest.mark.parametrize("level", ["graph", "node"])
@@ -272,12 +270,14 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="must divide the width: 3 heads, 16 wide"):
         transformer_conv(16, 3)
     with pytest.raises(ValueError, match="depth must be at least 1, got 0"):
-        GraphNetwork(
+        GraphTransformer(
             encoder=torch.nn.Identity(),
             edge_encoder=torch.nn.Identity(),
             block=ReLUMLP(4, 4),
             depth=0,
             head=head,
+            width=4,
+            heads=1,
             level="node",
         )
     data = graph(4, 3)

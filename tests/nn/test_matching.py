@@ -28,3 +28,8 @@ def test_shared_parameters_count_once():
 def test_no_match_is_an_error():
     with pytest.raises(ValueError, match="no MLP width brings this model to 10 parameters"):
         match_width(lambda hidden: nn.Linear(7, hidden), 10)
+
+
+def test_a_width_without_effect_is_an_error():
+    with pytest.raises(ValueError, match="does not change this model, of 12 parameters"):
+        match_width(lambda hidden: nn.Linear(3, 3), 1000)

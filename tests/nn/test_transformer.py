@@ -51,14 +51,14 @@ def test_the_graphs_are_what_the_layer_uses():
     x = x + block.mlp(block.mlp_norm(x))
     block = model.blocks[1]
     torch.testing.assert_close(
-        block.graph(x, model._scope(data), model._angles(data)).to_edges().edge_weight,
+        block.graph(x, model.context(data)).to_edges().edge_weight,
         model.graphs(data)[1].edge_weight,
     )
 
 
 def test_embedding_and_head_are_one_matrix():
     model = make_model("gin")
-    assert model.head.weight is model.encoder.embedding.weight
+    assert model.head.weight is model.encoder.token.weight
 
 
 def test_copies_of_a_block_start_differently_and_share_nothing():

@@ -45,7 +45,7 @@ def test_a_forest_runs_in_the_same_harness(tmp_path):
     assert {"val/rmse", "train_eval/rmse", "val/loss"} <= row.keys()
     assert row["step"] == 0
     assert run.throughput.seconds > 0
-    instantiate(forest.report)(run, metrics, Console(quiet=True))
+    run.task.report(run, metrics, Console(quiet=True))
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["test"]["rmse"] == pytest.approx(metrics["test/rmse"])
     assert (run.folder / "parity.png").is_file()

@@ -91,7 +91,7 @@ def test_the_law_can_fail(uninterrupted, tmp_path):
     )
     run = Run.from_config(cfg)
     run.trainer.fit(run.task, run.datamodule, ckpt_path=run.ckpt_path, weights_only=True)
-    key = "model.encoder.embedding.weight"
+    key = "model.encoder.token.weight"
     assert not torch.equal(run.task.state_dict()[key], end[key])
 
 

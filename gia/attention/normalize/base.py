@@ -4,10 +4,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
-from gia.attention.cached import Memory
-from gia.attention.scope import Scope
 from gia.attention.score import Scores
-from gia.graph.base import Adjacency
 from gia.graph.pair_layout import PairLayout
 from gia.typing import OptTensor
 
@@ -17,12 +14,14 @@ class Normalizer(nn.Module):
 
     Attributes:
         maps (int): How many maps of scores it takes.
+        is_softmax (bool): Whether it is what fused kernels compute: a softmax of scaled scores.
         highest (float): No weight is above this.
         drops (bool): Whether it leaves some candidates without an edge.
         published (bool): Whether a weight depends on more than its target's own candidates.
     """
 
     maps = 1
+    is_softmax = False
     highest = 1.0
     drops = False
     published = False
@@ -37,8 +36,4 @@ class Normalizer(nn.Module):
 
     def keep(self, weight: Tensor) -> OptTensor:
         """Which candidates become edges; None: all."""
-        return None
-
-    def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
-        """The graph of these scores in a form that is never written out, if there is one."""
         return None

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from gia.attention.normalize.base import Normalizer
 from gia.attention.normalize.softmax import Softmax
 from gia.attention.score import Scores
-from gia.graph.pair_layout import PairBlock, PairLayout
+from gia.graph.pair_block import PairBlock
+from gia.graph.pair_layout import PairLayout
 
 
 class Differential(Normalizer):

@@ -5,12 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gia.attention.cached import CachedSoftmax, Memory
-from gia.attention.fused import FusedSoftmax
 from gia.attention.normalize.base import Normalizer
-from gia.attention.scope import Scope
-from gia.attention.score import DotProduct, LazyDotProduct, Scores
-from gia.graph.base import Adjacency
+from gia.attention.score import Scores
 from gia.graph.pair_layout import PairLayout
 from gia.ops.softmax_gradient import softmax_gradient
 
@@ -30,6 +26,8 @@ class Softmax(Normalizer):
     Raises:
         ValueError: If the temperature is not above 0.
     """
+
+    is_softmax = True
 
     def __init__(
         self,
@@ -67,13 +65,6 @@ class Softmax(Normalizer):
             grad (Tensor): Their gradients, ``[E']``.
         """
         return softmax_gradient(weight, kept, grad)
-
-    def fused(self, scores: Scores, scope: Scope, memory: Memory | None) -> Adjacency | None:
-        if not isinstance(scores, (DotProduct, LazyDotProduct)) or not scope.fusable:
-            return None
-        if memory is not None:
-            return CachedSoftmax(scores, scope, memory)
-        return FusedSoftmax(scores, scope)
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}, sharpening={self.initial_sharpening}"

@@ -1,8 +1,20 @@
 """Which pairs of nodes may be joined at all, in a ragged batch of graphs."""
 
-from gia.attention.scope.base import Scope
-from gia.attention.scope.given import InputGraph
+from gia.attention.scope.compose import IntersectionScope, Scope, ScopeOf, UnionScope
+from gia.attention.scope.given import InputEdges, InputGraph
 from gia.attention.scope.neighbours import NeighborScope
-from gia.attention.scope.sequence import CausalScope, FullScope, WindowScope
+from gia.attention.scope.sequence import CausalScope, FullScope, GlobalScope, WindowScope
 
-__all__ = ["CausalScope", "FullScope", "InputGraph", "NeighborScope", "Scope", "WindowScope"]
+__all__ = [
+    "CausalScope",
+    "FullScope",
+    "GlobalScope",
+    "InputEdges",
+    "InputGraph",
+    "IntersectionScope",
+    "NeighborScope",
+    "Scope",
+    "ScopeOf",
+    "UnionScope",
+    "WindowScope",
+]

@@ -1,4 +1,4 @@
-"""What all scopes share: the pairs of nodes that may be joined, in a ragged batch of graphs."""
+"""What all scopes share, but for how they compose: what follows from the sizes of the graphs."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -9,7 +9,7 @@ from torch import Tensor
 from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
 from gia.graph.padding import Padding
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.ops.recompute import in_blocks
 from gia.typing import OptTensor
 
@@ -17,7 +17,7 @@ from gia.typing import OptTensor
 BLOCK = 2**21
 
 
-class Scope:
+class BaseScope:
     """The pairs of nodes that attention may join, and the padded layout that fused kernels need.
 
     One scope is made for a batch and serves all its layers, so that what it derives from the sizes
@@ -36,6 +36,7 @@ class Scope:
             given edge leaves its graph.
     """
 
+    # Whether each node sees none after it.
     causal: bool
     # Whether the pairs are all of a graph, or all up to the target: what fused kernels can do.
     fusable = True
@@ -86,6 +87,18 @@ class Scope:
     def count(self) -> Tensor:
         """Number of allowed sources of each node, ``[N]``."""
         raise NotImplementedError
+
+    def allows(self, source: Tensor, target: Tensor) -> Tensor:
+        """Which pairs of nodes of one graph are allowed, ``[E]``."""
+        allowed = self.sees(self.node_position[target], self.node_position[source])
+        return torch.ones_like(target, dtype=torch.bool) if allowed is None else allowed
+
+    def sees(self, target: Tensor, source: Tensor) -> OptTensor:
+        """Which positions may be joined, broadcast; None: all.
+
+        Scopes that do not go by positions have :meth:`allows` and :meth:`_in_reach` of their own.
+        """
+        return source <= target if self.causal else None
 
     def pairs(self, heads: int) -> CSRPairs:
         """Every allowed pair and head as entries of a sparse matrix: made once for all layers."""
@@ -154,9 +167,8 @@ class Scope:
 
     def _in_reach(self, block: PairBlock) -> OptTensor:
         """Which positions may be joined, ``[1, 1, R, C]`` or ``[B, 1, R, C]``; None: all."""
-        if not self.causal:
-            return None
-        return (block.source_position <= block.target_position)[None, None]
+        seen = self.sees(block.target_position, block.source_position)
+        return None if seen is None else seen[None, None]
 
     def _pairs_from(self, start: Tensor, width: Tensor) -> Tensor:
         """Join each node i to ``width[i]`` nodes of its graph, from position ``start[i]`` on."""

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import coalesce
 
-from gia.attention.scope.base import Scope
+from gia.attention.scope.compose import Scope
 from gia.attention.scope.given import InputGraph
-from gia.graph.pair_layout import PairBlock
+from gia.graph.pair_block import PairBlock
 from gia.ops.csr import follow
 
 
@@ -56,9 +56,17 @@ class NeighborScope(Scope):
     def count(self) -> Tensor:
         return self._reached[1].bincount(minlength=self.num_nodes)
 
+    def allows(self, source: Tensor, target: Tensor) -> Tensor:
+        known, wanted = (
+            target * self.num_nodes + source for source, target in (self._reached, (source, target))
+        )
+        if known.numel() == 0:
+            return torch.zeros_like(wanted, dtype=torch.bool)
+        return known[torch.searchsorted(known, wanted).clamp(max=known.numel() - 1)] == wanted
+
     def _in_reach(self, block: PairBlock) -> Tensor:
         graphs, _, rows, columns = block.shape
-        graph, source, target = block.find(self._reached, self.first_node)
+        graph, source, target = block.find(self._reached)
         mine = graph >= 0
         allowed = torch.zeros(graphs, rows, columns, dtype=torch.bool, device=block.device)
         allowed[graph[mine], target[mine], source[mine]] = True

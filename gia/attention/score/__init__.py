@@ -1,6 +1,6 @@
 """How well a source answers a target: the scores from which attention's weights are made."""
 
-from gia.attention.score.base import Scores
+from gia.attention.score.base import Score, Scores
 from gia.attention.score.bias import BiasedScore, DistanceBias, EdgeBias
 from gia.attention.score.constant import ConstantScore
 from gia.attention.score.dot_product import DotProduct, DotProductScore, LazyDotProduct
@@ -15,5 +15,6 @@ __all__ = [
     "EdgeBias",
     "LazyDotProduct",
     "PairNetworkScore",
+    "Score",
     "Scores",
 ]

@@ -6,55 +6,42 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from gia.attention.scope import Scope
-from gia.attention.score.base import Scores
-from gia.graph.csr_pairs import CSRPairs
-from gia.graph.pair_layout import PairBlock
+from gia.attention.scope import InputEdges, Scope
+from gia.attention.score.base import Score, Scores
+from gia.graph.pair_layout import PairLayout
 from gia.typing import OptTensor
 
 
 @dataclass(frozen=True)
 class SumOfScores(Scores):
-    """Several scores of the same pairs, added up."""
+    """A score and its biases, added up."""
 
-    parts: tuple[Scores, ...]
+    added: tuple[Scores, ...]
 
     @property
     def heads(self) -> int:
-        return self.parts[0].heads
+        return self.added[0].heads
 
     @property
-    def tensors(self) -> list[Tensor]:
-        return [tensor for part in self.parts for tensor in part.tensors]
+    def parts(self) -> tuple[Scores, ...]:
+        return self.added
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "SumOfScores":
-        left = list(tensors)
-        parts = []
-        for part in self.parts:
-            number = len(part.tensors)
-            parts.append(part.with_tensors(left[:number]))
-            left = left[number:]
-        return SumOfScores(tuple(parts))
-
-    def times(self, factor: Tensor | float) -> "SumOfScores":
-        return SumOfScores(tuple(part.times(factor) for part in self.parts))
-
-    def compute(self) -> "SumOfScores":
-        return SumOfScores(tuple(part.compute() for part in self.parts))
-
-    def split(self, maps: int) -> list["SumOfScores"]:
-        first, *biases = self.parts
-        return [SumOfScores((part, *biases)) for part in first.split(maps)]  # the same for each
-
-    def block(self, block: PairBlock) -> Tensor:
-        first, *others = self.parts
-        total = first.block(block)
+    def on(self, pairs: PairLayout) -> Tensor:
+        first, *others = self.added
+        total = first.on(pairs)
         for part in others:
-            total = part.added_to(total, block)
+            total = part.added_to(total, pairs)
         return total
 
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return sum(part.on(pairs) for part in self.parts)
+    def times(self, factor: Tensor | float) -> "SumOfScores":
+        return SumOfScores(tuple(part.times(factor) for part in self.added))
+
+    def compute(self) -> "SumOfScores":
+        return SumOfScores(tuple(part.compute() for part in self.added))
+
+    def split(self, maps: int) -> list["SumOfScores"]:
+        first, *biases = self.added
+        return [SumOfScores((part, *biases)) for part in first.split(maps)]  # the same for each
 
 
 @dataclass(frozen=True)
@@ -63,64 +50,33 @@ class Distances(Scores):
 
     slope: Tensor
 
-    @property
-    def heads(self) -> int:
-        return self.slope.numel()
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.slope]
-
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "Distances":
-        return Distances(*tensors)
+    def on(self, pairs: PairLayout) -> Tensor:
+        distance = (pairs.target_position - pairs.source_position).abs()
+        return -pairs.per_head(self.slope) * distance
 
     def times(self, factor: Tensor | float) -> "Distances":
         return Distances(self.slope * factor)
 
-    def block(self, block: PairBlock) -> Tensor:
-        return self._scores(block).unsqueeze(0)
-
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return self._scores(pairs)
-
-    def _scores(self, pairs: PairBlock | CSRPairs) -> Tensor:
-        distance = (pairs.target_position - pairs.source_position).abs()
-        return -pairs.per_head(self.slope) * distance
-
 
 @dataclass(frozen=True)
-class GivenScores(Scores):
-    """A number for each of the scope's given edges and head, ``[E, H]``, and 0 for other pairs."""
+class EdgeScores(Scores):
+    """A number for each of the scope's given edges and head, and 0 for other pairs.
+
+    Shapes:
+        - **value:** ``[E, H]``
+    """
 
     value: Tensor
-    scope: Scope
+    edges: InputEdges
 
-    @property
-    def heads(self) -> int:
-        return self.value.size(1)
+    def on(self, pairs: PairLayout) -> Tensor:
+        return pairs.of_edges(self.value, self.edges)
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.value]
+    def added_to(self, total: Tensor, pairs: PairLayout) -> Tensor:
+        return pairs.of_edges(self.value, self.edges, total)
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "GivenScores":
-        return replace(self, value=tensors[0])
-
-    def times(self, factor: Tensor | float) -> "GivenScores":
+    def times(self, factor: Tensor | float) -> "EdgeScores":
         return replace(self, value=self.value * factor)
-
-    def block(self, block: PairBlock) -> Tensor:
-        return self.added_to(self.value.new_zeros(block.shape), block)
-
-    def added_to(self, total: Tensor, block: PairBlock) -> Tensor:
-        edge_index = self.scope.given_edges().edge_index
-        edge, place = block.places_of(edge_index, self.scope.first_node)
-        value = self.value.index_select(0, edge).to(total.dtype)
-        flat = total.expand(block.shape).contiguous().view(-1)
-        return flat.index_add_(0, place.flatten(), value.flatten()).view(block.shape)
-
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return pairs.from_edges(self.scope.given_edges().find(self.value, pairs.edge_index))
 
 
 class DistanceBias(nn.Module):
@@ -168,15 +124,15 @@ class EdgeBias(nn.Module):
         super().__init__()
         self.proj = nn.Linear(edge_dim, heads, bias=False)
 
-    def forward(self, scope: Scope) -> GivenScores:
+    def forward(self, scope: Scope) -> EdgeScores:
         attr = scope.given_attr(self.proj.in_features, self.proj.weight.dtype)
         if attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
-        value, kind = self.proj(attr), scope.given_edges().kind
-        return GivenScores(value if kind is None else value.index_select(0, kind), scope)
+        value, edges = self.proj(attr), scope.given_edges()
+        return EdgeScores(value if edges.kind is None else value.index_select(0, edges.kind), edges)
 
 
-class BiasedScore(nn.Module):
+class BiasedScore(Score):
     """A score and what is added to it.
 
     Args:
@@ -187,12 +143,15 @@ class BiasedScore(nn.Module):
         - **x:** ``[N, D]``
     """
 
+    biased = True
+
     def __init__(self, *, score: nn.Module, biases: Sequence[nn.Module]):
         super().__init__()
         self.score = score
         self.biases = nn.ModuleList(biases)
         self.maps = getattr(score, "maps", 1)
+        self.dot_products = getattr(score, "dot_products", False)
 
     def forward(self, x: Tensor, rotary: OptTensor, scope: Scope) -> SumOfScores:
-        added = (bias(scope) for bias in self.biases)
-        return SumOfScores((self.score(x, rotary, scope), *added))
+        biases = (bias(scope) for bias in self.biases)
+        return SumOfScores((*self.score(x, rotary, scope).parts, *biases))

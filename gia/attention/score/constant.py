@@ -1,14 +1,12 @@
 """No scores at all: for graphs that do not look at their nodes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gia.attention.scope import Scope
-from gia.attention.score.base import Scores
-from gia.graph.csr_pairs import CSRPairs
-from gia.graph.pair_layout import PairBlock
+from gia.attention.score.base import Score, Scores
+from gia.graph.pair_layout import PairLayout
 from gia.typing import OptTensor
 
 
@@ -19,24 +17,14 @@ class Constant(Scores):
     zero: Tensor
     heads: int = 1
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.zero]
-
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "Constant":
-        return Constant(*tensors, self.heads)
+    def on(self, pairs: PairLayout) -> Tensor:
+        return self.zero.expand(pairs.shape)
 
     def times(self, factor: Tensor | float) -> "Constant":
         return self
 
-    def block(self, block: PairBlock) -> Tensor:
-        return self.zero.expand(block.shape)
 
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return self.zero.expand(pairs.edge.numel())
-
-
-class ConstantScore(nn.Module):
+class ConstantScore(Score):
     """No queries and no keys: with a softmax, every node attends to all it sees alike.
 
     An ablation: what is left of a layer when its attention no longer chooses.

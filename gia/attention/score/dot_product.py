@@ -1,16 +1,15 @@
 """Scaled dot products of queries and keys."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from gia.attention.scope import Scope
-from gia.attention.score.base import Scores
-from gia.graph.csr_pairs import CSRPairs
-from gia.graph.pair_layout import PairBlock
+from gia.attention.score.base import Score, Scores
+from gia.graph.pair_block import PairBlock
+from gia.graph.pair_layout import PairLayout
 from gia.ops.rotate import rotate
 from gia.typing import OptTensor
 
@@ -19,58 +18,43 @@ from gia.typing import OptTensor
 class DotProduct(Scores):
     r"""Scores :math:`S[i, j] = \mathbf{q}_i \cdot \mathbf{k}_j / \sqrt{d}`, not computed yet.
 
-    Shapes:
-        - **q**, **k:** ``[N, H, d]``
+    Args:
+        q, k (Tensor): Queries and keys, ``[N, H, d]`` each.
+        scale (float, optional): In place of :math:`1 / \sqrt{d}`.
     """
 
     q: Tensor
     k: Tensor
+    scale: float | None = None
+
+    def __post_init__(self):
+        if self.scale is None:
+            object.__setattr__(self, "scale", self.q.size(-1) ** -0.5)
 
     @property
     def heads(self) -> int:
         return self.q.size(1)
 
-    @property
-    def scale(self) -> float:
-        return self.q.size(-1) ** -0.5
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.q, self.k]
-
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "DotProduct":
-        return DotProduct(*tensors)
+    def on(self, pairs: PairLayout) -> Tensor:
+        return pairs.dots(self.q, self.k, self.scale)
 
     def times(self, factor: Tensor | float) -> "DotProduct":
-        return DotProduct(self.q * factor, self.k)
-
-    def block(self, block: PairBlock) -> Tensor:
-        q, k = self._ends(block)
-        return q @ k.transpose(-1, -2)
-
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return pairs.pattern.dots(self.q.flatten(0, 1), self.k.flatten(0, 1)) * self.scale
+        return replace(self, q=self.q * factor)
 
     def split(self, maps: int) -> list["DotProduct"]:
-        parts = (tensor.chunk(maps, dim=1) for tensor in self.tensors)
-        return [DotProduct(q, k) for q, k in zip(*parts, strict=True)]
+        parts = zip(self.q.chunk(maps, dim=1), self.k.chunk(maps, dim=1), strict=True)
+        return [replace(self, q=q, k=k) for q, k in parts]
 
     def pull_back(self, block: PairBlock, grad: Tensor, grads: Sequence[Tensor]) -> None:
         """Add the gradients of the tensors, given that of a block's scores ``[B, H, R, C]``."""
-        q, k = self._ends(block)
+        q, k = block.ends(self.q, self.k)
         block.add_to_targets(grads[0], (grad @ k).transpose(1, 2), self.scale)
-        block.add_to_sources(grads[1], (grad.transpose(-1, -2) @ q).transpose(1, 2))
-
-    def _ends(self, block: PairBlock) -> tuple[Tensor, Tensor]:
-        """Scaled queries ``[B, H, R, d]`` and keys ``[B, H, C, d]``, at least in float32."""
-        dtype = torch.promote_types(self.q.dtype, torch.float32)
-        q, k = block.target_heads(self.q).to(dtype), block.source_heads(self.k).to(dtype)
-        return q * self.scale, k
+        block.add_to_sources(grads[1], (grad.transpose(-1, -2) @ q).transpose(1, 2), self.scale)
 
 
 @dataclass(frozen=True)
 class LazyDotProduct(Scores):
-    """Scores whose queries are made when the factor on them is known.
+    """Dot products whose queries are made when the factor on them is known.
 
     A factor is taken into the projection of the queries, ``[D, D]``, where it costs next to nothing
     in time and no memory, and not into the queries, ``[N, D]``.
@@ -89,29 +73,17 @@ class LazyDotProduct(Scores):
     def heads(self) -> int:
         return self.k.size(1)
 
+    def on(self, pairs: PairLayout) -> Tensor:
+        return self.compute().on(pairs)
+
     def times(self, factor: Tensor | float) -> "LazyDotProduct":
-        if self.factor is not None:
-            factor = self.factor * factor
-        return LazyDotProduct(self.queries, self.k, factor)
+        return replace(self, factor=factor if self.factor is None else self.factor * factor)
 
     def compute(self) -> DotProduct:
         return DotProduct(self.queries(self.factor), self.k)
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        return self.compute().tensors
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> DotProduct:
-        return DotProduct(*tensors)
-
-    def block(self, block: PairBlock) -> Tensor:
-        return self.compute().block(block)
-
-    def on(self, pairs: CSRPairs) -> Tensor:
-        return self.compute().on(pairs)
-
-
-class DotProductScore(nn.Module):
+class DotProductScore(Score):
     """Scaled dot products of queries and keys, turned by their positions if these are given.
 
     Args:
@@ -127,6 +99,8 @@ class DotProductScore(nn.Module):
     Raises:
         ValueError: If ``heads`` does not divide ``in_channels``.
     """
+
+    dot_products = True
 
     def __init__(self, in_channels: int, heads: int, *, bias: bool = False, maps: int = 1):
         super().__init__()

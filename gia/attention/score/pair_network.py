@@ -1,6 +1,5 @@
 """Scores by a small network that looks at both nodes of a pair."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,13 +8,9 @@ from torch.nn.functional import linear, silu
 from torch.utils.checkpoint import checkpoint
 
 from gia.attention.scope import Scope
-from gia.attention.score.base import Scores
-from gia.graph.csr_pairs import CSRPairs
-from gia.graph.pair_layout import PairBlock
+from gia.attention.score.base import Score, Scores
+from gia.graph.pair_layout import PairLayout
 from gia.typing import OptTensor
-
-# Hidden numbers at a time: 16 MB of them in float32.
-HIDDEN = 2**22
 
 
 @dataclass(frozen=True)
@@ -39,32 +34,13 @@ class PairNetwork(Scores):
     def heads(self) -> int:
         return self.weight.size(0)
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.target, self.source, self.weight, self.bias]
-
-    def with_tensors(self, tensors: Sequence[Tensor]) -> "PairNetwork":
-        return PairNetwork(*tensors)
+    def on(self, pairs: PairLayout) -> Tensor:
+        return pairs.of_ends(self._network, self.target, self.source)
 
     def times(self, factor: Tensor | float) -> "PairNetwork":
         return replace(self, weight=self.weight * factor, bias=self.bias * factor)
 
-    def block(self, block: PairBlock) -> Tensor:
-        target = block.targets(self.target).unsqueeze(2)  # [B, R, 1, M]
-        source = block.sources(self.source).unsqueeze(1)  # [B, 1, C, M]
-        rows = max(HIDDEN // source.numel(), 1)
-        parts = [self._scores(part, source) for part in target.split(rows, dim=1)]
-        return torch.cat(parts, dim=1).permute(0, 3, 1, 2)
-
-    def on(self, pairs: CSRPairs) -> Tensor:
-        edges = max(HIDDEN // self.target.size(1), 1)
-        parts = [
-            self._scores(self.target[target], self.source[source])
-            for source, target in zip(*(end.split(edges) for end in pairs.edge_index), strict=True)
-        ]
-        return pairs.from_edges(torch.cat(parts)) if parts else self.bias[:0]
-
-    def _scores(self, target: Tensor, source: Tensor) -> Tensor:
+    def _network(self, target: Tensor, source: Tensor) -> Tensor:
         """``[..., M]`` and ``[..., M]`` to ``[..., H]``."""
 
         def network(target: Tensor, source: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -78,7 +54,7 @@ class PairNetwork(Scores):
         return network(*inputs)
 
 
-class PairNetworkScore(nn.Module):
+class PairNetworkScore(Score):
     r"""Scores :math:`S[i, j] = W_2 \, \mathrm{SiLU}(W_1 [\mathbf{x}_i; \mathbf{x}_j] + b_1) + b_2`.
 
     The scoring network of `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_,

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gia.attention.sparsify.base import Selection, Weighting
-from gia.graph.pair_layout import PairBlock, PairLayout
+from gia.graph.pair_block import PairBlock
+from gia.graph.pair_layout import PairLayout
 
 
 class TopK(Selection):

@@ -9,6 +9,7 @@ from torch_geometric.nn.resolver import aggregation_resolver
 
 from gia.graph import Adjacency
 from gia.nn.conv.inputs import written_out
+from gia.typing import OptTensor
 
 AGGREGATORS = {
     aggr.SumAggregation: "sum",
@@ -42,7 +43,12 @@ def aggregator_name(aggregator: str | aggr.Aggregation) -> str:
 
 
 def aggregate(
-    names: list[str], x: Tensor, adjacency: Adjacency, *, threshold: float = 0.0
+    names: list[str],
+    x: Tensor,
+    adjacency: Adjacency,
+    *,
+    threshold: float = 0.0,
+    own: OptTensor = None,
 ) -> list[Tensor]:
     r"""Aggregate the neighbours of each node in several ways.
 
@@ -59,6 +65,8 @@ def aggregate(
         x (Tensor): Features of the sources, ``[N, H, d]``.
         adjacency (Adjacency): The graph.
         threshold (float): Of ``token_max`` and ``token_min``.
+        own (Tensor, optional): What they give a node without such a neighbour, ``[N, H, d]``; x if
+            left out.
     """
     wanted = set(names)
     found: dict[str, Tensor] = {}
@@ -81,11 +89,13 @@ def aggregate(
         norm = x.detach().norm(dim=-1, keepdim=True)
         for name, sign in zip(TOKEN_AGGREGATORS, (1, -1), strict=True):
             if name in wanted:
-                found[name] = _vector_of(strong.argmax(sign * norm), x)
+                found[name] = _vector_of(strong.argmax(sign * norm), x, x if own is None else own)
     return [found[name] for name in names]
 
 
-def _vector_of(node: Tensor, x: Tensor) -> Tensor:
+def _vector_of(node: Tensor, x: Tensor, own: Tensor) -> Tensor:
     """The vectors of chosen nodes, ``[N, H, 1]``, or the node's own where none is (-1)."""
-    itself = torch.arange(node.size(0), device=node.device).view(-1, 1, 1)
-    return x.gather(0, torch.where(node < 0, itself, node).expand(-1, -1, x.size(-1)))
+    if x.size(0) == 0:
+        return own
+    chosen = x.gather(0, node.clamp(min=0).expand(-1, -1, x.size(-1)))
+    return torch.where(node < 0, own, chosen)

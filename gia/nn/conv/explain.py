@@ -1,37 +1,31 @@
-"""What PyG's explainers ask of a layer: that a mask reaches the message of each edge."""
+"""What PyG's explainers ask of a layer: that a mask fits the message of each edge."""
 
-from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
 from gia.graph import Adjacency, EdgeAdjacency
 
 
-def explained(conv: MessagePassing, messages: Tensor, adjacency: Adjacency) -> Tensor:
-    """Messages under the edge mask that an explainer has set on a layer, as in PyG's own layers.
+def check_mask(conv: MessagePassing, adjacency: Adjacency, edges: EdgeAdjacency) -> None:
+    """Make sure that the edge mask which an explainer has set on a layer is one of its graph.
 
     Args:
-        conv (MessagePassing): The layer; without a mask its messages stay as they are.
-        messages (Tensor): One for each edge, ``[E, H, d]``.
+        conv (MessagePassing): The layer; without an explainer there is nothing to check.
         adjacency (Adjacency): The graph that the layer was given.
+        edges (EdgeAdjacency): The same graph written out.
 
     Raises:
         ValueError: If the graph is not made of given edges, or has others than the mask.
     """
     if not conv.explain:
-        return messages
+        return
     if not isinstance(adjacency, EdgeAdjacency):
         raise ValueError(
             f"an edge mask needs given edges, but {type(adjacency).__name__} makes its own: "
             "explain a layer that takes an edge_index, or leave this one out by explain=False"
         )
-    mask, loops = conv._edge_mask, conv._loop_mask
-    if mask is not None and mask.size(0) != messages.size(0):
-        # PyG's way to allow for self-loops that a model adds behind the edges it was given.
-        with_loops = None if loops is None else int(loops.sum()) + adjacency.num_nodes
-        if messages.size(0) != with_loops:
-            raise ValueError(
-                f"the edge mask has {mask.size(0)} entries, but the graph {messages.size(0)} edges"
-            )
-    by_edge = messages.flatten(-2).movedim(0, conv.node_dim)  # where PyG's layers have their edges
-    by_edge = conv.explain_message(by_edge, dim_size=adjacency.num_nodes)
-    return by_edge.movedim(conv.node_dim, 0).view_as(messages)
+    mask, loops, number = conv._edge_mask, conv._loop_mask, edges.edge_index.size(1)
+    if mask is None or mask.size(0) == number:
+        return
+    # PyG's way to allow for self-loops that a model adds behind the edges it was given.
+    if loops is None or number != int(loops.sum()) + adjacency.num_nodes:
+        raise ValueError(f"the edge mask has {mask.size(0)} entries, but the graph {number} edges")

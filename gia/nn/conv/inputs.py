@@ -1,12 +1,13 @@
 """What PyG users hand to a layer, turned into an adjacency."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import SparseTensor
 from torch_geometric.utils import is_torch_sparse_tensor, to_edge_index
 
 from gia.graph import Adjacency, EdgeAdjacency
+from gia.graph.sorted_csr import edge_index_csr
 from gia.typing import OptTensor
 
 
@@ -74,6 +75,10 @@ def as_adjacency(
         edge_index = edge_index.flip(0)
     graph = EdgeAdjacency(edge_index, edge_weight, num_nodes=num_nodes)
     _check_range(graph.edge_index, size)
+    if isinstance(edges, EdgeIndex) and not torch.compiler.is_compiling():
+        matrix = edge_index_csr(edges, flow, size)
+        if matrix is not None:  # in its order, with what its caches have
+            graph.use_pattern(size[1], 1, matrix)
     return graph
 
 
@@ -110,30 +115,35 @@ def _from_matrix(
     return EdgeAdjacency(torch.stack([source, target]), weight, num_nodes=num_nodes)
 
 
-def num_targets(edges: object, x: tuple[Tensor, OptTensor], size: object, node_dim: int) -> int:
+def num_targets(
+    edges: object, x: tuple[Tensor, OptTensor], size: object, node_dim: int, flow: str
+) -> int:
     """Number of target nodes of a bipartite call, found where PyG's layers look for it.
 
     Args:
         edges: The layer's second argument.
         x (tuple): Features of the sources and of the targets; the latter may be missing.
-        size (tuple, optional): Numbers of source and target nodes, each may be missing.
+        size (tuple, optional): Numbers of nodes at the two ends of ``edge_index``, each may be
+            missing.
         node_dim (int): The dimension of x that runs over the nodes.
+        flow (str): PyG's direction of messages along ``edge_index``.
 
     Raises:
         ValueError: If ``size`` contradicts x, or is a tensor.
     """
+    flipped = flow == "target_to_source"
     found = None
     if x[1] is not None:
         found = x[1].size(node_dim)
     elif isinstance(edges, Adjacency):
-        found = edges.to_edges().num_nodes
+        found = edges.num_nodes
     elif isinstance(edges, EdgeIndex):
-        found = edges.num_cols
+        found = edges.sparse_size(0 if flipped else 1)
     elif isinstance(edges, SparseTensor) or is_torch_sparse_tensor(edges):
         found = edges.size(0)
     if isinstance(size, Tensor):  # the place of weights in many of PyG's layers
         raise ValueError("size must be two numbers, got a tensor: pass weights as edge_weight=...")
-    sources, given = (None, None) if size is None else size
+    sources, given = (None, None) if size is None else (reversed(size) if flipped else size)
     if sources not in (None, x[0].size(node_dim)):
         raise ValueError(f"size says {sources} source nodes, but there are {x[0].size(node_dim)}")
     if found is not None and given is not None and found != given:
@@ -145,16 +155,26 @@ def num_targets(edges: object, x: tuple[Tensor, OptTensor], size: object, node_d
 
 
 def take_edge_attr(
-    edges: Adjacency | Tensor | SparseTensor, edge_attr: OptTensor, edge_dim: int | None
+    edges: Adjacency | Tensor | SparseTensor,
+    edge_attr: OptTensor,
+    edge_dim: int | None,
+    *,
+    needed: bool,
 ) -> tuple[Adjacency | Tensor | SparseTensor, OptTensor]:
     """The graph and the edge attributes of a call, the latter exactly where the layer takes them.
 
     Where it is given none, they are a ``SparseTensor``'s values, as in PyG.
 
+    Args:
+        edges, edge_attr: The graph and the attributes of the call.
+        edge_dim (int, optional): Numbers of an edge, -1: those that come first, None: any.
+        needed (bool): Whether the layer takes attributes.
+
     Raises:
-        ValueError: If there are attributes without ``edge_dim``, or none with it.
+        ValueError: If there are attributes that the layer does not take, none that it needs, or
+            others than one row of ``edge_dim`` attributes for each edge.
     """
-    if edge_dim is None:
+    if not needed:
         if edge_attr is not None:
             raise ValueError(
                 f"edge_attr of shape {list(edge_attr.shape)} needs a layer with edge_dim; weights "
@@ -168,18 +188,16 @@ def take_edge_attr(
     return edges, edge_attr
 
 
-def encode_edge_attr(encoder: nn.Module, edge_attr: Tensor, num_edges: int) -> Tensor:
-    """Edge attributes as the layer's linear map makes them fit its nodes, ``[E, *]``.
+def check_edge_attr(edge_attr: Tensor, num_edges: int, edge_dim: int) -> None:
+    """Make sure that there is one row of attributes for each edge.
 
     Raises:
-        ValueError: If there is not one row of ``edge_dim`` attributes for each edge.
+        ValueError: If there is not.
     """
-    edge_dim = encoder.in_channels
     if edge_attr.dim() == 2 and edge_dim < 0:  # a lazy encoder takes what comes first
         edge_dim = edge_attr.size(1)
     if edge_attr.shape != (num_edges, edge_dim):
         raise ValueError(
             f"edge_attr must have shape [E, edge_dim] = [{num_edges}, {edge_dim}], "
-            f"got {list(edge_attr.shape)}"
+            f"got {list(edge_attr.shape)}: a layer with as large an edge_dim takes others"
         )
-    return encoder(edge_attr)

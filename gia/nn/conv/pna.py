@@ -1,22 +1,23 @@
 """PNA message passing with learned edge weights."""
 
+# ruff: noqa: UP045 (PyG's templates and TorchScript read the older spelling)
+
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 import torch
 from torch import Tensor
 from torch_geometric.nn import PNAConv as PyGPNAConv
 from torch_geometric.nn.inits import reset
-from torch_geometric.typing import SparseTensor
+from torch_geometric.typing import Adj, OptTensor, Size
 
-from gia.graph import Adjacency, EdgeAdjacency
+from gia.graph import Adjacency
 from gia.nn.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
-from gia.nn.conv.explain import explained
-from gia.nn.conv.inputs import as_adjacency, encode_edge_attr, take_edge_attr, written_out
-from gia.typing import OptTensor
+from gia.nn.conv.inputs import as_adjacency, check_edge_attr, take_edge_attr
+from gia.nn.conv.message_passing import WeightedMessagePassing, arriving
 
 
-class PNAConv(PyGPNAConv):
+class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
     r"""Principal neighbourhood aggregation on a weighted graph, for one or several heads (towers).
 
     .. math::
@@ -124,54 +125,108 @@ class PNAConv(PyGPNAConv):
     def forward(
         self,
         x: Tensor,
-        edge_index: Adjacency | Tensor | SparseTensor,
+        edge_index: Adj,
         edge_attr: OptTensor = None,
-        *,
         edge_weight: OptTensor = None,
     ) -> Tensor:
-        edge_index, edge_attr = take_edge_attr(edge_index, edge_attr, self.edge_dim)
-        adjacency = as_adjacency(edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow)
+        nodes = x.size(0)
         if self.divide_input:
             x = x.view(-1, self.towers, self.F_in)  # [N, H, F]
         else:
             x = x.unsqueeze(1).expand(-1, self.towers, -1)
-
-        messages = x
-        if len(self.pre_nns) > 0 or self.explain:  # one for each edge
-            edges = written_out(adjacency)
-            messages = explained(self, self._messages(x, edges, edge_attr), adjacency)
-            adjacency = edges.incidence()
-        # A * S tensors, [N, H, F] each
-        parts = self._scale(
-            aggregate(self.aggregators, messages, adjacency, threshold=self.threshold), adjacency
+        size = torch.jit.annotate(Size, None)
+        adj_weight, adj_head = edge_weight, torch.jit.annotate(Optional[Tensor], None)
+        if not torch.jit.is_scripting():
+            needed = self.edge_dim is not None
+            edge_index, edge_attr = take_edge_attr(
+                edge_index, edge_attr, self.edge_dim, needed=needed
+            )
+            if len(self.pre_nns) == 0 and self.is_plain():
+                adjacency = as_adjacency(edge_index, edge_weight, num_nodes=nodes, flow=self.flow)
+                return self._fast(x, adjacency)
+            call = self.call(edge_index, edge_weight, nodes, nodes)
+            edge_index, edge_weight, adj_weight, adj_head, size, number = call
+            if edge_attr is not None:
+                check_edge_attr(edge_attr, number, self.edge_encoder.in_channels)
+        # propagate_type: (x: Tensor, edge_attr: OptTensor, edge_weight: OptTensor,
+        #                  adj_weight: OptTensor, adj_head: OptTensor)
+        out = self.propagate(
+            edge_index,
+            x=x,
+            edge_attr=edge_attr,
+            edge_weight=edge_weight,
+            adj_weight=adj_weight,
+            adj_head=adj_head,
+            size=size,
         )
+        if self.nn is not None:
+            return self.nn(out).flatten(1)
+        return self._finish(torch.cat([x, out], dim=-1))
 
+    @torch.jit.unused
+    def _fast(self, x: Tensor, adjacency: Adjacency) -> Tensor:
+        """The same where the sources' features are sent as they are and nobody looks."""
+        parts = self._parts(x, adjacency, x)
         if self.nn is not None:
             takes_parts = getattr(self.nn, "takes_parts", False)
             return self.nn(parts if takes_parts else torch.cat(parts, dim=-1)).flatten(1)
-        out = torch.cat([x, *parts], dim=-1)
-        return self.lin(torch.cat([nn(out[:, i]) for i, nn in enumerate(self.post_nns)], dim=1))
+        return self._finish(torch.cat([x, *parts], dim=-1))
+
+    def _finish(self, out: Tensor) -> Tensor:
+        """The post-layers of each tower and the projection, ``[N, H, *]`` to ``[N, D']``."""
+        outs = [nn(out[:, i]) for i, nn in enumerate(self.post_nns)]
+        return self.lin(torch.cat(outs, dim=1))
+
+    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: OptTensor = None) -> Tensor:
+        if len(self.pre_nns) == 0:
+            return x_j  # [E, H, F]
+        parts = [x_i, x_j]
+        if self.edge_dim is not None:  # noqa: SIM102 (TorchScript leaves this out where it is None)
+            if edge_attr is not None:
+                encoded = self.edge_encoder(edge_attr)
+                parts.append(encoded.unsqueeze(1).expand(-1, self.towers, -1))
+        h = torch.cat(parts, dim=-1)  # [E, H, 2F or 3F]
+        return torch.stack([nn(h[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
+
+    def aggregate(
+        self,
+        inputs: Tensor,
+        x: Tensor,
+        index: Tensor,
+        ptr: Optional[Tensor] = None,
+        dim_size: Optional[int] = None,
+        adj_weight: OptTensor = None,
+        adj_head: OptTensor = None,
+    ) -> Tensor:
+        if torch.jit.is_scripting():
+            if adj_weight is not None:
+                raise NotImplementedError("TorchScript takes graphs without weights")
+            return self.aggr_module(inputs, index, ptr=ptr, dim_size=dim_size, dim=self.node_dim)
+        else:
+            graph = arriving(index, ptr, dim_size, adj_weight, adj_head, self.towers)
+            return torch.cat(self._parts(inputs, graph, x), dim=-1)
 
     @property
     def needs_edges(self) -> bool:
         """Whether its aggregators look at single edges."""
         return bool(set(self.aggregators) & set(TOKEN_AGGREGATORS)) or len(self.pre_nns) > 0
 
+    def __prepare_scriptable__(self) -> "PNAConv":
+        if set(self.aggregators) & set(TOKEN_AGGREGATORS):
+            raise NotImplementedError(f"TorchScript knows no {' and no '.join(TOKEN_AGGREGATORS)}")
+        return self
+
     def reset_parameters(self) -> None:
         for module in self.children():
             reset(module)
 
-    def _messages(self, x: Tensor, edges: EdgeAdjacency, edge_attr: OptTensor) -> Tensor:
-        source, target = edges.edge_index
-        if len(self.pre_nns) == 0:
-            return x.index_select(0, source)  # [E, H, F]
-        ends = [x.index_select(0, target), x.index_select(0, source)]
-        if edge_attr is not None:
-            encoded = encode_edge_attr(self.edge_encoder, edge_attr, source.numel())
-            ends.append(encoded.unsqueeze(1).expand(-1, self.towers, -1))
-        ends = torch.cat(ends, dim=-1)  # [E, H, 2F or 3F]
-        return torch.stack([nn(ends[:, i]) for i, nn in enumerate(self.pre_nns)], dim=1)
+    @torch.jit.unused
+    def _parts(self, x: Tensor, adjacency: Adjacency, own: Tensor) -> list[Tensor]:
+        """What is aggregated, once for each aggregator and scaler: A * S tensors, ``[N, H, F]``."""
+        parts = aggregate(self.aggregators, x, adjacency, threshold=self.threshold, own=own)
+        return self._scale(parts, adjacency)
 
+    @torch.jit.unused
     def _scale(self, parts: list[Tensor], adjacency: Adjacency) -> list[Tensor]:
         if self.aggr_module.scaler == ["identity"]:
             return parts

@@ -1,16 +1,17 @@
 """The weighted sum: what plain attention does with its graph."""
 
+# ruff: noqa: UP045 (PyG's templates and TorchScript read the older spelling)
+
+from typing import Optional
+
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
-from torch_geometric.typing import SparseTensor
+from torch_geometric.typing import Adj, OptTensor
 
-from gia.graph import Adjacency
-from gia.nn.conv.explain import explained
 from gia.nn.conv.inputs import as_adjacency
-from gia.typing import OptTensor
+from gia.nn.conv.message_passing import WeightedMessagePassing, arriving
 
 
-class WeightedSumConv(MessagePassing):
+class WeightedSumConv(WeightedMessagePassing, layer=True):
     r"""Plain attention as message passing: the baseline that the other layers are held against.
 
     .. math::
@@ -34,20 +35,37 @@ class WeightedSumConv(MessagePassing):
         super().__init__(aggr="sum", **kwargs)
         self.heads = heads
 
-    def forward(
+    def forward(self, x: Tensor, edge_index: Adj, edge_weight: OptTensor = None) -> Tensor:
+        if self.is_plain():
+            nodes = x.size(0)
+            adjacency = as_adjacency(edge_index, edge_weight, num_nodes=nodes, flow=self.flow)
+            return adjacency.sum(x.unflatten(-1, (self.heads, -1))).flatten(1)
+        call = self.call(edge_index, edge_weight, x.size(0), x.size(0))
+        # propagate_type: (x: Tensor, edge_weight: OptTensor, adj_weight: OptTensor,
+        #                  adj_head: OptTensor)
+        return self.propagate(
+            call.edge_index,
+            x=x,
+            edge_weight=call.edge_weight,
+            adj_weight=call.adj_weight,
+            adj_head=call.adj_head,
+            size=call.size,
+        )
+
+    def message(self, x_j: Tensor) -> Tensor:
+        return x_j
+
+    def aggregate(
         self,
-        x: Tensor,
-        edge_index: Adjacency | Tensor | SparseTensor,
-        *,
-        edge_weight: OptTensor = None,
+        inputs: Tensor,
+        index: Tensor,
+        ptr: Optional[Tensor] = None,
+        dim_size: Optional[int] = None,
+        adj_weight: OptTensor = None,
+        adj_head: OptTensor = None,
     ) -> Tensor:
-        adjacency = as_adjacency(edge_index, edge_weight, num_nodes=x.size(0), flow=self.flow)
-        messages = x.unflatten(-1, (self.heads, -1))  # [N, H, d]
-        if self.explain:
-            edges = adjacency.to_edges()
-            messages = explained(self, messages.index_select(0, edges.edge_index[0]), adjacency)
-            adjacency = edges.incidence()
-        return adjacency.sum(messages).flatten(1)
+        graph = arriving(index, ptr, dim_size, adj_weight, adj_head, self.heads)
+        return graph.sum(inputs.unflatten(-1, (self.heads, -1))).flatten(1)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(heads={self.heads})"

@@ -1,12 +1,10 @@
-"""From what is known of nodes and edges to vectors."""
+"""Columns of categories or of numbers to vectors."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
-from torch_geometric.nn.norm import BatchNorm
 
 from gia.typing import OptTensor
 
@@ -112,137 +110,8 @@ class Features(nn.Module):
             )
 
 
-class LaplacianEncoder(nn.Module):
-    r"""Eigenvectors of the Laplacian as vectors, whatever their signs:
-    :math:`\rho\big(\phi(\mathbf{v}_k) + \phi(-\mathbf{v}_k)\big)_k`.
-
-    `"Sign and Basis Invariant Networks" <https://arxiv.org/abs/2202.13013>`_, eq. 3, with
-    :math:`\phi` a layer on each entry and :math:`\rho` linear. The sum is the same to the last bit,
-    and which nodes have the same sign is lost with the sign.
-
-    Args:
-        vectors (int): Eigenvectors k.
-        width (int): Channels D of a node.
-        hidden (int): Channels of :math:`\phi`.
-
-    Shapes:
-        - **vectors:** ``[N, k]``
-        - **output:** ``[N, D]``
-    """
-
-    def __init__(self, vectors: int, width: int, *, hidden: int = 16):
-        super().__init__()
-        self.scale = nn.Parameter(torch.empty(hidden))
-        self.shift = nn.Parameter(torch.empty(hidden))
-        self.out = nn.Linear(vectors * hidden, width)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.scale)
-        nn.init.normal_(self.shift)
-        self.out.reset_parameters()
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        turned = vectors.to(self.scale.dtype).unsqueeze(-1) * self.scale  # [N, k, hidden]
-        even = (turned + self.shift).relu() + (self.shift - turned).relu()
-        return self.out(even.flatten(1))
-
-
-class NodeEncoder(nn.Module):
-    """What a node is, plus where in its graph it stands.
-
-    The features as in :class:`Features`, a linear map of random-walk probabilities after a batch
-    norm, as in `"Recipe for a General, Powerful, Scalable Graph Transformer"
-    <https://arxiv.org/abs/2205.12454>`_, and :class:`LaplacianEncoder`, added up.
-
-    Args:
-        width (int): Channels D of a node.
-        categories (list of int): Size of each categorical column of ``data.x``.
-        channels (int): Columns of a continuous ``data.x``.
-        rwse (int): Steps of ``data.rwse``; 0 leaves it out.
-        laplacian (int): Eigenvectors of ``data.laplacian``; 0 leaves them out.
-
-    Shapes:
-        - **data.x:** ``[N, F]``, **data.rwse:** ``[N, rwse]``, **data.laplacian:**
-          ``[N, laplacian]``
-        - **output:** ``[N, D]``
-
-    Raises:
-        ValueError: If the data has not what the encoder takes.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        *,
-        categories: Sequence[int] = (),
-        channels: int = 0,
-        rwse: int = 0,
-        laplacian: int = 0,
-    ):
-        super().__init__()
-        self.features = Features(width, categories=categories, channels=channels)
-        self.rwse, self.laplacian = rwse, laplacian
-        # A batch may be one node.
-        self.rwse_norm = BatchNorm(rwse, allow_single_element=True) if rwse else None
-        self.rwse_lin = nn.Linear(rwse, width) if rwse else None
-        self.laplacian_encoder = LaplacianEncoder(laplacian, width) if laplacian else None
-
-    def forward(self, data: Data) -> Tensor:
-        x = self.features(data.get("x"), data.num_nodes)
-        if self.rwse_lin is not None:
-            walks = _columns(data, "rwse", self.rwse).to(x.dtype)
-            x = x + self.rwse_lin(self.rwse_norm(walks))
-        if self.laplacian_encoder is not None:
-            x = x + self.laplacian_encoder(_columns(data, "laplacian", self.laplacian))
-        return x
-
-
-class EdgeEncoder(nn.Module):
-    """What an edge is: :class:`Features` of ``data.edge_attr``.
-
-    Args:
-        width (int): Channels of an edge.
-        categories (list of int): Size of each categorical column.
-        channels (int): Continuous columns.
-
-    Shapes:
-        - **data.edge_attr:** ``[E, F]``; it may be left out where nothing is known
-        - **output:** ``[E, width]``
-
-    Raises:
-        ValueError: If the data has not what the encoder takes.
-    """
-
-    def __init__(self, width: int, *, categories: Sequence[int] = (), channels: int = 0):
-        super().__init__()
-        self.features = Features(width, categories=categories, channels=channels)
-
-    def forward(self, data: Data) -> Tensor:
-        return self.features(data.get("edge_attr"), data.edge_index.size(1))
-
-    def of_kinds(self, data: Data) -> tuple[Tensor, OptTensor]:
-        """The vectors of all kinds of edges, ``[U, width]``, and the kind of each edge, ``[E]``.
-
-        Kinds that are too many, or continuous, are not told apart: a vector for each edge, and
-        None.
-        """
-        return self.features.of_kinds(data.get("edge_attr"), data.edge_index.size(1))
-
-
 def _combinations(sizes: Sequence[int]) -> Tensor:
     """Every combination of some categories, ``[U, F]``, the last column first; or too many."""
     if math.prod(sizes) > MOST_KINDS:
         return torch.zeros(0, len(sizes), dtype=torch.long)
     return torch.cartesian_prod(*map(torch.arange, sizes)).view(-1, len(sizes))
-
-
-def _columns(data: Data, name: str, number: int) -> Tensor:
-    found = data.get(name)
-    if found is None or found.size(1) != number:
-        what = "none" if found is None else f"{found.size(1)} columns"
-        raise ValueError(
-            f"the model takes {number} columns of {name}, the data has {what}: give it the data "
-            "settings that it was made for"
-        )
-    return found

@@ -1,38 +1,36 @@
 """The graph-aware transformer for graphs: molecules, proteins, labelled sequences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn.aggr import Aggregation
 
 from gia.attention import FullScope, InputGraph, Rotary, Scope
-from gia.nn.block import Block
-from gia.nn.dropout import Dropout
 from gia.nn.head import Level, Readout
 from gia.nn.models.transformer import Transformer
 from gia.typing import OptTensor
 
 
 class GraphTransformer(Transformer):
-    """Blocks of attention over a graph's nodes that know its edges, then a prediction.
+    """Blocks of attention over a graph's nodes that know its edges, or of PyG's layers over these
+    edges, or of both; then a prediction.
 
     Args:
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
         edge_encoder (nn.Module): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
             edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
-            what biases and messages of the block read.
-        block (Block): One block, copied ``depth`` times.
-        depth (int): Number of blocks.
+            what biases and messages of the blocks read.
+        block (nn.Module or list of nn.Module), depth (int): As for :class:`Transformer`.
         head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
         width (int): Channels D of a node.
-        heads (int): Heads H of the block's attention.
+        heads (int): Heads H of the blocks' attention.
         pool (Aggregation, optional): From nodes to graphs, one of PyG's
             ``torch_geometric.nn.aggr``.
         level (str): ``"graph"``, or ``"node"`` for a prediction for each node, without ``pool``.
         scope (callable): Which nodes may be joined, as for :class:`Transformer`.
         ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.seq_pos``.
-        dropout (float): Dropout on the encoded nodes.
+        dropout (float): Shared by the parts of a configuration, where it is read.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
 
     Shapes:
@@ -45,7 +43,7 @@ class GraphTransformer(Transformer):
         *,
         encoder: nn.Module,
         edge_encoder: nn.Module,
-        block: Block,
+        block: nn.Module | Sequence[nn.Module],
         depth: int,
         head: nn.Module,
         width: int,
@@ -58,7 +56,7 @@ class GraphTransformer(Transformer):
         norm: nn.Module | None = None,
     ):
         super().__init__(
-            encoder=nn.Sequential(encoder, Dropout(dropout)),
+            encoder=encoder,
             block=block,
             depth=depth,
             head=Readout(head, pool, level),

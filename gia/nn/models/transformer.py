@@ -1,19 +1,24 @@
 """The graph-aware transformer: encoder, blocks, head."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
+from torch_geometric.nn import GraphNorm, PairNorm
 
-from gia.attention import Cache, CausalScope, InputGraph, Memory, Rotary, Scope
+from gia.attention import Cache, CausalScope, InputGraph, Rotary, Scope
 from gia.nn.attention_batch import attention_batch
-from gia.nn.block import Block
-from gia.nn.copies import copies
-from gia.nn.encoder.token import TokenEncoder
+from gia.nn.context import GraphContext
+from gia.nn.encoder import NodeEncoder
 from gia.nn.norm import RMSNorm
+from gia.nn.stack import Stack
 from gia.typing import OptTensor
+
+# Norms whose statistics are those of all nodes of a graph or of a batch.
+ACROSS_NODES = (nn.modules.batchnorm._NormBase, GraphNorm, PairNorm)
 
 
 class Transformer(nn.Module):
@@ -21,8 +26,9 @@ class Transformer(nn.Module):
 
     Args:
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
-        block (Block): One block; the stack holds ``depth`` copies, each initialised anew.
-        depth (int): Number of blocks.
+        block (nn.Module or list of nn.Module): One block, ours or of PyG's layers, or different
+            ones in their order, as for :class:`~gia.nn.Stack`.
+        depth (int): How often they are repeated, each copy initialised anew.
         head (nn.Module): ``[N, D]`` to the output.
         scope (callable): A :class:`~gia.attention.Scope`, or ``scope(ptr, sizes, bucketed=...,
             given=...)`` that makes one: which nodes may be joined.
@@ -38,14 +44,14 @@ class Transformer(nn.Module):
         - **output:** what the head makes of ``[N, D]``
 
     Raises:
-        ValueError: If ``depth`` is below 1.
+        ValueError: If ``depth`` is below 1, or there is no block.
     """
 
     def __init__(
         self,
         *,
         encoder: nn.Module,
-        block: Block,
+        block: nn.Module | Sequence[nn.Module],
         depth: int,
         head: nn.Module,
         scope: Callable[..., Scope],
@@ -55,12 +61,11 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         self.encoder = encoder
-        self.blocks = copies(block, depth)
+        self.blocks = Stack(block, depth)
         self.norm = RMSNorm(width) if norm is None else norm
         self.head = head
         self.scope = scope
         self.rotary = rotary
-        self.is_compiled = False
 
     def compile_blocks(self, **options: Any) -> None:
         """Let :func:`torch.compile` make kernels of the blocks, each of them as a whole.
@@ -72,9 +77,7 @@ class Transformer(nn.Module):
         Args:
             **options: Of :func:`torch.compile`, such as ``backend``.
         """
-        self.is_compiled = True
-        for block in self.blocks:
-            block.compile(**{"dynamic": True, **options})
+        self.blocks.compile_blocks(**options)
 
     def forward(self, data: Data, cache: Cache | None = None) -> Tensor:
         """The output for each node; with a cache, for nodes that continue what it remembers.
@@ -83,52 +86,55 @@ class Transformer(nn.Module):
             data (Data or Batch): The nodes, ``seq_pos`` counted from the start of their sequence.
             cache (Cache, optional): Read and extended; without gradients.
         """
-        scope, rotary = self._scope(data), self._angles(data)
+        graphs = self.context(data)
         x = self.encoder(data)
-        memories: Sequence[Memory | None] = [None] * len(self.blocks)
         if cache is not None:
             if len(cache.memories) != len(self.blocks):
                 raise ValueError(
                     f"the cache is for {len(cache.memories)} layers, the model has "
                     f"{len(self.blocks)}"
                 )
-            cache.extend(scope)
-            memories = cache.memories
-        for block, memory in zip(self.blocks, memories, strict=True):
-            # What is remembered is not compiled.
-            call = block.forward if self.is_compiled and memory is not None else block
-            x = call(x, scope, rotary, memory)
+            cache.extend(graphs.scope)
+        x = self.blocks(x, graphs, None if cache is None else cache.memories)
         return self._read_out(self.norm(x), data)
 
     @torch.no_grad()
-    def graphs(self, data: Data) -> list[Batch]:
-        """The attention graph of each layer, as PyG data.
+    def graphs(self, data: Data) -> list[Batch | None]:
+        """The attention graph of each block, as PyG data.
 
         Args:
             data (Data or Batch): As for :meth:`forward`.
 
         Returns:
-            For each layer a ``Batch`` with the nodes of ``data`` and its attributes, and
+            For each block a ``Batch`` with the nodes of ``data`` and its attributes, and
             ``edge_index [2, E]`` and ``edge_weight [E, H]``, an edge for every pair that some head
-            joins, 0 for heads that do not. Without a sparsifier that is every pair in the scope:
-            for a sequence of L tokens L * (L + 1) / 2 of them under the causal scope.
+            joins, 0 for heads that do not; None for a block that draws no graph, as those of PyG's
+            layers. Without a sparsifier the edges are every pair in the scope: for a sequence of L
+            tokens L * (L + 1) / 2 of them under the causal scope.
         """
         was_training = self.training
         self.eval()  # the graphs are the model's, without what dropout happens to leave of it
         try:
-            scope, rotary = self._scope(data), self._angles(data)
-            x = self.encoder(data)
-            graphs = []
+            graphs, x = self.context(data), self.encoder(data)
+            found: list[Batch | None] = []
             for block in self.blocks:
-                graphs.append(
-                    attention_batch(data, block.graph(x, scope, rotary).to_edges().joined())
+                graph = block.graph(x, graphs) if hasattr(block, "graph") else None
+                found.append(
+                    None if graph is None else attention_batch(data, graph.to_edges().joined())
                 )
-                x = block(x, scope, rotary)
-            return graphs
+                x = block(x, graphs)
+            return found
         finally:
             self.train(was_training)
 
-    def _scope(self, data: Data) -> Scope:
+    def context(self, data: Data) -> GraphContext:
+        """What all blocks know of a batch's graphs, made once."""
+        given = self._given(data)
+        return GraphContext(
+            self._scope(data, given), self._angles(data), given, getattr(data, "batch", None)
+        )
+
+    def _scope(self, data: Data, given: InputGraph | None) -> Scope:
         ptr, sizes = getattr(data, "ptr", None), getattr(data, "num_nodes_per_graph", None)
         if ptr is None:  # a single Data is a batch of one
             sizes = [data.num_nodes]
@@ -139,7 +145,7 @@ class Transformer(nn.Module):
                 "nodes: delete it after changing a batch"
             )
         # Compiled code is made for a number of buckets.
-        return self.scope(ptr, sizes, bucketed=not self.is_compiled, given=self._given(data))
+        return self.scope(ptr, sizes, bucketed=not self.blocks.is_compiled, given=given)
 
     def _given(self, data: Data) -> InputGraph | None:
         """The data's own edges."""
@@ -172,13 +178,17 @@ class LanguageModel(Transformer):
         width (int): Channels D of a node.
         heads (int): Heads H of the block's attention.
         depth (int): Number of blocks.
-        block (Block): One block, copied ``depth`` times.
+        block (nn.Module or list of nn.Module): As for :class:`Transformer`; no block may see what
+            comes after a node.
         dropout (float): Dropout on the embeddings.
         scope (callable): A causal scope, as for :class:`Transformer`.
 
     Shapes:
         - **data.token**, **data.seq_pos:** ``[N]``
         - **output:** logits of the next token, ``[N, V]``
+
+    Raises:
+        ValueError: If a block lets a node see what comes after it.
     """
 
     def __init__(
@@ -188,13 +198,14 @@ class LanguageModel(Transformer):
         width: int,
         heads: int,
         depth: int,
-        block: Block,
+        block: nn.Module | Sequence[nn.Module],
         dropout: float = 0.0,
         scope: Callable[..., Scope] = CausalScope,
     ):
-        encoder = TokenEncoder(vocab_size, width, dropout=dropout)
+        # Small, because the same matrix makes the logits.
+        encoder = NodeEncoder(width, tokens=vocab_size, dropout=dropout, token_std=0.02)
         head = nn.Linear(width, vocab_size, bias=False)
-        head.weight = encoder.embedding.weight
+        head.weight = encoder.token.weight
         super().__init__(
             encoder=encoder,
             block=block,
@@ -204,18 +215,37 @@ class LanguageModel(Transformer):
             width=width,
             rotary=Rotary(width // heads),
         )
+        refuse_leaks(self.blocks)
 
     @property
     def continuable(self) -> bool:
         """Whether a cache can continue all that the layers do."""
-        whole = self.scope is CausalScope
-        return whole and all(block.attention.continuable for block in self.blocks)
+        scope = self.scope.func if isinstance(self.scope, partial) else self.scope
+        whole = scope is CausalScope
+        return whole and all(getattr(block, "continuable", False) for block in self.blocks)
 
-    def _scope(self, data: Data) -> Scope:
-        scope = super()._scope(data)
+    def _scope(self, data: Data, given: InputGraph | None) -> Scope:
+        scope = super()._scope(data, given)
         if not scope.causal:
             raise ValueError(
                 "a language model must not see what it is to predict, but "
                 f"{type(scope).__name__} is not causal here"
             )
         return scope
+
+
+def refuse_leaks(blocks: nn.Module) -> None:
+    """Raise a ValueError if a part of a language model looks at the nodes after a node."""
+    for part in blocks.modules():
+        if getattr(part, "causal", True) is False:
+            inner = getattr(part, "conv", part)
+            raise ValueError(
+                "a language model must not see what it is to predict, but "
+                f"{type(inner).__name__} looks at later nodes: choose another layer"
+            )
+        over_nodes = getattr(part, "mode", None) == "graph"
+        if isinstance(part, ACROSS_NODES) or ("Norm" in type(part).__name__ and over_nodes):
+            raise ValueError(
+                "a language model must not see what it is to predict, but "
+                f"{type(part).__name__} is computed over all nodes: choose RMSNorm, the default"
+            )

@@ -95,9 +95,12 @@ def test_the_published_norm_is_over_the_whole_map():
 
 
 def test_scores_of_one_map_are_refused():
-    score = BiasedScore(score=DotProductScore(8, 2), biases=[DistanceBias(2)])
-    with pytest.raises(ValueError, match="needs 2 maps of scores, BiasedScore has 1"):
-        AttentionAdjacency(score=score, normalize=Differential())
-    adjacency = AttentionAdjacency(score=PairNetworkScore(8, 2), normalize=Differential())
+    biased = BiasedScore(score=DotProductScore(8, 2), biases=[DistanceBias(2)])
+    for score in (biased, PairNetworkScore(8, 2)):
+        with pytest.raises(ValueError, match=f"2 maps of scores, {type(score).__name__} has 1"):
+            AttentionAdjacency(score=score, normalize=Differential())
+    score = PairNetworkScore(8, 2)
+    score.maps = 2  # it says so, but it has not
+    adjacency = AttentionAdjacency(score=score, normalize=Differential())
     with pytest.raises(ValueError, match="PairNetwork has one map of scores, 2 are needed"):
         adjacency(torch.randn(3, 8), CausalScope(torch.tensor([0, 3])))

@@ -25,7 +25,7 @@ def test_the_distance_counts_by_a_slope_for_each_head():
     expected = -bias.slope.view(4, 1, 1) * distance
     scores = bias(scope)
     for pairs, (values,), back in layouts(scope, expected):
-        found = scores.on(pairs) if hasattr(pairs, "pattern") else scores.block(pairs)
+        found = scores.on(pairs).expand(pairs.shape)
         torch.testing.assert_close(back(found), back(values))
 
 
@@ -39,7 +39,7 @@ def test_attributes_of_edges_that_join_the_same_nodes_add_up(scope):
         expected[:, target, source] += number
     scores = bias(scope)
     for pairs, (values,), back in layouts(scope, expected):
-        found = scores.on(pairs) if hasattr(pairs, "pattern") else scores.block(pairs)
+        found = scores.on(pairs).expand(pairs.shape)
         torch.testing.assert_close(back(found), back(values))
 
 

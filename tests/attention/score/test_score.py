@@ -17,7 +17,7 @@ def test_dot_products_are_scaled_by_the_root_of_the_channels():
     score, x = DotProductScore(12, 3), torch.randn(5, 12)
     (block,) = FullScope(torch.tensor([0, 5])).blocks(3)
     q, k = (proj(x).view(5, 3, 4).transpose(0, 1) for proj in (score.q_proj, score.k_proj))
-    torch.testing.assert_close(score(x).block(block)[0], q @ k.transpose(1, 2) / 2)
+    torch.testing.assert_close(score(x).on(block)[0], q @ k.transpose(1, 2) / 2)
 
 
 def test_the_network_sees_target_and_source_side_by_side():
@@ -26,7 +26,7 @@ def test_the_network_sees_target_and_source_side_by_side():
     target, source = x.repeat_interleave(4, 0), x.repeat(4, 1)
     hidden = torch.nn.functional.silu(score.hidden(torch.cat([target, source], dim=1)))
     expected = score.out(hidden).view(4, 4, 2).permute(2, 0, 1)
-    torch.testing.assert_close(score(x).block(block)[0], expected)
+    torch.testing.assert_close(score(x).on(block)[0], expected)
 
 
 def test_constant_scores_are_the_uniform_graph():

@@ -129,7 +129,7 @@ def test_no_step_of_a_chain_may_be_out_of_reach():
     chain = Chain([TopK(2), Threshold(1.0)])
     with pytest.raises(ValueError, match=r"below 1, which no weight exceeds, got 1\.0"):
         build(chain, "auto")
-    assert build(chain, "auto", ReLU()).drops
+    assert build(chain, "auto", ReLU()).parts.drops
 
 
 @pytest.mark.parametrize("form", FORMS)

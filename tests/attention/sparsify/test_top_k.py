@@ -126,7 +126,7 @@ def test_a_threshold_that_no_weight_reaches_is_named():
     parts = {"score": DotProductScore(8, 2), "sparsify": ScaledTopK(threshold=1.5)}
     with pytest.raises(ValueError, match=r"at most 1, which no weight exceeds, got 1\.5"):
         AttentionAdjacency(normalize=Softmax(), **parts)
-    assert AttentionAdjacency(normalize=ReLU(), **parts).drops  # scores have no bound
+    assert AttentionAdjacency(normalize=ReLU(), **parts).parts.drops  # scores have no bound
 
 
 PUBLISHED = [TopK(fraction=0.3, published=True), ScaledTopK(0.3, published=True)]

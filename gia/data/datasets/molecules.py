@@ -1,0 +1,151 @@
+"""Molecules: SMILES of a table as graphs of atoms and bonds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any
+
+from torch_geometric.data import Data
+
+from gia.data.cache import digest
+from gia.data.chemistry import require_rdkit
+from gia.data.datasets.table import TableDataset
+from gia.data.items import Items, Rejected, progress
+
+
+class Molecules(TableDataset):
+    """The molecules of a table with a column of SMILES.
+
+    Args:
+        path: the file, see :func:`gia.data.columns.read_columns`.
+        smiles_column: the column that holds the SMILES.
+        target_column: the column that holds the target, or a list of them.
+        **options: of :class:`gia.data.datasets.TableDataset`.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike,
+        smiles_column: str,
+        target_column: str | Iterable[str] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(path, target_column, **options)
+        self.smiles_column = smiles_column
+
+    def load(self, labelled: bool = True) -> Items:
+        """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
+
+        Args:
+            labelled: the target columns must exist; otherwise they may be absent.
+
+        Raises:
+            ImportError: if rdkit is not installed.
+            OSError: if the file cannot be read.
+            ValueError: if it is no table or lacks a named column.
+        """
+        self.check(labelled, "smiles_column")
+        smiles = self.columns.cells(self.smiles_column)
+        names = self.columns.labels(self.name_column)
+        return molecule_items(smiles, names, self.targets(), self.target_column)
+
+    def digest(self) -> str:
+        """Of the table and the names of its columns."""
+        options = [self.smiles_column, self.target_column, self.name_column]
+        return digest("molecules", options, self.table())
+
+    def with_file(self, path: str, **columns: Any) -> Molecules:
+        """The molecules of another file, in the same columns or in others."""
+        mine = {
+            "smiles_column": self.smiles_column,
+            "target_column": self.target_column,
+            "aliases": self.aliases,
+            **self.options,
+        }
+        return Molecules(path, **mine | columns)
+
+
+def molecule_items(
+    smiles: Sequence[str],
+    names: Sequence[str],
+    cells: Sequence[list[str]],
+    target_names: Sequence[str],
+) -> Items:
+    """Molecules as graphs with the columns of atoms and bonds of PyG's ``from_smiles``.
+
+    Args:
+        smiles: of n molecules.
+        names: of n molecules.
+        cells: their raw targets.
+        target_names: of each target.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+    """
+    from torch_geometric.utils.smiles import e_map, x_map
+
+    items = Items(
+        graphs=[],
+        cells=[],
+        target_names=list(target_names),
+        node_categories=[len(values) for values in x_map.values()],
+        edge_categories=[len(values) for values in e_map.values()],
+        kind="smiles",
+        num_rows=len(smiles),
+    )
+    rows = enumerate(zip(smiles, names, cells, strict=True))
+    for row, (text, name, raw) in progress(rows, len(smiles), "reading molecules"):
+        try:
+            data = to_graph(text)
+        except ValueError as error:
+            items.rejected.append(Rejected(row, name, str(error)))
+            continue
+        data.name, data.row = name, row
+        items.graphs.append(data)
+        items.cells.append(raw)
+    return items
+
+
+def to_graph(smiles: str) -> Data:
+    """A molecule as a graph, with its canonical SMILES as ``text``.
+
+    Shapes:
+        x: [N, 9], int64
+        edge_index: [2, E]
+        edge_attr: [E, 3], int64
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if rdkit rejects it, with the reason.
+    """
+    chem = require_rdkit()
+    from rdkit.rdBase import BlockLogs
+    from torch_geometric.utils import from_rdmol
+
+    if not smiles.strip():
+        raise ValueError("the SMILES is empty")
+    with BlockLogs():  # the reason goes into the error instead
+        molecule = chem.MolFromSmiles(smiles)
+        if molecule is None:
+            raise ValueError(f"rdkit rejects {smiles!r}: {_reason(smiles)}")
+        if molecule.GetNumAtoms() == 0:
+            raise ValueError(f"{smiles!r} has no atom")
+        try:
+            data = from_rdmol(molecule)
+        except ValueError as error:
+            raise ValueError(f"an atom of {smiles!r} is beyond PyG's features: {error}") from error
+        data.text = chem.MolToSmiles(molecule)
+    return data
+
+
+def _reason(smiles: str) -> str:
+    chem = require_rdkit()
+    molecule = chem.MolFromSmiles(smiles, sanitize=False)
+    if molecule is None:
+        return "it is not SMILES"
+    try:
+        chem.SanitizeMol(molecule)
+    except ValueError as error:  # rdkit's own errors are ValueErrors
+        return str(error).strip()
+    return "it cannot be made sense of"

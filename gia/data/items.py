@@ -1,0 +1,112 @@
+"""What a dataset hands over before it is split, and how that is kept in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+from torch_geometric.data import Data
+
+T = TypeVar("T")
+
+# From this many graphs on, reading them takes long enough to show how far it is.
+MANY = 1000
+# Which fields are lists of rows.
+ROWS = ("rejected", "masked")
+
+
+@dataclass
+class Rejected:
+    """A row of a dataset that became no graph, or one of whose targets cannot be read.
+
+    Attributes:
+        row: its number in the source, from 0.
+        name: its name.
+        reason: what is wrong with it.
+    """
+
+    row: int
+    name: str
+    reason: str
+
+
+@dataclass
+class Items:
+    """The items of a dataset and what must be known of them.
+
+    Attributes:
+        graphs: as :mod:`gia.data.schema` says.
+        cells: the raw targets of each graph as text, one for each of ``target_names``; empty where
+            the graphs have their targets already.
+        rejected: the rows without a graph.
+        masked: the rows with a graph that lacks a target.
+        target_names: of the targets.
+        class_names: the classes, in the order of their numbers in ``y``.
+        node_categories: sizes of the columns of ``x``; empty where they are continuous.
+        edge_categories: sizes of the columns of ``edge_attr``; empty where they are continuous or
+            there are none.
+        level: ``"graph"``, or ``"node"``: there is a target for each node.
+        kind: what ``text`` is: ``"smiles"``, ``"sequence"`` or ``"name"``.
+        num_rows: of the source, those without a graph included.
+        left_out: how many rows were left out on purpose, by reason.
+        unknown: how often each symbol appears that the graphs cannot tell apart.
+        first_unknown: the name of the first graph with such a symbol.
+    """
+
+    graphs: Sequence[Data]
+    cells: list[list[str]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    masked: list[Rejected] = field(default_factory=list)
+    target_names: list[str] = field(default_factory=list)
+    class_names: list[str] = field(default_factory=list)
+    node_categories: list[int] = field(default_factory=list)
+    edge_categories: list[int] = field(default_factory=list)
+    level: str = "graph"
+    kind: str = "name"
+    num_rows: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    first_unknown: str | None = None
+
+
+def to_plain(items: Items) -> dict[str, Any]:
+    """Items as plain values and one tensor per field, which load with ``weights_only=True``."""
+    graphs = items.graphs
+    columns = {}
+    for key, value in graphs[0].to_dict().items() if graphs else ():
+        values = [data[key] for data in graphs]  # items of one dataset have the same fields
+        if isinstance(value, Tensor):
+            dim = graphs[0].__cat_dim__(key, value)
+            sizes = torch.tensor([value.size(dim) for value in values])
+            values = {"dim": dim, "sizes": sizes, "joined": torch.cat(values, dim)}
+        columns[key] = values
+    rows = {key: [vars(row) for row in getattr(items, key)] for key in ROWS}
+    return vars(items) | {"graphs": columns} | rows
+
+
+def from_plain(fields: dict[str, Any]) -> Items:
+    """The items that :func:`to_plain` described."""
+    columns = {
+        key: values["joined"].split(values["sizes"].tolist(), values["dim"])
+        if isinstance(values, dict)
+        else values
+        for key, values in fields["graphs"].items()
+    }
+    rows = zip(*columns.values(), strict=True)
+    graphs = [Data(**dict(zip(columns, row, strict=True))) for row in rows]
+    told = {key: [Rejected(**row) for row in fields[key]] for key in ROWS}
+    return Items(**fields | {"graphs": graphs} | told)
+
+
+def progress(items: Iterable[T], total: int, description: str) -> Iterator[T]:
+    """Iterate with a bar, where there are many items and someone to look at it."""
+    console = Console(stderr=True)
+    hidden = total <= MANY or not console.is_terminal
+    yield from track(
+        items, description, total=total, console=console, transient=True, disable=hidden
+    )

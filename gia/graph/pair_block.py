@@ -1,0 +1,263 @@
+"""Pairs of nodes side by side: rows of equal length, ``[B, H, R, C]``."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gia.graph.padding import Bucket, send
+from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
+from gia.ops.move_rows import move_rows
+from gia.ops.top_k import top_k
+from gia.typing import OptTensor
+
+
+class PairBlock(PairLayout):
+    """Some rows of some graphs, side by side, and what stands out of them: ``[B, H, R, C]``.
+
+    Args:
+        bucket (Bucket): Graphs of similar size.
+        graphs (slice): Which of them.
+        rows (slice): Which targets of each, by position.
+        columns (int): How many sources, from the first.
+        heads (int): Heads H.
+
+    Attributes:
+        allowed (Tensor, optional): Which pairs are candidates, ``[B or 1, 1, R, C]``; None: all.
+        free (int): How many columns, from the first, are candidates of every row: the mask need not
+            be looked at there.
+        occupied (bool): Whether every row has a candidate.
+        only_padded (bool): Whether all pairs of nodes are candidates.
+    """
+
+    def __init__(self, bucket: Bucket, graphs: slice, rows: slice, columns: int, heads: int):
+        self.first, self.sizes = bucket.first[graphs], bucket.sizes[graphs]
+        self.rows, self.columns, self.heads = rows, columns, heads
+        self.device = bucket.mask.device
+        self.mask = bucket.mask[graphs]
+        self.allowed: OptTensor = None
+        self.free, self.occupied, self.only_padded = 0, False, False
+        self._moved: tuple[Tensor, Tensor] | None = None
+        self._places: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def shape(self) -> torch.Size:
+        height = self.rows.stop - self.rows.start
+        return torch.Size((len(self.first), self.heads, height, self.columns))
+
+    @cached_property
+    def first_node(self) -> Tensor:
+        """First node of each graph, ``[B]``."""
+        return torch.tensor(self.first, device=self.device)
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether some rows or columns belong to no node."""
+        return min(self.sizes) < max(self.rows.stop, self.columns)
+
+    def ends(self, target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        """What the targets' and the sources' heads have, at least in float32.
+
+        ``[N, H, d]`` each to ``[B, H, R, d]`` and ``[B, H, C, d]``.
+        """
+        dtype = torch.promote_types(target.dtype, torch.float32)
+        target, source = target.to(dtype), source.to(dtype)
+        number, (nodes, heads, channels) = len(self.first), target.shape
+        if number == 1 or not self._is_whole or heads != self.heads:
+            return self.targets(target).transpose(1, 2), self.sources(source).transpose(1, 2)
+        # All nodes of several graphs: both moved at once to where a product wants them.
+        node, place = self._nodes(nodes)
+        both = torch.cat([target, source]).flatten(0, 1)
+        moved = move_rows(both, node, place, 2 * number * heads * self.columns)
+        return moved.view(2, number, heads, self.columns, channels).unbind()
+
+    def dots(self, target: Tensor, source: Tensor, scale: float = 1.0) -> Tensor:
+        left, right = (end.flatten(0, 1) for end in self.ends(target, source))
+        unused = left.new_empty(())
+        product = torch.baddbmm(unused, left, right.transpose(1, 2), beta=0, alpha=scale)
+        return product.view(self.shape)
+
+    def of_ends(self, function: EndsFunction, target: Tensor, source: Tensor) -> Tensor:
+        target = self.targets(target).unsqueeze(2)  # [B, R, 1, M]
+        source = self.sources(source).unsqueeze(1)  # [B, 1, C, M]
+        rows = max(self.at_once // max(source.numel(), 1), 1)
+        parts = [function(part, source) for part in target.split(rows, dim=1)]
+        return torch.cat(parts, dim=1).permute(0, 3, 1, 2)
+
+    def of_edges(self, values: Tensor, edges: KnownEdges, total: OptTensor = None) -> Tensor:
+        edge, place = self._places_of(edges.edge_index)
+        if total is None:
+            total = values.new_zeros(self.shape)
+        values = values.index_select(0, edge).to(total.dtype)
+        flat = total.expand(self.shape).contiguous().view(-1)
+        return flat.index_add_(0, place.flatten(), values.flatten()).view(self.shape)
+
+    def targets(self, x: Tensor) -> Tensor:
+        """What belongs to the nodes of the rows, ``[N, *]`` to ``[B, R, *]``."""
+        return self._part(x, self.rows)
+
+    def sources(self, x: Tensor) -> Tensor:
+        """What belongs to the nodes of the columns, ``[N, *]`` to ``[B, C, *]``."""
+        return self._part(x, slice(0, self.columns))
+
+    def _part(self, x: Tensor, part: slice) -> Tensor:
+        start, number = self.first[0], len(self.first)
+        if number == 1 and part.stop <= self.sizes[0]:
+            return x[start + part.start : start + part.stop].unsqueeze(0)
+        position = torch.arange(part.start, part.stop, device=self.device)
+        node = (self.first_node.unsqueeze(1) + position).clamp(max=x.size(0) - 1)
+        return x[node]  # what is beyond the end of a graph is masked
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all nodes of the graphs are both targets and sources."""
+        longest = max(self.sizes)
+        return self.rows.start == 0 and self.rows.stop == self.columns >= longest
+
+    def _nodes(self, nodes: int) -> tuple[Tensor, Tensor]:
+        """Heads of the graphs' targets, then of their sources, and their places, ``[2 N H]``.
+
+        Places are those in ``[2, B, H, C]``.
+        """
+        if self._moved is None:
+            # On the host, so that nothing waits for a GPU.
+            first, size = torch.tensor([self.first, self.sizes], device="cpu").view(2, -1, 1, 1)
+            position = torch.arange(self.columns, device="cpu")
+            head = torch.arange(self.heads, device="cpu").unsqueeze(1)
+            mask = (position < size).expand(-1, self.heads, -1)
+            node = ((first + position) * self.heads + head)[mask]
+            place = mask.flatten().nonzero().squeeze(1)
+            node = torch.cat([node, node + nodes * self.heads])
+            place = torch.cat([place, place + mask.numel()])
+            self._moved = send(node, self.device), send(place, self.device)
+        return self._moved
+
+    def add_to_targets(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
+        """Add ``[B, R, *]`` where :meth:`targets` reads, ``[N, *]``."""
+        self._add(buffer, values, self.rows, factor)
+
+    def add_to_sources(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
+        """Add ``[B, C, *]`` where :meth:`sources` reads, ``[N, *]``."""
+        self._add(buffer, values, slice(0, self.columns), factor)
+
+    def _add(self, buffer: Tensor, values: Tensor, part: slice, factor: float) -> None:
+        for graph, (start, size) in enumerate(zip(self.first, self.sizes, strict=True)):
+            stop = min(part.stop, size)
+            if stop > part.start:
+                mine = values[graph, : stop - part.start]
+                buffer[start + part.start : start + stop].add_(mine, alpha=factor)
+
+    def find(self, edge_index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where edges lie in the block: graph (-1: outside), column and row, ``[E]`` each."""
+        # Graphs by their first nodes: an edge's is the last that begins before it.
+        order = self.first_node.argsort()
+        first = self.first_node[order]
+        source, target = edge_index
+        graph = torch.searchsorted(first, target, right=True) - 1
+        known = graph.clamp(min=0)
+        begin, size = first[known], torch.tensor(self.sizes, device=self.device)[order][known]
+        column, row = source - begin, target - begin
+        inside = (graph >= 0) & (row < size)
+        row = row - self.rows.start
+        height = self.rows.stop - self.rows.start
+        inside &= (row >= 0) & (row < height) & (column >= 0) & (column < self.columns)
+        return torch.where(inside, order[known], -1), column, row
+
+    def _places_of(self, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Which edges lie in the block, ``[E']``, and where along its shape, ``[E', H]``."""
+        if self._places is None or self._places[0] is not edge_index:  # the same for all layers
+            graph, column, row = self.find(edge_index)
+            edge = (graph >= 0).nonzero().squeeze(1)
+            _, heads, rows, columns = self.shape
+            head = torch.arange(heads, device=self.device)
+            pair = row[edge] * columns + column[edge]
+            place = (graph[edge].unsqueeze(1) * heads + head) * (rows * columns)
+            self._places = edge_index, (edge, place + pair.unsqueeze(1))
+        return self._places[1]
+
+    @cached_property
+    def _forbidden(self) -> Tensor:
+        return ~self.allowed
+
+    def hide(self, values: Tensor) -> Tensor:
+        """Minus infinity where a softmax must not look, but in rows without any candidate."""
+        if self.allowed is None:
+            return values
+        if self.occupied:
+            return self.fill(values, -torch.inf)
+        empty = self._forbidden.all(-1, keepdim=True)
+        return values.masked_fill(self._forbidden & ~empty, -torch.inf)
+
+    @cached_property
+    def _masks(self) -> tuple[Tensor, Tensor]:
+        """What a softmax must not see in rows with a candidate, and the rows with one (1 or 0)."""
+        empty = self._forbidden.all(-1, keepdim=True)
+        hidden = self._forbidden & ~empty
+        if self.only_padded:  # there is no NaN behind it, and adding is several times faster
+            hidden = torch.zeros(hidden.shape, device=self.device).masked_fill_(hidden, -torch.inf)
+        return hidden, (~empty).to(torch.get_default_dtype())
+
+    def fill(self, values: Tensor, value: float) -> Tensor:
+        if self.allowed is None:
+            return values
+        if not self.free:
+            return values.masked_fill(self._forbidden, value)
+        filled = values.expand(self.shape).clone(memory_format=torch.contiguous_format)
+        filled[..., self.free :].masked_fill_(~self.allowed[..., self.free :], value)
+        return filled
+
+    def softmax(self, values: Tensor) -> Tensor:
+        if self.allowed is None or self.occupied:
+            return self.fill(values, -torch.inf).softmax(-1)
+        hidden, live = self._masks
+        values = values.expand(self.shape)
+        if hidden.dtype == torch.bool:
+            values = values.masked_fill(hidden, -torch.inf)
+        else:
+            values = values + hidden.to(values.dtype)
+        return values.softmax(-1) * live.to(values.dtype)
+
+    def row_sum(self, values: Tensor) -> Tensor:
+        return self.fill(values, 0.0).sum(-1, keepdim=True)
+
+    def count(self) -> Tensor:
+        if self.allowed is None:
+            return torch.full((1, 1, 1, 1), self.columns, device=self.device)
+        return self.allowed.sum(-1, keepdim=True)
+
+    def top_k(self, values: Tensor, k: int | Tensor) -> Tensor:
+        return top_k(self.fill(values, -torch.inf), k)
+
+    def per_head(self, values: Tensor) -> Tensor:
+        return values.view(-1, 1, 1)
+
+    @property
+    def target_position(self) -> Tensor:
+        return torch.arange(self.rows.start, self.rows.stop, device=self.device).unsqueeze(1)
+
+    @property
+    def source_position(self) -> Tensor:
+        return torch.arange(self.columns, device=self.device)
+
+    def edges(self, keep: OptTensor) -> Tensor:
+        """The candidates that are kept (all, if None), counted along ``[B, H, R, C]``, ``[E']``."""
+        if keep is None:
+            keep = self.allowed
+        elif self.allowed is not None:
+            keep = keep & self.allowed
+        if keep is None:
+            return torch.arange(self.shape.numel(), device=self.device)
+        return keep.expand(self.shape).flatten().nonzero().squeeze(1)
+
+    def places(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Row and column of some pairs in the matrix of all heads of all nodes, ``[E']`` each.
+
+        Args:
+            flat (Tensor): The pairs, counted along ``[B, H, R, C]``.
+        """
+        _, heads, rows, columns = self.shape
+        rest, column = flat // columns, flat % columns
+        rest, row = rest // rows, rest % rows + self.rows.start
+        graph, head = rest // heads, rest % heads
+        first = self.first_node[graph]
+        return (first + row) * heads + head, (first + column) * heads + head

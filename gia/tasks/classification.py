@@ -1,0 +1,190 @@
+"""Classification: classes of whole graphs or of their nodes."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    multiclass_accuracy,
+    multiclass_auroc,
+    multiclass_matthews_corrcoef,
+)
+
+from gia.analysis.figures import save
+from gia.analysis.prediction_figures import confusion_matrix, roc_curves
+from gia.analysis.prediction_table import number_cell
+from gia.analysis.predictions import Predictions
+from gia.tasks.losses import masked_cross_entropy
+from gia.tasks.metrics import PredictionMetrics
+from gia.tasks.prediction import Prediction
+
+LISTED = 5  # absent classes named in a warning
+
+
+class ClassificationMetrics(PredictionMetrics):
+    """Accuracy, area under the ROC curve (over several classes the mean of one against the rest)
+    and Matthews' correlation.
+
+    Where a class is absent there is no ROC curve: AUROC is NaN, and one warning names the class.
+
+    Args:
+        class_names (list of str): The classes, ``[C]``, the same ones for every target.
+
+    Shapes:
+        - **output:** logits, ``[R, T, C]`` for R graphs or nodes
+        - **target:** index of the class as a float, ``[R, T]``; NaN where missing
+    """
+
+    def __init__(self, target_names: Sequence[str], class_names: Sequence[str], *, split: str):
+        super().__init__(target_names, split=split)
+        self.class_names = list(class_names)
+        self._warned = False
+
+    def check(self, targets: list[Tensor]) -> None:
+        absent = [
+            f"{self.class_names[index]!r} of {name!r}"
+            for name, target in zip(self.target_names, targets, strict=True)
+            for index in (~self._present(target)).nonzero().flatten().tolist()
+        ]
+        if not absent or self._warned:
+            return
+        self._warned = True  # once, not at every epoch
+        listed = ", ".join(absent[:LISTED])
+        if len(absent) > LISTED:
+            listed += f" and {len(absent) - LISTED:,} more"
+        warnings.warn(
+            f"{self.split}: the class {listed} is absent, so that AUROC is NaN there; another "
+            "data.split or data.split_seed may help",
+            stacklevel=2,
+        )
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return masked_cross_entropy(output, target)
+
+    def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
+        if not len(target):
+            return dict.fromkeys(("accuracy", "auroc", "mcc"), math.nan)
+        target, chosen, classes = target.long(), output.argmax(1), len(self.class_names)
+        varied = chosen.unique().numel() > 1 and target.unique().numel() > 1
+        return {
+            "accuracy": multiclass_accuracy(chosen, target, classes, average="micro"),
+            "auroc": self._auroc(output.softmax(1), target),
+            # Who always says the same knows nothing; torchmetrics' estimate says otherwise.
+            "mcc": multiclass_matthews_corrcoef(chosen, target, classes) if varied else 0.0,
+        }
+
+    def _present(self, target: Tensor) -> Tensor:
+        return target.long().bincount(minlength=len(self.class_names)) > 0
+
+    def _auroc(self, probability: Tensor, target: Tensor) -> Tensor | float:
+        if not self._present(target).all():
+            return math.nan
+        if probability.size(1) == 2:
+            return binary_auroc(probability[:, 1], target)
+        return multiclass_auroc(probability, target, probability.size(1), average="macro")
+
+
+class Classification(Prediction):
+    """Classes: cross entropy over the known targets.
+
+    Args:
+        model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
+        target_names (list of str): The targets, ``[T]``.
+        class_names (list of str): The classes, ``[C]``, the same ones for every target.
+        level (str): What has targets, ``"graph"`` or ``"node"``.
+
+    Shapes:
+        - **model(batch):** logits, ``[R, T * C]`` for R graphs or nodes, those of a target together
+        - **batch.y:** index of the class as a float, ``[R, T]``; NaN where missing
+
+    Raises:
+        ValueError: If there are fewer than two classes.
+    """
+
+    LOSS_NAME = "loss (cross entropy, nats)"
+    TRIVIAL_NAME = "class shares of training"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        target_names: Sequence[str],
+        class_names: Sequence[str],
+        level: Literal["graph", "node"] = "graph",
+        **kwargs: Any,
+    ):
+        if len(class_names) < 2:
+            raise ValueError(
+                f"a classification needs at least 2 classes, got {list(class_names)}: "
+                "a target of numbers needs data.target_type=regression"
+            )
+        super().__init__(
+            model,
+            target_names=target_names,
+            level=level,
+            metrics=lambda split: ClassificationMetrics(target_names, class_names, split=split),
+            **kwargs,
+        )
+        self.class_names = list(class_names)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (len(self.target_names), len(self.class_names))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
+
+    def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
+        """Probabilities of the classes, ``[R, T, C]``."""
+        return self.output(batch).softmax(-1)
+
+    def trivial_output(self, seen: Tensor) -> Tensor:
+        """The logarithm of the classes' shares in training, ``[T, C]``.
+
+        The likeliest class is then the commonest one. Each class counts as seen once more than it
+        was, so that no class is impossible.
+        """
+        counts = [(seen == index).sum(0) + 1 for index in range(len(self.class_names))]
+        shares = torch.stack(counts, dim=-1).float()  # [T, C]
+        return (shares / shares.sum(-1, keepdim=True)).log()
+
+    def picture(self, predictions: Predictions, folder: Path) -> list[Path]:
+        """Draw which classes are taken for which, and the ROC curves."""
+        shown = predictions.target, predictions.output, self.target_names, self.class_names
+        return [
+            *save(confusion_matrix(*shown), folder / "confusion_matrix"),
+            *save(roc_curves(*shown), folder / "roc_curves"),
+        ]
+
+    def output_columns(self) -> list[str]:
+        several = len(self.target_names) > 1
+        columns = []
+        for target in self.target_names:
+            columns.append(f"predicted_{target}")
+            columns += [
+                f"probability_{target}_{name}" if several else f"probability_{name}"
+                for name in self.class_names
+            ]
+        return columns
+
+    def output_cells(self, output: Tensor) -> list[str]:
+        """The likeliest class of each target, and the probabilities of all, ``[T, C]`` before."""
+        cells = []
+        for probabilities in output.tolist():
+            likeliest = max(range(len(probabilities)), key=probabilities.__getitem__)
+            cells += [self.class_names[likeliest], *map(number_cell, probabilities)]
+        return cells
+
+    def target_cells(self, target: Tensor) -> list[str]:
+        return ["" if value != value else self.class_names[int(value)] for value in target.tolist()]
+
+    def between_nodes(self, column: str) -> str:
+        """Nothing between classes of one letter, which are a word then, as a column of targets."""
+        letters = all(len(name) == 1 for name in self.class_names)
+        return "" if letters and column.startswith("predicted_") else " "

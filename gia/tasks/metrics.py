@@ -1,0 +1,89 @@
+"""How good a model is on one part of the data: what the metrics of all tasks share."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import CatMetric, Metric
+
+
+class Metrics(nn.Module):
+    """The metrics of one split: ``update(...)`` for each batch, then :meth:`compute`.
+
+    A model in half precision takes its metrics along, where a sum of losses stops growing: theirs
+    stay in float32.
+    """
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> "Metrics":
+        super()._apply(fn, recurse)
+        for metric in self.children():
+            if isinstance(metric, Metric) and metric.dtype in (torch.bfloat16, torch.float16):
+                metric.set_dtype(torch.float32)
+        return self
+
+    @property
+    def update_called(self) -> bool:
+        """Whether there is anything to compute."""
+        raise NotImplementedError
+
+    def compute(self) -> dict[str, Tensor]:
+        """The metrics so far, ``loss`` among them; then starts again."""
+        raise NotImplementedError
+
+
+class PredictionMetrics(Metrics):
+    """Keeps all predictions of a split, since AUROC and R2 are no means over batches.
+
+    With several targets each metric is the mean over those that have it, and there is one more for
+    each target, ``METRIC/TARGET``.
+
+    Args:
+        target_names (list of str): The targets, ``[T]``.
+        split (str): What is measured, for messages.
+    """
+
+    def __init__(self, target_names: Sequence[str], *, split: str):
+        super().__init__()
+        self.target_names, self.split = list(target_names), split
+        self.outputs = CatMetric(nan_strategy="disable")  # missing targets are NaN
+        self.targets = CatMetric(nan_strategy="disable")
+
+    @property
+    def update_called(self) -> bool:
+        return self.targets.update_called
+
+    def update(self, output: Tensor, target: Tensor) -> None:
+        self.outputs.update(output.detach())
+        self.targets.update(target)
+
+    def compute(self) -> dict[str, Tensor]:
+        # In float64, which some accelerators lack: sums of squares cancel.
+        output, target = (kept.compute().cpu().double() for kept in (self.outputs, self.targets))
+        # Of a single number torchmetrics makes a scalar.
+        output, target = (kept if kept.dim() else kept.view(1, 1) for kept in (output, target))
+        self.outputs.reset()
+        self.targets.reset()
+        known = ~target.isnan()
+        pairs = [(output[rows, t], target[rows, t]) for t, rows in enumerate(known.T)]
+        self.check([of_target for _, of_target in pairs])
+        each = [self.of_target(t, *pair) for t, pair in enumerate(pairs)]
+        results = {"loss": self.loss(output, target) if known.any() else torch.tensor(math.nan)}
+        for metric in each[0]:
+            values = torch.tensor([float(results_of[metric]) for results_of in each])
+            results[metric] = values.nanmean()
+            if len(each) > 1:
+                for name, value in zip(self.target_names, values, strict=True):
+                    results[f"{metric}/{name}"] = value
+        return {name: value.float() for name, value in results.items()}
+
+    def check(self, targets: list[Tensor]) -> None:
+        """Say what the known values of each target lack, if anything."""
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """What training minimises, over all known targets alike."""
+        raise NotImplementedError
+
+    def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
+        """The metrics of one target, from its known values alone; NaN for what they do not give."""
+        raise NotImplementedError

@@ -1,0 +1,122 @@
+"""What the reports of all tasks share."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+from rich.console import Console
+from torch_geometric.data import Data
+
+from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
+from gia.analysis.summary import peak_memory
+from gia.data.node_labels import node_labels
+from gia.nn import count_parameters
+
+PICTURED_NODES = 40  # the test graph in the pictures has at most this many, to be readable,
+MOST_PICTURED = 150  # or is the smallest there is, up to this
+
+
+class FinishedRun(Protocol):
+    """What a report needs of a run: :class:`gia.training.Run` after its ``fit``.
+
+    Attributes:
+        folder (Path): Where pictures and files go.
+        datamodule, task, trainer: Lightning's three.
+        history: ``history.epochs``, the metrics of each epoch.
+        throughput: ``throughput.seconds`` of training, and ``throughput.tokens_per_second``.
+    """
+
+    folder: Path
+    datamodule: pl.LightningDataModule
+    task: pl.LightningModule
+    trainer: pl.Trainer
+
+    @property
+    def history(self) -> Any: ...
+
+    @property
+    def throughput(self) -> Any: ...
+
+
+def picture_curves(run: FinishedRun, baseline: float | None = None, name: str = "") -> list[Path]:
+    """Draw the losses of all epochs, if both were measured.
+
+    Args:
+        run (FinishedRun): The run.
+        baseline (float, optional): A validation loss to draw as a line for comparison.
+        name (str): Whose loss that is.
+    """
+    epochs = [row for row in run.history.epochs if "train_eval/loss" in row]
+    if not epochs:
+        return []
+    figure = learning_curves(
+        epochs, baseline, loss_name=run.task.LOSS_NAME, baseline_name=name or "baseline"
+    )
+    return save(figure, run.folder / "learning_curves")
+
+
+def picture_attention(run: FinishedRun, example: Data, labels: Sequence[str]) -> list[Path]:
+    """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs.
+
+    A model of PyG's layers alone has none: nothing is drawn.
+    """
+    model = run.task.model.eval()
+    layers = model.graphs(example.clone().to(run.task.device))
+    numbers = [number for number, graph in enumerate(layers) if graph is not None]
+    if not numbers:
+        return []
+    graph = layers[numbers[-1]].cpu()
+    title = f"{example.name}, layer {numbers[-1] + 1} of {len(layers)}"
+    return [
+        *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
+        *save(attention_graph(graph, labels, title), run.folder / "attention_graph"),
+    ]
+
+
+def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
+    """Draw the attention of the largest test graph whose picture is readable."""
+    if not hasattr(run.task.model, "graphs"):
+        return []
+    graphs = sorted(run.datamodule.test_data, key=lambda graph: graph.num_nodes)
+    fitting = [graph for graph in graphs if graph.num_nodes <= PICTURED_NODES] or graphs[:1]
+    example = fitting[-1]
+    if example.num_nodes > MOST_PICTURED:
+        console.print(
+            f"  no picture of attention: the smallest test graph has {example.num_nodes:,} nodes",
+            highlight=False,
+        )
+        return []
+    labels = node_labels(example, run.datamodule.items.kind)
+    return picture_attention(run, example, labels)
+
+
+def of_test(metrics: dict[str, float]) -> dict[str, float]:
+    """Test metrics under their own names."""
+    return {name.removeprefix("test/"): value for name, value in metrics.items()}
+
+
+def best_epoch(run: FinishedRun) -> dict[str, float]:
+    """Validation metrics of the epoch whose model was tested."""
+    epochs = [row for row in run.history.epochs if math.isfinite(row.get("val/loss", math.nan))]
+    if not epochs:
+        return {}
+    best = min(epochs, key=lambda row: row["val/loss"])
+    found = {"epoch": best["epoch"]}
+    return found | {
+        name.removeprefix("val/"): value for name, value in best.items() if name.startswith("val/")
+    }
+
+
+def costs(run: FinishedRun) -> dict[str, Any]:
+    """Parameters, time and memory of a run."""
+    epochs = len(run.history.epochs)
+    return {
+        "parameters": count_parameters(run.task.model),
+        "tokens_per_second": run.throughput.tokens_per_second,
+        "training_seconds": run.throughput.seconds,
+        "seconds_per_epoch": run.throughput.seconds / max(epochs, 1),
+        "peak_memory_bytes": peak_memory(),
+        "epochs": epochs,
+    }
