@@ -48,8 +48,8 @@ class DenseAdjacency(Adjacency):
         dtype, padding = torch.promote_types(self.weights[0].dtype, x.dtype), self.scope.padding
         with torch.autocast(x.device.type, enabled=False):
             parts = []
-            for number, part in enumerate(padding.pad_heads(x)):
-                with forgetting(part, lambda number=number: padding.pad_heads(x)[number]):
+            for number, (part,) in enumerate(padding.pad_heads(x)):
+                with forgetting(part, lambda number=number: padding.pad_heads_again(x, number)):
                     parts.append(self.weights[number].to(dtype) @ part.to(dtype))
         return padding.unpad_heads(parts).to(x.dtype)
 

@@ -38,10 +38,10 @@ class FusedSoftmax(Adjacency):
             return x + 0 * sum(tensor.sum() for tensor in self.scores.tensors)
         scale, padding = self.products.scale, scope.padding
         if self.biases:
-            padded = map(padding.pad_heads, (q, k, x.to(q.dtype)))
+            padded = padding.pad_heads(q, k, x.to(q.dtype))
             parts = [
                 scaled_dot_product_attention(*qkx, attn_mask=mask, scale=scale)
-                for *qkx, mask in zip(*padded, self._bias_masks(), strict=True)
+                for qkx, mask in zip(padded, self._bias_masks(), strict=True)
             ]
             return padding.unpad_heads(parts).to(x.dtype)
         if padding.row is not None and x.shape == q.shape and has_varlen_kernel(q):

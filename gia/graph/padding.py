@@ -8,6 +8,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from gia.ops.lay_out import lay_out
 from gia.ops.move_rows import move_rows
 
 # One more call of a kernel costs about as much as attention over this many pairs of nodes.
@@ -51,7 +52,7 @@ class Padding:
 
     def __init__(self, sizes: Sequence[int], device: torch.device, *, bucketed: bool = True):
         self._sizes, self._device = sizes, device
-        self._rows_of_heads: dict[int, Tensor] = {}
+        self._layouts: dict[int, tuple[list[Tensor], Tensor]] = {}
         order = sorted(range(len(sizes)), key=lambda graph: -sizes[graph])  # stable
         order = [graph for graph in order if sizes[graph] > 0]
         first_row = [0] * len(sizes)
@@ -87,43 +88,55 @@ class Padding:
         parts = [x] if len(rows) == 1 else x.split(rows)
         return [part.unflatten(0, shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def pad_heads(self, x: Tensor) -> list[Tensor]:
-        """Ragged ``[N, H, d]`` to ``[B, H, L, d]`` for each bucket: where a product wants it."""
-        heads = x.size(1)
-        shapes = [bucket.mask.shape for bucket in self.buckets]
-        rows = [batch * heads * length for batch, length in shapes]
-        x = move_rows(x.flatten(0, 1), None, self._row_of_heads(heads), sum(rows))
-        parts = [x] if len(rows) == 1 else x.split(rows)
+    def pad_heads(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+        """Ragged ``[N, H, d]`` to ``[B, H, L, d]`` for each bucket: where a product wants it.
+
+        What is not a node is filled up with a node of the same graph: the weights that multiply it
+        must be 0.
+        """
+        heads = tensors[0].size(1)
+        sources, places = self._layout_of_heads(heads)
+        parts = lay_out([x.flatten(0, 1) for x in tensors], sources, places)
         return [
-            part.view(batch, heads, length, -1)
-            for part, (batch, length) in zip(parts, shapes, strict=True)
+            tuple(x.view(len(bucket.sizes), heads, bucket.mask.size(1), -1) for x in part)
+            for part, bucket in zip(parts, self.buckets, strict=True)
         ]
+
+    def pad_heads_again(self, x: Tensor, number: int) -> Tensor:
+        """One bucket's part of :meth:`pad_heads`, without a gradient."""
+        sources, _ = self._layout_of_heads(x.size(1))
+        return x.detach().flatten(0, 1).index_select(0, sources[number])
 
     def unpad_heads(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, H, L, d]`` for each bucket back to ragged ``[N, H, d]``."""
         heads = parts[0].size(1)
         flat = [part.flatten(0, 2) for part in parts]
-        x, row = flat[0] if len(flat) == 1 else torch.cat(flat), self._row_of_heads(heads)
-        return move_rows(x, row, None, row.numel()).unflatten(0, (-1, heads))
+        x, (_, places) = torch.cat(flat) if len(flat) > 1 else flat[0], self._layout_of_heads(heads)
+        return move_rows(x, places, None, places.numel()).unflatten(0, (-1, heads))
 
-    def _row_of_heads(self, heads: int) -> Tensor:
-        """Row of each node and head among those of all buckets, ``[N H]``."""
-        if heads not in self._rows_of_heads:
-            row = torch.empty(sum(self._sizes), heads, dtype=torch.long, device="cpu")
-            start = 0
+    def _layout_of_heads(self, heads: int) -> tuple[list[Tensor], Tensor]:
+        """The row at each place of each bucket, ``[B H L]``, and the place of each row, ``[N H]``.
+
+        Rows are those of all nodes and heads, places those of all buckets.
+        """
+        if heads not in self._layouts:
+            places = torch.empty(sum(self._sizes), heads, dtype=torch.long, device="cpu")
+            head = torch.arange(heads, device="cpu").view(-1, 1)
+            sources, start = [], 0
             for bucket in self.buckets:
                 length = bucket.mask.size(1)
-                size = torch.tensor(bucket.sizes, device="cpu").view(-1, 1)
+                first, size = torch.tensor([bucket.first, bucket.sizes], device="cpu").unsqueeze(-1)
                 position = torch.arange(length, device="cpu")
-                mask = position < size
-                first = torch.tensor(bucket.first, device="cpu").view(-1, 1)
-                node = (first + position)[mask]
-                graph, place = mask.nonzero().unbind(1)
-                for head in range(heads):
-                    row[node, head] = start + (graph * heads + head) * length + place
-                start += len(bucket.sizes) * heads * length
-            self._rows_of_heads[heads] = send(row.flatten(), self._device)
-        return self._rows_of_heads[heads]
+                node = first + torch.minimum(position, size - 1)  # [B, L]
+                sources.append((node.unsqueeze(1) * heads + head).flatten())
+                graph = torch.arange(len(bucket.sizes), device="cpu").view(-1, 1, 1)
+                place = start + (graph * heads + head) * length + position  # [B, H, L]
+                real = position < size
+                places[node[real]] = place.transpose(1, 2)[real]
+                start += place.numel()
+            sent = [send(source, self._device) for source in sources]
+            self._layouts[heads] = sent, send(places.flatten(), self._device)
+        return self._layouts[heads]
 
     def unpad(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, L, ...]`` for each bucket back to ragged ``[N, ...]``."""
@@ -133,13 +146,21 @@ class Padding:
 
 
 def _cuts(sizes: Sequence[int], most_wasted: float) -> list[int]:
-    """Where buckets end among sizes that decrease: before padding wastes more pairs than that."""
-    cuts, wasted, longest = [], 0, sizes[0] if sizes else 0
-    for place, size in enumerate(sizes):
-        wasted += longest**2 - size**2
+    """Where buckets end among sizes that decrease: before padding wastes more pairs than that.
+
+    Then the cut is made where it saves most, so that a few large graphs stay among themselves.
+    """
+    cuts, start, place, wasted = [], 0, 0, 0
+    while place < len(sizes):
+        wasted += sizes[start] ** 2 - sizes[place] ** 2
+        place += 1
         if wasted > most_wasted:
-            cuts.append(place)
-            wasted, longest = 0, size
+            start = max(
+                range(start + 1, place),
+                key=lambda cut: (sizes[start] ** 2 - sizes[cut] ** 2) * (place - cut),
+            )
+            cuts.append(start)
+            place, wasted = start, 0
     return [*cuts, len(sizes)] if sizes else []
 
 

@@ -5,11 +5,33 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gia.graph.padding import Bucket, send
+from gia.graph.padding import Bucket, Padding
 from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
-from gia.ops.move_rows import move_rows
+from gia.ops.add_at import add_at
+from gia.ops.pair_dots import pair_dots
+from gia.ops.row_softmax import row_softmax
 from gia.ops.top_k import top_k
 from gia.typing import OptTensor
+
+
+class WholeBlocks:
+    """What the blocks of all pairs share, one for each bucket: both ends are laid out at once.
+
+    Args:
+        padding (Padding): The buckets.
+    """
+
+    def __init__(self, padding: Padding):
+        self.padding = padding
+        self._last: tuple[Tensor, Tensor, list[tuple[Tensor, ...]]] | None = None
+
+    def ends(self, number: int, target: Tensor, source: Tensor) -> tuple[Tensor, ...]:
+        """One bucket's part of both, kept from its first bucket to its last."""
+        last = self._last
+        if last is None or last[0] is not target or last[1] is not source:
+            last = target, source, self.padding.pad_heads(_wide(target), _wide(source))
+        self._last = last if number + 1 < len(self.padding.buckets) else None
+        return last[2][number]
 
 
 class PairBlock(PairLayout):
@@ -21,6 +43,8 @@ class PairBlock(PairLayout):
         rows (slice): Which targets of each, by position.
         columns (int): How many sources, from the first.
         heads (int): Heads H.
+        whole (WholeBlocks, optional): If they are all rows of a bucket, what all buckets share.
+        number (int): Which bucket.
 
     Attributes:
         allowed (Tensor, optional): Which pairs are candidates, ``[B or 1, 1, R, C]``; None: all.
@@ -30,14 +54,23 @@ class PairBlock(PairLayout):
         only_padded (bool): Whether all pairs of nodes are candidates.
     """
 
-    def __init__(self, bucket: Bucket, graphs: slice, rows: slice, columns: int, heads: int):
+    def __init__(
+        self,
+        bucket: Bucket,
+        graphs: slice,
+        rows: slice,
+        columns: int,
+        heads: int,
+        whole: "WholeBlocks | None" = None,
+        number: int = 0,
+    ):
         self.first, self.sizes = bucket.first[graphs], bucket.sizes[graphs]
         self.rows, self.columns, self.heads = rows, columns, heads
         self.device = bucket.mask.device
         self.mask = bucket.mask[graphs]
         self.allowed: OptTensor = None
         self.free, self.occupied, self.only_padded = 0, False, False
-        self._moved: tuple[Tensor, Tensor] | None = None
+        self.whole, self.number = whole, number
         self._places: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
     @property
@@ -60,22 +93,13 @@ class PairBlock(PairLayout):
 
         ``[N, H, d]`` each to ``[B, H, R, d]`` and ``[B, H, C, d]``.
         """
-        dtype = torch.promote_types(target.dtype, torch.float32)
-        target, source = target.to(dtype), source.to(dtype)
-        number, (nodes, heads, channels) = len(self.first), target.shape
-        if number == 1 or not self._is_whole or heads != self.heads:
-            return self.targets(target).transpose(1, 2), self.sources(source).transpose(1, 2)
-        # All nodes of several graphs: both moved at once to where a product wants them.
-        node, place = self._nodes(nodes)
-        both = torch.cat([target, source]).flatten(0, 1)
-        moved = move_rows(both, node, place, 2 * number * heads * self.columns)
-        return moved.view(2, number, heads, self.columns, channels).unbind()
+        if self.whole is not None and target.size(1) == self.heads:
+            return self.whole.ends(self.number, target, source)
+        rows, columns = self.targets(_wide(target)), self.sources(_wide(source))
+        return rows.transpose(1, 2), columns.transpose(1, 2)
 
     def dots(self, target: Tensor, source: Tensor, scale: float = 1.0) -> Tensor:
-        left, right = (end.flatten(0, 1) for end in self.ends(target, source))
-        unused = left.new_empty(())
-        product = torch.baddbmm(unused, left, right.transpose(1, 2), beta=0, alpha=scale)
-        return product.view(self.shape)
+        return pair_dots(*self.ends(target, source), scale)
 
     def of_ends(self, function: EndsFunction, target: Tensor, source: Tensor) -> Tensor:
         target = self.targets(target).unsqueeze(2)  # [B, R, 1, M]
@@ -88,9 +112,9 @@ class PairBlock(PairLayout):
         edge, place = self._places_of(edges.edge_index)
         if total is None:
             total = values.new_zeros(self.shape)
-        values = values.index_select(0, edge).to(total.dtype)
-        flat = total.expand(self.shape).contiguous().view(-1)
-        return flat.index_add_(0, place.flatten(), values.flatten()).view(self.shape)
+        elif total.shape != self.shape or not total.is_contiguous() or total._is_view():
+            total = total.expand(self.shape).clone(memory_format=torch.contiguous_format)
+        return add_at(total, values, edge, place)
 
     def targets(self, x: Tensor) -> Tensor:
         """What belongs to the nodes of the rows, ``[N, *]`` to ``[B, R, *]``."""
@@ -107,30 +131,6 @@ class PairBlock(PairLayout):
         position = torch.arange(part.start, part.stop, device=self.device)
         node = (self.first_node.unsqueeze(1) + position).clamp(max=x.size(0) - 1)
         return x[node]  # what is beyond the end of a graph is masked
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether all nodes of the graphs are both targets and sources."""
-        longest = max(self.sizes)
-        return self.rows.start == 0 and self.rows.stop == self.columns >= longest
-
-    def _nodes(self, nodes: int) -> tuple[Tensor, Tensor]:
-        """Heads of the graphs' targets, then of their sources, and their places, ``[2 N H]``.
-
-        Places are those in ``[2, B, H, C]``.
-        """
-        if self._moved is None:
-            # On the host, so that nothing waits for a GPU.
-            first, size = torch.tensor([self.first, self.sizes], device="cpu").view(2, -1, 1, 1)
-            position = torch.arange(self.columns, device="cpu")
-            head = torch.arange(self.heads, device="cpu").unsqueeze(1)
-            mask = (position < size).expand(-1, self.heads, -1)
-            node = ((first + position) * self.heads + head)[mask]
-            place = mask.flatten().nonzero().squeeze(1)
-            node = torch.cat([node, node + nodes * self.heads])
-            place = torch.cat([place, place + mask.numel()])
-            self._moved = send(node, self.device), send(place, self.device)
-        return self._moved
 
     def add_to_targets(self, buffer: Tensor, values: Tensor, factor: float = 1.0) -> None:
         """Add ``[B, R, *]`` where :meth:`targets` reads, ``[N, *]``."""
@@ -209,13 +209,7 @@ class PairBlock(PairLayout):
     def softmax(self, values: Tensor) -> Tensor:
         if self.allowed is None or self.occupied:
             return self.fill(values, -torch.inf).softmax(-1)
-        hidden, live = self._masks
-        values = values.expand(self.shape)
-        if hidden.dtype == torch.bool:
-            values = values.masked_fill(hidden, -torch.inf)
-        else:
-            values = values + hidden.to(values.dtype)
-        return values.softmax(-1) * live.to(values.dtype)
+        return row_softmax(values.expand(self.shape), *self._masks)
 
     def row_sum(self, values: Tensor) -> Tensor:
         return self.fill(values, 0.0).sum(-1, keepdim=True)
@@ -261,3 +255,8 @@ class PairBlock(PairLayout):
         graph, head = rest // heads, rest % heads
         first = self.first_node[graph]
         return (first + row) * heads + head, (first + column) * heads + head
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least in float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

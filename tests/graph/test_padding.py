@@ -64,3 +64,28 @@ def test_one_bucket_if_wanted(sizes):
     assert len(padding.buckets) == 1
     x = torch.randn(sum(sizes), 2)
     assert torch.equal(padding.unpad(padding.pad(x)), x)
+
+
+def test_a_few_large_graphs_stay_among_themselves():
+    buckets = Padding([90, *[29] * 20, *[12] * 30], CPU).buckets
+    assert [tuple(bucket.mask.shape) for bucket in buckets] == [(1, 90), (20, 29), (30, 12)]
+
+
+@given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=12), heads=st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_heads_there_and_back(sizes, heads):
+    padding = Padding([*sizes, 1], CPU)
+    x = torch.randn(sum(sizes) + 1, heads, 2, dtype=torch.float64, requires_grad=True)
+    parts = padding.pad_heads(x)
+    for number, ((part,), bucket) in enumerate(zip(parts, padding.buckets, strict=True)):
+        assert part.shape == (len(bucket.sizes), heads, bucket.mask.size(1), 2)
+        assert torch.equal(padding.pad_heads_again(x, number).view(part.shape), part)
+        for graph, (first, size) in enumerate(zip(bucket.first, bucket.sizes, strict=True)):
+            own = x[first : first + size].transpose(0, 1)
+            assert torch.equal(part[graph, :, :size], own)
+            assert torch.equal(part[graph, :, size:], own[:, -1:].expand_as(part[graph, :, size:]))
+    back = padding.unpad_heads([part for (part,) in parts])
+    assert torch.equal(back, x)
+    grad = torch.randn_like(x)
+    back.backward(grad)
+    assert torch.equal(x.grad, grad)

@@ -9,7 +9,7 @@ from torch import Tensor
 from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
 from gia.graph.padding import Padding
-from gia.graph.pair_block import PairBlock
+from gia.graph.pair_block import PairBlock, WholeBlocks
 from gia.ops.recompute import in_blocks
 from gia.typing import OptTensor
 
@@ -142,13 +142,14 @@ class BaseScope:
             heads (int): Heads H.
             whole (bool): One block for each bucket of the padding.
         """
-        for bucket in self.padding.buckets:
+        shared = WholeBlocks(self.padding) if whole else None
+        for number, bucket in enumerate(self.padding.buckets):
             graphs, length = bucket.mask.shape
             most = heads * bucket.mask.numel() * length if whole else BLOCK
             for chosen in in_blocks(graphs, heads * length**2, most):
                 for rows in in_blocks(length, heads * length, most):
                     columns = rows.stop if self.causal else length
-                    block = PairBlock(bucket, chosen, rows, columns, heads)
+                    block = PairBlock(bucket, chosen, rows, columns, heads, shared, number)
                     block.allowed = self._allowed(block)
                     block.only_padded = self.fusable and not self.causal
                     block.occupied = self.self_loops and not block.is_padded
