@@ -173,7 +173,10 @@ BAD = {
     "odd channels": (["model.width=6", "model.heads=2"], "even number of channels per head, got 3"),
     "budget": (["data.tokens_per_batch=10"], "data.tokens_per_batch=10 is below"),
     "split": (["data.split=families"], "random, scaffold, similarity, contiguous"),
-    "reference": (["model.match_parameters_of=best"], "pna_token, softmax or null, got 'best'"),
+    "reference": (
+        ["model.match_parameters_of=best"],
+        "pna_token, pyg, softmax or null, got 'best'",
+    ),
     "no checkpoint": (["ckpt_path=none.ckpt"], "no checkpoint none.ckpt"),
     "another architecture": (
         ["ckpt_path=run/checkpoints/last.ckpt", "attention=softmax"],

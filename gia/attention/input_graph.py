@@ -82,13 +82,13 @@ class AddInputGraph(nn.Module):
     def forward(self, adjacency: Adjacency, scope: Scope) -> SumAdjacency:
         edges = scope.given_edges()
         if edges is None:
-            raise ValueError("the given graph is to be added, but the data has no edge_index")
+            raise ValueError("the input graph is to be added, but the data has no edge_index")
         if self.lin is None:
             return SumAdjacency(adjacency, edges.graph, self.weight)
         attr = scope.given_attr(self.lin.in_features, self.lin.weight.dtype)
         if attr is None:
             raise ValueError(
-                "the messages of given edges take their attributes, but the data has no edge_attr"
+                "the messages of input edges take their attributes, but the data has no edge_attr"
             )
         encoded = self.lin(attr).unflatten(-1, (self.heads, -1))  # [E, H, d], or of each kind
         messages = MessageAdjacency(edges.graph, encoded, edges.kind)

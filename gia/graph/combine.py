@@ -120,7 +120,7 @@ class HopAdjacency(Adjacency):
         if adjacency.has_messages:
             raise ValueError(
                 f"a graph whose edges send messages of their own has no power, got hops={hops}: "
-                "use hops=1, or given edges without messages (given=added)"
+                "use hops=1, or input edges without messages (given=added)"
             )
         self.adjacency, self.hops = adjacency, hops
         self.num_nodes = adjacency.num_nodes

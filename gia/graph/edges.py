@@ -8,6 +8,7 @@ from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.graph.base import Adjacency
 from gia.graph.edge_sources import EdgeSources
+from gia.graph.sorted_csr import MessageCSR
 from gia.ops.csr import CSR
 from gia.ops.definition import defined_by
 from gia.typing import OptTensor
@@ -209,6 +210,10 @@ class EdgeAdjacency(Adjacency):
                 head=self.head,
                 num_heads=self.num_heads,
             )
+            for (_, heads), known in self._patterns.items():
+                if heads == 1 and known.order is None:  # the edges come in order already
+                    matrix = MessageCSR(known.row, known.rowptr)
+                    self._incidence.use_pattern(target.numel(), 1, matrix)
         return self._incidence
 
     def use_pattern(self, sources: int, heads: int, pattern: CSR) -> None:

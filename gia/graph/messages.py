@@ -49,8 +49,8 @@ class MessageAdjacency(Adjacency):
             return self._last[1]
         if x.shape[1:] != self.encoded.shape[1:]:
             raise ValueError(
-                f"the messages of given edges have {list(self.encoded.shape[1:])} heads and "
-                f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
+                f"the messages of input edges have {list(self.encoded.shape[1:])} heads and "
+                f"channels, but the features have {list(x.shape[1:])}: such a layer takes input "
                 "edges without messages (given=added)"
             )
         messages = relu_in_place(self.edges.sources.gather(x, self.encoded.to(x.dtype), self.kind))

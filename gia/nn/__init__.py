@@ -4,7 +4,6 @@ from gia.nn.attention import (
     GINAttention,
     GraphAttention,
     PNAAttention,
-    PyGAttention,
     SoftmaxAttention,
 )
 from gia.nn.attention_batch import attention_batch
@@ -28,6 +27,7 @@ from gia.nn.models import (
 )
 from gia.nn.norm import RMSNorm
 from gia.nn.per_head import PerHeadLinear, PerHeadMLP
+from gia.nn.pyg_attention import PyGAttention
 from gia.nn.stack import Stack
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Attention layers: a graph from the nodes, then message passing over it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,15 @@ from gia.nn.conv.pna import PNAConv
 from gia.nn.conv.weighted_sum import WeightedSumConv
 from gia.nn.copies import begin_anew
 from gia.nn.per_head import PerHeadMLP
-from gia.nn.pyg_conv import channels_of, check_conv, fitted, is_causal, over_edges, takes, tell
+from gia.nn.pyg_conv import (
+    channels_of,
+    check_conv,
+    is_causal,
+    over_edges,
+    takes,
+    takes_given_attr,
+    tell,
+)
 from gia.typing import OptTensor
 
 
@@ -94,7 +102,7 @@ class GraphAttention(nn.Module):
         """
         if self.takes != "adjacency":
             return self.out(over_edges(self.conv, self.takes, self.value(x), graph))
-        if getattr(self.conv, "edge_dim", None) is None:
+        if not takes_given_attr(self.conv):
             return self.out(self.conv(self.value(x), graph))
         given = scope.given_edges()
         attr = None if given is None else given.attr(x.dtype)
@@ -128,41 +136,12 @@ class GraphAttention(nn.Module):
         check_conv(self.conv, width, _heads(self.adjacency))
         if self.takes == "edge_index":
             kept = "the edges that attention keeps"
-            if not getattr(self.adjacency, "drops", True):
+            if not self.adjacency.parts.drops:
                 kept = "all pairs of the scope, so that nothing of attention is left"
             tell(
                 f"{type(self.conv).__name__} takes no weights: it is given {kept}, and queries and "
                 "keys are not trained; sparsify=top_k chooses edges, GraphConv takes weights"
             )
-
-
-class PyGAttention(GraphAttention):
-    """Any of PyG's layers over the graph of attention, built to fit where it is not said otherwise.
-
-    Args:
-        width (int): Channels D of a node.
-        heads (int): Heads H of the graph.
-        adjacency (nn.Module): The graph.
-        conv (callable): The layer's class, ``functools.partial`` of it, or the layer itself. Left
-            out of a partial, ``in_channels`` and ``out_channels`` are the width (that of all heads
-            together), ``edge_dim`` is H, and ``nn`` a network with one hidden layer.
-
-    Raises:
-        ValueError: If the layer does not fit the width and the heads, or cannot be called over
-            attention graphs.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        *,
-        adjacency: AttentionAdjacency,
-        conv: nn.Module | Callable[..., nn.Module],
-    ):
-        conv = fitted(conv, width, heads)
-        check_conv(conv, width, heads)
-        super().__init__(adjacency=adjacency, conv=conv)
 
 
 class SoftmaxAttention(GraphAttention):

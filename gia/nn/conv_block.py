@@ -8,7 +8,7 @@ from torch_geometric.nn import GINEConv, GPSConv, TransformerConv
 from gia.attention import Memory
 from gia.nn.block import MLPBlock
 from gia.nn.context import GraphContext
-from gia.nn.pyg_conv import channels_of, is_causal, over_given, takes, tell
+from gia.nn.pyg_conv import channels_of, is_causal, over_given, takes, takes_given_attr, tell
 
 
 class ConvBlock(MLPBlock):
@@ -34,7 +34,7 @@ class ConvBlock(MLPBlock):
         super().__init__(norm=norm, mlp=mlp, dropout=dropout)
         self.conv_norm = copy.deepcopy(norm)
         self.conv = conv
-        self.takes = "edge_attr" if getattr(conv, "edge_dim", None) is not None else takes(conv)
+        self.takes = "edge_attr" if takes_given_attr(conv) else takes(conv)
         _check_channels(conv)
         if self.takes != "edge_attr":
             tell(

@@ -12,14 +12,13 @@ from torch_geometric.nn import MessagePassing
 
 from gia.graph import Adjacency
 from gia.graph.combine import SumAdjacency
-from gia.nn.conv import GINConv, PNAConv, WeightedSumConv
+from gia.nn.conv.message_passing import WeightedMessagePassing
 from gia.nn.mlp import ReLUMLP
 from gia.typing import OptTensor
 
 # What a layer takes of a graph: all of it as an operator, or its edges with a number, with several
 # numbers, or with none.
 Takes = Literal["adjacency", "edge_weight", "edge_attr", "edge_index"]
-OURS = (GINConv, PNAConv, WeightedSumConv)
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +36,7 @@ def takes(conv: nn.Module) -> Takes:
     has an ``edge_dim``, that is set), else none.
     """
     names = inspect.signature(conv.forward).parameters
-    if isinstance(conv, OURS) or getattr(conv, "takes_adjacency", False):
+    if isinstance(conv, WeightedMessagePassing) or getattr(conv, "takes_adjacency", False):
         return "adjacency"
     if not isinstance(conv, MessagePassing) and "edge_index" not in names:
         return "adjacency"
@@ -46,6 +45,11 @@ def takes(conv: nn.Module) -> Takes:
     if "edge_attr" in names and getattr(conv, "edge_dim", 0) is not None:
         return "edge_attr"
     return "edge_index"
+
+
+def takes_given_attr(conv: nn.Module) -> bool:
+    """Whether one of our layers takes the attributes of given edges, beside weights."""
+    return getattr(conv, "takes_edge_attr", getattr(conv, "edge_dim", None) is not None)
 
 
 def fitted(conv: nn.Module | Callable[..., nn.Module], width: int, heads: int) -> nn.Module:
@@ -243,7 +247,7 @@ def _try(conv: nn.Module, what: Takes, width: int, edge_dim: int, *, change_last
     conv.eval()
     try:
         if what == "adjacency":  # one of ours, over edges as PyG has them
-            weights = {} if getattr(conv, "edge_dim", None) is None else {"edge_attr": attr}
+            weights = {"edge_attr": attr} if takes_given_attr(conv) else {}
         else:
             numbers = {"edge_weight": attr.mean(1), "edge_attr": attr}
             weights = {what: numbers[what]} if what in numbers else {}

@@ -25,12 +25,14 @@ def trained_data(
         ValueError: If the data has what the model does not know.
     """
     known = OmegaConf.to_container(config.inputs)
-    given = {key: value for key, value in (other or {}).items() if value is not None}
+    # Not resolved: it may refer to settings that only the trained configuration has.
+    plain = {} if other is None else OmegaConf.to_container(other, resolve=False)
+    given = {key: value for key, value in plain.items() if value is not None}
     if "_target_" in given:
         config = config.copy()  # whose other settings the data may refer to
         with open_dict(config):
             target_type = config.data.target_type
-            config.data = other
+            config.data = given
             config.data.target_type = target_type  # the model's choice, not the data's
         given = {}
     data = instantiate(config.data).for_model(known, whole=whole, **given)

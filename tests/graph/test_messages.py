@@ -259,7 +259,7 @@ def test_layers_that_make_a_message_for_each_edge_are_refused():
     token = PNAConv(8, 8, ["token_max"], ["identity"], towers=2, pre_layers=0, divide_input=True)
     pre_layers = PNAConv(8, 8, ["sum"], ["identity"], towers=2)
     for conv in (pre_layers, token):
-        with pytest.raises(ValueError, match="given edges send messages of their own"):
+        with pytest.raises(ValueError, match="input edges send messages of their own"):
             conv(x, graph)
-    with pytest.raises(ValueError, match="given edges send messages of their own"):
+    with pytest.raises(ValueError, match="input edges send messages of their own"):
         layer(GINAttention, edge_dim=3)(x, scope)

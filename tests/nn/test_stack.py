@@ -4,13 +4,14 @@ import logging
 
 import pytest
 import torch
-from graph_data import graph, make, random_graphs, settled
+from graph_data import INPUTS, graph, make, random_graphs, settled
 from laws import make_adjacency, make_attention, sequences
 from torch import nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GATv2Conv, GCNConv, GINEConv, SAGEConv
 from torch_geometric.nn.norm import BatchNorm, GraphNorm, LayerNorm
 
+import gia.nn
 from gia.analysis import AttentionEdges
 from gia.attention import Cache, CausalScope, FullScope, InputGraph
 from gia.nn import (
@@ -47,9 +48,6 @@ def conv_block(conv, norm=None):
     return ConvBlock(conv=conv, norm=norm, mlp=mlp())
 
 
-ENCODINGS = {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}
-
-
 def four_blocks():
     """GIN-Attention, GATv2 over the given edges, GPS, PNA-Attention."""
     adjacency = make_adjacency(WIDTH, HEADS)
@@ -63,9 +61,7 @@ def four_blocks():
 
 def model_in_python():
     return GraphTransformer(
-        encoder=NodeEncoder(
-            WIDTH, categories=[5, 3], encodings={"random_walk_pe": 3, "laplacian_eigenvector_pe": 2}
-        ),
+        encoder=NodeEncoder(WIDTH, categories=[5, 3], encodings=INPUTS["encodings"]),
         edge_encoder=EdgeEncoder(WIDTH, categories=[4]),
         block=four_blocks(),
         depth=1,
@@ -153,6 +149,7 @@ def test_a_context_knows_edges_and_graphs():
     [
         GINEConv(ReLUMLP(WIDTH, 8), edge_dim=3),
         GINConv(ReLUMLP(WIDTH, 8), edge_dim=3),
+        gia.nn.GINEConv(ReLUMLP(WIDTH, 8), edge_dim=3),
         GATv2Conv(WIDTH, WIDTH, edge_dim=3),
         GCNConv(WIDTH, WIDTH),
     ],

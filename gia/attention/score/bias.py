@@ -114,7 +114,8 @@ class EdgeBias(nn.Module):
         heads (int): Heads H.
 
     Shapes:
-        - **scope.given.edge_attr:** ``[E, F]``, or ``[E]`` for one number
+        - **scope.given.edge_attr:** ``[E, F]``, or ``[E]`` for one number; those of parallel edges
+          add up
 
     Raises:
         ValueError: If the data has no edges with attributes, or others than ``edge_dim``.

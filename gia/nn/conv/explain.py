@@ -14,13 +14,13 @@ def check_mask(conv: MessagePassing, adjacency: Adjacency, edges: EdgeAdjacency)
         edges (EdgeAdjacency): The same graph written out.
 
     Raises:
-        ValueError: If the graph is not made of given edges, or has others than the mask.
+        ValueError: If the graph is not made of edges of the input, or has others than the mask.
     """
     if not conv.explain:
         return
     if not isinstance(adjacency, EdgeAdjacency):
         raise ValueError(
-            f"an edge mask needs given edges, but {type(adjacency).__name__} makes its own: "
+            f"an edge mask needs edges of the input, but {type(adjacency).__name__} makes its own: "
             "explain a layer that takes an edge_index, or leave this one out by explain=False"
         )
     mask, loops, number = conv._edge_mask, conv._loop_mask, edges.edge_index.size(1)

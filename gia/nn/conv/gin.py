@@ -15,7 +15,13 @@ from torch_geometric.utils import spmm
 
 from gia.graph import Adjacency
 from gia.nn.conv.aggregate import aggregate, aggregator_name
-from gia.nn.conv.inputs import as_adjacency, check_edge_attr, num_targets, take_edge_attr
+from gia.nn.conv.inputs import (
+    as_adjacency,
+    check_edge_attr,
+    num_targets,
+    take_edge_attr,
+    written_out,
+)
 from gia.nn.conv.message_passing import WeightedMessagePassing, arriving, as_pair
 
 
@@ -112,16 +118,14 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
             )
             nodes = num_targets(edge_index, x, size, self.node_dim, self.flow)
             sources = x[0].size(self.node_dim)
-            if edge_attr is None and self.is_plain():
+            if self.is_plain():
                 adjacency = as_adjacency(
                     edge_index, edge_weight, num_nodes=nodes, num_sources=sources, flow=self.flow
                 )
-                return self._fast(x[0], x[1], adjacency)
+                return self._fast(x[0], x[1], adjacency, edge_attr)
             call = self.call(edge_index, edge_weight, nodes, sources)
             edge_index, edge_weight, adj_weight, adj_head, size, number = call
-            if edge_attr is not None:
-                known = x[0].size(-1) if self.edge_dim is None else self.lin.in_channels
-                check_edge_attr(edge_attr, number, known)
+            self._check(edge_attr, number, x[0])
             sent = as_pair(self, x)
         # propagate_type: (x: OptPairTensor, edge_attr: OptTensor, edge_weight: OptTensor,
         #                  adj_weight: OptTensor, adj_head: OptTensor)
@@ -143,15 +147,28 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
         return self.nn(out)
 
     @torch.jit.unused
-    def _fast(self, source: Tensor, itself: OptTensor, adjacency: Adjacency) -> Tensor:
-        """The same where the sources' features are sent as they are and nobody looks."""
-        x = self._split(source)
-        (out,) = aggregate([self._aggregator], x, adjacency)  # [N, H, d]
+    def _fast(
+        self, source: Tensor, itself: OptTensor, adjacency: Adjacency, edge_attr: OptTensor
+    ) -> Tensor:
+        """The same where nobody looks: features that are sent as they are, are not written out."""
+        x = sent = self._split(source)
+        if edge_attr is not None:
+            edges = written_out(adjacency)
+            self._check(edge_attr, edges.edge_index.size(1), source)
+            read = source.index_select(self.node_dim, edges.edge_index[0])
+            sent, adjacency = self._split(self.message(read, edge_attr)), edges.incidence()
+        (out,) = aggregate([self._aggregator], sent, adjacency)  # [N, H, d]
         if itself is not None:
             x = x if itself is source else self._split(itself)
             scale = (1 + self.eps).unsqueeze(1).to(x.dtype)  # [H, 1], or [1, 1]
             out = torch.addcmul(out, scale, x)
         return self.nn(self._join(out))
+
+    @torch.jit.unused
+    def _check(self, edge_attr: OptTensor, num_edges: int, x: Tensor) -> None:
+        if edge_attr is not None:
+            edge_dim = x.size(-1) if self.lin is None else self.lin.in_channels
+            check_edge_attr(edge_attr, num_edges, edge_dim)
 
     def message(self, x_j: Tensor, edge_attr: OptTensor = None) -> Tensor:
         if edge_attr is None:
@@ -202,7 +219,8 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
     @torch.jit.unused
     def _split(self, x: Tensor) -> Tensor:
         """Nodes or edges first, heads apart: ``[N, D]`` to ``[N, H, d]``."""
-        x = x.movedim(self.node_dim, 0)
+        if x.dim() > 2:
+            x = x.movedim(self.node_dim, 0)
         if x.size(-1) % self.heads:
             raise ValueError(f"{self.heads} heads cannot share {x.size(-1)} channels evenly")
         return x.unflatten(-1, (self.heads, -1))
@@ -210,7 +228,8 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
     @torch.jit.unused
     def _join(self, x: Tensor) -> Tensor:
         """Back from :meth:`_split`."""
-        return x.flatten(-2).movedim(0, self.node_dim)
+        x = x.flatten(-2)
+        return x.movedim(0, self.node_dim) if x.dim() > 2 else x
 
 
 class GINEConv(GINConv, layer=True):

@@ -19,7 +19,7 @@ def written_out(adjacency: Adjacency) -> EdgeAdjacency:
     """
     if adjacency.has_messages:
         raise ValueError(
-            "given edges send messages of their own (AddInputGraph with edge_dim), and this layer "
+            "input edges send messages of their own (AddInputGraph with edge_dim), and this layer "
             "makes its own for each edge: use given=added, or a layer that sends its nodes' "
             "features as they are"
         )
@@ -143,12 +143,12 @@ def num_targets(
         found = edges.size(0)
     if isinstance(size, Tensor):  # the place of weights in many of PyG's layers
         raise ValueError("size must be two numbers, got a tensor: pass weights as edge_weight=...")
-    sources, given = (None, None) if size is None else (reversed(size) if flipped else size)
+    sources, targets = (None, None) if size is None else (reversed(size) if flipped else size)
     if sources not in (None, x[0].size(node_dim)):
         raise ValueError(f"size says {sources} source nodes, but there are {x[0].size(node_dim)}")
-    if found is not None and given is not None and found != given:
-        raise ValueError(f"size says {given} target nodes, but there are {found}")
-    for number in (found, given):
+    if None not in (found, targets) and found != targets:
+        raise ValueError(f"size says {targets} target nodes, but there are {found}")
+    for number in (found, targets):
         if number is not None:
             return number
     return x[0].size(node_dim)

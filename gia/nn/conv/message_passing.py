@@ -107,15 +107,10 @@ class WeightedMessagePassing(MessagePassing):
             ValueError: As :func:`~gia.nn.conv.inputs.as_adjacency`; or if an edge mask does not fit
                 the graph, or weights would be lost.
         """
-        if self.decomposed_layers > 1 and edge_weight is not None and edge_weight.dim() > 1:
-            raise ValueError(
-                "decomposed_layers takes a share of the channels at a time, which weights for "
-                "single heads do not fit: use decomposed_layers=1"
-            )
         flipped = self.flow == "target_to_source"
-        given = edge_index
+        graph = edge_index
         adjacency = as_adjacency(
-            given, edge_weight, num_nodes=num_nodes, num_sources=num_sources, flow=self.flow
+            graph, edge_weight, num_nodes=num_nodes, num_sources=num_sources, flow=self.flow
         )
         size = (num_nodes, num_sources) if flipped else (num_sources, num_nodes)
         if flipped and num_nodes != num_sources and not self.explain:
@@ -123,18 +118,25 @@ class WeightedMessagePassing(MessagePassing):
                 "PyG passes no messages over a bipartite graph with flow='target_to_source': flip "
                 "edge_index and leave flow out"
             )
-        if self.fuse and not self.explain and is_sparse(given):
+        if self.fuse and not self.explain and is_sparse(graph):
             number = adjacency.edge_index.size(1)
-            return Call(_with_weight(given, edge_weight), None, None, None, size, number)
+            return Call(_with_weight(graph, edge_weight), None, None, None, size, number)
         edges = written_out(adjacency)
         check_mask(self, adjacency, edges)
-        edge_index, weight = edges.edge_index, edges.edge_weight
-        if isinstance(given, Adjacency) or is_sparse(given):
+        edge_index, weight, head = edges.edge_index, edges.edge_weight, edges.head
+        if self.decomposed_layers > 1 and (
+            head is not None or (weight is not None and weight.dim() > 1)
+        ):
+            raise ValueError(
+                "decomposed_layers takes a share of the channels at a time, which weights for "
+                "single heads do not fit: use decomposed_layers=1"
+            )
+        if isinstance(graph, Adjacency) or is_sparse(graph):
             edge_index = edge_index.flip(0) if flipped else edge_index
-        elif isinstance(given, EdgeIndex) and tuple(given.sparse_size()) != size:
-            edge_index = given.as_tensor()
+        elif isinstance(graph, EdgeIndex) and tuple(graph.sparse_size()) != size:
+            edge_index = graph.as_tensor()
         else:
-            edge_index = given  # an EdgeIndex with its order and its caches
+            edge_index = graph  # an EdgeIndex with its order and its caches
         weighs = "edge_weight" in self.inspector.get_param_names("message")
         if weight is not None and not weighs:
             takes = self.inspector.get_param_names("aggregate")
@@ -143,8 +145,10 @@ class WeightedMessagePassing(MessagePassing):
                     f"{type(self).__name__}.aggregate takes no adj_weight, and its message takes "
                     "no edge_weight: the weights of the graph would be lost"
                 )
-        number = edges.edge_index.size(1)
-        return Call(edge_index, weight, None if weighs else weight, edges.head, size, number)
+        adj_weight = weight
+        if weighs:  # a message that weighs is added up as it is
+            adj_weight = None if head is None else torch.ones_like(weight)
+        return Call(edge_index, weight, adj_weight, head, size, edges.edge_index.size(1))
 
 
 def _with_weight(matrix: Tensor | SparseTensor, weight: OptTensor) -> Tensor | SparseTensor:

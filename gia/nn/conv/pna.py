@@ -13,7 +13,7 @@ from torch_geometric.typing import Adj, OptTensor, Size
 
 from gia.graph import Adjacency
 from gia.nn.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
-from gia.nn.conv.inputs import as_adjacency, check_edge_attr, take_edge_attr
+from gia.nn.conv.inputs import as_adjacency, check_edge_attr, take_edge_attr, written_out
 from gia.nn.conv.message_passing import WeightedMessagePassing, arriving
 
 
@@ -141,13 +141,12 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
             edge_index, edge_attr = take_edge_attr(
                 edge_index, edge_attr, self.edge_dim, needed=needed
             )
-            if len(self.pre_nns) == 0 and self.is_plain():
+            if self.is_plain():
                 adjacency = as_adjacency(edge_index, edge_weight, num_nodes=nodes, flow=self.flow)
-                return self._fast(x, adjacency)
+                return self._fast(x, adjacency, edge_attr)
             call = self.call(edge_index, edge_weight, nodes, nodes)
             edge_index, edge_weight, adj_weight, adj_head, size, number = call
-            if edge_attr is not None:
-                check_edge_attr(edge_attr, number, self.edge_encoder.in_channels)
+            self._check(edge_attr, number)
         # propagate_type: (x: Tensor, edge_attr: OptTensor, edge_weight: OptTensor,
         #                  adj_weight: OptTensor, adj_head: OptTensor)
         out = self.propagate(
@@ -164,13 +163,25 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
         return self._finish(torch.cat([x, out], dim=-1))
 
     @torch.jit.unused
-    def _fast(self, x: Tensor, adjacency: Adjacency) -> Tensor:
-        """The same where the sources' features are sent as they are and nobody looks."""
-        parts = self._parts(x, adjacency, x)
+    def _fast(self, x: Tensor, adjacency: Adjacency, edge_attr: OptTensor) -> Tensor:
+        """The same where nobody looks: features that are sent as they are, are not written out."""
+        sent = x
+        if len(self.pre_nns) > 0:
+            edges = written_out(adjacency)
+            source, target = edges.edge_index
+            self._check(edge_attr, source.numel())
+            sent = self.message(x.index_select(0, target), x.index_select(0, source), edge_attr)
+            adjacency = edges.incidence()
+        parts = self._parts(sent, adjacency, x)
         if self.nn is not None:
             takes_parts = getattr(self.nn, "takes_parts", False)
             return self.nn(parts if takes_parts else torch.cat(parts, dim=-1)).flatten(1)
         return self._finish(torch.cat([x, *parts], dim=-1))
+
+    @torch.jit.unused
+    def _check(self, edge_attr: OptTensor, num_edges: int) -> None:
+        if edge_attr is not None:
+            check_edge_attr(edge_attr, num_edges, self.edge_encoder.in_channels)
 
     def _finish(self, out: Tensor) -> Tensor:
         """The post-layers of each tower and the projection, ``[N, H, *]`` to ``[N, D']``."""

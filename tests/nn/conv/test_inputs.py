@@ -2,9 +2,14 @@
 
 import pytest
 import torch
+from laws import make_adjacency
 from torch import nn
 from torch_geometric import EdgeIndex
 
+from gia.attention import FullScope
+from gia.attention.dense import DenseAdjacency
+from gia.attention.fused import FusedSoftmax
+from gia.graph import EdgeAdjacency, HopAdjacency, SumAdjacency
 from gia.nn import GINConv, PNAConv, WeightedSumConv
 
 NODES, CHANNELS = 6, 4
@@ -76,3 +81,24 @@ def test_graphs_without_edges_have_no_range(layer):
     expected = conv(x, empty, edge_weight=torch.empty(0))
     torch.testing.assert_close(conv(x, EdgeIndex(empty, sparse_size=(NODES, NODES))), expected)
     assert torch.isfinite(expected).all()
+
+
+@pytest.mark.parametrize("form", ["auto", "dense", "edges"])
+def test_targets_are_counted_without_writing_a_graph_out(form, monkeypatch):
+    x, scope = torch.randn(NODES, CHANNELS), FullScope(torch.tensor([0, 4, NODES]))
+    graph = make_adjacency(CHANNELS, 1, form)(x, scope)
+    total = SumAdjacency(
+        graph, EdgeAdjacency(torch.tensor([[0], [1]]), num_nodes=NODES), torch.ones(1)
+    )
+    graphs = [graph, total, HopAdjacency(graph, 2)]
+    conv = GINConv(nn.Identity())
+    expected = [conv((x, None), graph) for graph in graphs]
+
+    def refuse(self):
+        raise AssertionError(f"{type(self).__name__} is written out")
+
+    for kind in (FusedSoftmax, DenseAdjacency, SumAdjacency, HopAdjacency):
+        monkeypatch.setattr(kind, "to_edges", refuse)
+    for graph, out in zip(graphs, expected, strict=True):
+        assert graph.num_nodes == NODES
+        torch.testing.assert_close(conv((x, None), graph), out)
