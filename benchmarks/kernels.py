@@ -13,32 +13,41 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from gia.ops.add_at import add_at
 from gia.ops.csr import CSR, follow
 from gia.ops.dropout import drop
+from gia.ops.lay_out import lay_out
 from gia.ops.move_rows import move_rows
+from gia.ops.pair_dots import pair_dots
 from gia.ops.recompute import forgetting
 from gia.ops.relu import relu_in_place
 from gia.ops.rms_norm import rms_norm, rms_norm_silu
 from gia.ops.rotate import rotate
+from gia.ops.row_softmax import row_softmax
 from gia.ops.running_max import running_max
 from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
 
-EDGES, FEW = 16, 2048  # edges of a node; how many have a square that is not large
+# Edges of a node; how many have a square that is not large; atoms of a small molecule.
+EDGES, FEW, SHORT = 16, 2048, 12
 Function = Callable[..., Any]
 
 
 # Those that layers and models call.
 USED: dict[str, Function] = {
+    "add_at": add_at,
     "dropout": drop,
     "forgetting": forgetting,
     "gated": gated,
+    "lay_out": lay_out,
     "move_rows": move_rows,
+    "pair_dots": pair_dots,
     "relu_in_place": relu_in_place,
     "rms_norm": rms_norm,
     "rms_norm_silu": rms_norm_silu,
     "rotate": rotate,
+    "row_softmax": row_softmax,
     "running_max": running_max,
     "csr_multiply": CSR.multiply,
     "csr_dots": CSR.dots,
@@ -105,11 +114,17 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
 
     weight = partial(torch.ones, dtype=dtype, requires_grad=True)
     return {
+        "add_at": lambda: _add_at(random(nodes // length, heads, length, length)),
         "dropout": lambda: of(drop, random(nodes, args.width), 0.1),
         "forgetting": lambda: _forgetting(random(nodes, 3 * args.width), args),
         "gated": lambda: of(gated, random(nodes, 3 * args.width), random(nodes, 3 * args.width)),
         "move_rows": lambda: of(
             move_rows, random(nodes, args.width), *places(), nodes + nodes // 8
+        ),
+        "lay_out": lambda: _lay_out(random(nodes * heads, channels)),
+        "pair_dots": lambda: of(
+            pair_dots, random(nodes // length, heads, length, channels),
+            random(nodes // length, heads, length, channels), 0.1,
         ),
         "relu_in_place": lambda: _relu(random(nodes * 2, args.width)),
         "rms_norm": lambda: of(rms_norm, random(nodes, args.width), weight(args.width), 1e-5),
@@ -118,6 +133,13 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
         ),
         "rotate": lambda: of(
             rotate, random(nodes, heads, channels), random(2, nodes, 1, channels).detach()
+        ),
+        "row_softmax": lambda: of(
+            row_softmax, random(nodes // SHORT, heads, SHORT, SHORT),
+            torch.zeros(nodes // SHORT, 1, SHORT, SHORT).masked_fill_(
+                torch.rand(nodes // SHORT, 1, 1, SHORT) < 0.2, -torch.inf
+            ),
+            torch.ones(nodes // SHORT, 1, SHORT, 1),
         ),
         "running_max": lambda: of(running_max, random(nodes // length, length, args.width)),
         "csr_multiply": lambda: on_matrix(
@@ -160,6 +182,34 @@ def _relu(x: Tensor) -> Kernel:
     return Kernel(
         lambda x: relu_in_place(x + 1), lambda x: relu_in_place.definition(x + 1), (x,), size
     )
+
+
+def _add_at(total: Tensor) -> Kernel:
+    """Numbers of edges added to scores, which are overwritten and so are no leaf."""
+    values = torch.randn(8, total.size(1), requires_grad=True)
+    row = torch.randint(8, (EDGES * total.size(0) * total.size(2),))
+    place = torch.randint(total.numel(), (row.numel(), total.size(1)))
+
+    def of(function: Function) -> Function:
+        return lambda total, *rest: function(total + 1, *rest)
+
+    size = f"{row.numel()} in {list(total.shape)}"
+    return Kernel(of(add_at), of(add_at.definition), (total, values, row, place), size)
+
+
+def _lay_out(x: Tensor) -> Kernel:
+    """Rows in two blocks of which an eighth is padding."""
+    half = x.size(0) // 2
+    rows = torch.arange(half)
+    source = torch.cat([rows, rows[-1:].expand(half // 8)])
+    places = torch.cat([rows, rows + source.numel()])
+
+    def of(function: Function) -> Function:
+        return lambda x: torch.cat(
+            [part for (part,) in function([x], [source, source + half], places)]
+        )
+
+    return Kernel(of(lay_out), of(lay_out.definition), (x,), str(list(x.shape)))
 
 
 def _softmax_gradient(batch: int, heads: int, length: int, dtype: torch.dtype) -> Kernel:

@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def add_at_definition(total: Tensor, values: Tensor, row: Tensor, place: Tensor) -> Tensor:
+    added = values.index_select(0, row).to(total.dtype)
+    return total.flatten().index_add(0, place.flatten(), added.flatten()).view_as(total)
+
+
+@defined_by(add_at_definition)
 def add_at(total: Tensor, values: Tensor, row: Tensor, place: Tensor) -> Tensor:
     """Add row ``row[e]`` of ``values`` at the places ``place[e]`` of ``total``, for each e.
 

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def lay_out_definition(
+    tensors: Sequence[Tensor], sources: Sequence[Tensor], places: Tensor
+) -> list[tuple[Tensor, ...]]:
+    return [tuple(x.index_select(0, source) for x in tensors) for source in sources]
+
+
+@defined_by(lay_out_definition)
 def lay_out(
     tensors: Sequence[Tensor], sources: Sequence[Tensor], places: Tensor
 ) -> list[tuple[Tensor, ...]]:

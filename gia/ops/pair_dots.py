@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
+from gia.ops.definition import defined_by
 
+
+def pair_dots_definition(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    return scale * left @ right.transpose(-1, -2)
+
+
+@defined_by(pair_dots_definition)
 def pair_dots(left: Tensor, right: Tensor, scale: float) -> Tensor:
     """``scale * left @ right^T``, the factor taken into the products.
 
@@ -22,7 +29,7 @@ class _PairDots(torch.autograd.Function):
         ctx.scale = scale
         out = left.new_empty(*left.shape[:-1], right.size(-2))  # no view of something else
         left, right = left.flatten(0, 1), right.flatten(0, 1).transpose(1, 2)
-        product = out.view(-1, *out.shape[2:])
+        product = out.flatten(0, 1)
         torch.baddbmm(left.new_empty(()), left, right, beta=0, alpha=scale, out=product)
         return out
 

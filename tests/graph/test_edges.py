@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from gia.graph import EdgeAdjacency
+from gia.graph.edge_sources import EdgeSources
 
 EDGES = torch.tensor([[0, 1, 2, 1], [1, 1, 0, 0]])
 
@@ -102,12 +103,12 @@ def test_what_is_fast_is_what_is_defined(weights):
         return EdgeAdjacency(edge_index, weight, num_nodes=3, head=head, num_heads=heads)
 
     inputs = [part for part in (x, weight) if part is not None]
-    for kernel, given, leaves in (
-        (EdgeAdjacency._multiply, (x,), inputs),
-        (EdgeAdjacency.gather, (x, added, kind), [x, added]),
-        (EdgeAdjacency.gather, (x, added[kind]), [x, added]),
+    for kernel, holder, given, leaves in (
+        (EdgeAdjacency._multiply, graph(), (x,), inputs),
+        (EdgeSources.gather, graph().sources, (x, added, kind), [x, added]),
+        (EdgeSources.gather, graph().sources, (x, added[kind]), [x, added]),
     ):
-        outs = [function(graph(), *given) for function in (kernel, kernel.definition)]
+        outs = [function(holder, *given) for function in (kernel, kernel.definition)]
         totals = [out.sin().sum() for out in outs]
         grads = [torch.autograd.grad(total, leaves, retain_graph=True) for total in totals]
         torch.testing.assert_close(*outs)
