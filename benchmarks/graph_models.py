@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 from torch_geometric.data import Batch
 
-from gia.data import GraphDataModule
+from gia.data import DataModule
 from gia.training import resolve_model
 
 # What each of them is, beside the data's defaults.
@@ -62,10 +62,10 @@ def epoch(case: Case) -> Callable[[], None]:
 
 
 @cache
-def melting_points(batch_size: int) -> GraphDataModule:
+def melting_points(batch_size: int) -> DataModule:
     """The melting points, of which every model gets the same batches."""
     cfg = _compose(["data=melting_point", f"data.batch_size={batch_size}"])
-    data = instantiate(cfg.data.module)
+    data = instantiate(cfg.data)
     data.setup()
     return data
 

@@ -20,26 +20,24 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch_geometric.data import Batch
 
-from gia.data import Peptides, ResidueTokenizer, SequenceDataModule, Table
+from gia.data import DataModule, Peptides, ResidueTokenizer, Sequences
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
 PROTEINS = "protein/rcsb_fold.csv"
 IGNORED = -100  # the label of padding
 
 
-def datasets(tokens: int, max_length: int) -> dict[str, SequenceDataModule | None]:
+def datasets(tokens: int, max_length: int) -> dict[str, DataModule | None]:
     """The sets of sequences; None where the file is not there."""
     # The random split, which is quick to make: nothing is learned here.
-    common = {"tokens_per_batch": tokens, "max_length": max_length, "split": "random"}
+    common = {"tokens_per_batch": tokens, "split": "random", "target_type": "next_token"}
     path = Path(os.environ.get("GIA_DATA", DATA)) / PROTEINS
     sources = {
-        "peptides": Peptides(),
-        "proteins": Table(path, "sequence") if path.exists() else None,
+        "peptides": Peptides(max_length=max_length),
+        "proteins": Sequences(path, "sequence", max_length=max_length) if path.exists() else None,
     }
     return {
-        name: SequenceDataModule(source=source, tokenizer=ResidueTokenizer(), **common)
-        if source is not None
-        else None
+        name: DataModule(source, **common) if source is not None else None
         for name, source in sources.items()
     }
 
@@ -81,7 +79,7 @@ def training_step(name: str, model: nn.Module, batch: Batch) -> Callable[[], Non
     return step
 
 
-def some_batches(data: SequenceDataModule, number: int) -> list[Batch]:
+def some_batches(data: DataModule, number: int) -> list[Batch]:
     """Training batches from the longest to the shortest sequences, evenly spaced."""
     batches = list(data.loader("train"))
     number = min(number, len(batches))

@@ -146,7 +146,7 @@ def main() -> None:
     labels = ["·" if label.startswith("<") else label for label in labels]
     title = (
         f"One head (layer {LAYER + 1}, head {HEAD + 1}) of a trained GIN model reading a test "
-        f"peptide, {data.sequence}, under every mode"
+        f"peptide, {data.text}, under every mode"
     )
     figure = graph_matrices(graphs(run, data), labels, title)
     with io.BytesIO() as buffer:

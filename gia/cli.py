@@ -120,7 +120,7 @@ def evaluate(cfg: DictConfig) -> None:
     if cfg.part not in ("train", "val", "test", "all"):
         raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
-    data = trained_data(task, trained, cfg.data, whole=cfg.part == "all")
+    data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
     part = "test" if cfg.part == "all" else cfg.part
@@ -160,7 +160,7 @@ def predict(cfg: DictConfig) -> None:
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
     out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = trained_data(task, trained, cfg.data)
+    data = trained_data(trained, cfg.data)
     done = task.predict_part(data, part, out) if path is None else task.predict_table(data, out)
     console.print(f"  {done['predicted']:,} predictions in {out}", highlight=False, soft_wrap=True)
     if done["problems"]:

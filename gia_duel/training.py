@@ -160,7 +160,7 @@ class Training:
         """What a model must know of the data, read once for variants that follow each other."""
         key = json.dumps([OmegaConf.to_container(cfg.data, resolve=True), cfg.seed], default=str)
         if key not in self._data:
-            datamodule = instantiate(cfg.data.module)
+            datamodule = instantiate(cfg.data)
             datamodule.setup()
             self._data.clear()
             self._data[key] = datamodule.inputs(), datamodule.fingerprint()

@@ -26,7 +26,7 @@ SMALL = [
 def peptides_fasta(folder: Path, number: int = 240) -> Path:
     """A FASTA file of some of the peptides."""
     path = folder / "peptides.fasta"
-    records = Peptides().load()[:: 5200 // number]
+    records = Peptides().records()[:: 5200 // number]
     path.write_text("".join(f">{record.name}\n{record.sequence}\n" for record in records))
     return path
 

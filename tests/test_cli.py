@@ -172,7 +172,7 @@ BAD = {
     "heads": (["model.heads=3"], "3 heads, 16 wide"),
     "odd channels": (["model.width=6", "model.heads=2"], "even number of channels per head, got 3"),
     "budget": (["data.tokens_per_batch=10"], "data.tokens_per_batch=10 is below"),
-    "split": (["data.split=families"], "similarity, random, contiguous"),
+    "split": (["data.split=families"], "random, scaffold, similarity, contiguous"),
     "reference": (["model.match_parameters_of=best"], "pna_token, softmax or null, got 'best'"),
     "no checkpoint": (["ckpt_path=none.ckpt"], "no checkpoint none.ckpt"),
     "another architecture": (

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from runs import compose_config
 
-from gia.data import GraphDataModule, SequenceDataModule
+from gia.data import DataModule
 from gia.nn import LanguageModel, count_parameters
 from gia.training import load_trained, resolve_model
 from gia.training.build import with_inputs
@@ -21,6 +21,7 @@ NEEDS = {
     "data=csv": ["data.path=x.csv", "data.sequence_column=s"],
     "data=text": ["data.path=x.txt"],
     "data=tu": ["data.name=MUTAG"],
+    "data=pyg": ["data.dataset._target_=torch_geometric.datasets.FakeDataset"],
     "data=molecules": [
         "data.path=x.csv",
         "data.smiles_column=s",
@@ -75,9 +76,9 @@ def comes_back_from_its_checkpoint(task, path):
 @pytest.mark.parametrize("choice", ALL)
 def test_option_instantiates(choice, tmp_path):
     cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
-    datamodule = instantiate(cfg.data.module)
-    reads_sequences = isinstance(datamodule, SequenceDataModule)
-    assert reads_sequences != isinstance(datamodule, GraphDataModule)
+    datamodule = instantiate(cfg.data)
+    assert isinstance(datamodule, DataModule)
+    reads_sequences = datamodule.target_type == "next_token"
     if cfg.model.get("match_parameters_of") and not (cfg.mlp or {}).get("hidden"):
         cfg.model.match_parameters_of = None
     inputs = INPUTS | (CLASSES if cfg.data.get("target_type") == "classification" else {})

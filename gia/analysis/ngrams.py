@@ -2,11 +2,11 @@
 
 import torch
 
-from gia.data import SequenceDataModule
+from gia.data import DataModule
 from gia.nn.models.ngram import NGram
 
 
-def ngram_losses(data: SequenceDataModule, highest: int = 5) -> dict[str, list[float]]:
+def ngram_losses(data: DataModule, highest: int = 5) -> dict[str, list[float]]:
     """Losses of interpolated n-grams on the symbols that the model is scored on, in nats.
 
     Returns:
@@ -16,7 +16,7 @@ def ngram_losses(data: SequenceDataModule, highest: int = 5) -> dict[str, list[f
     return {"test": ngram.losses(data.test_data), "val": ngram.losses(data.val_data)}
 
 
-def commonest_class(data: SequenceDataModule) -> float:
+def commonest_class(data: DataModule) -> float:
     """Accuracy on the test split of always naming the commonest class of the training split."""
 
     def classes(graphs: list) -> torch.Tensor:

@@ -30,7 +30,6 @@ class FusedSoftmax(Adjacency):
         self.scores = scores.compute()
         self.products, *self.biases = self.scores.parts
         self.scope = scope
-        self.num_nodes = scope.num_nodes
         self._masks: list[Tensor] | None = None
 
     def sum(self, x: Tensor) -> Tensor:
@@ -77,6 +76,10 @@ class FusedSoftmax(Adjacency):
 
     def max(self, x: Tensor) -> Tensor:
         return scope_max(x, self.scope)
+
+    @property
+    def num_nodes(self) -> int:
+        return self.scope.num_nodes
 
     def argmax(self, x: Tensor) -> Tensor:
         return scope_argmax(x, self.scope)

@@ -1,4 +1,4 @@
-"""The data's own graph, to be added to attention's."""
+"""The input graph, to be added to attention's."""
 
 import math
 
@@ -13,13 +13,13 @@ from gia.graph.messages import MessageAdjacency
 
 
 class AddInputGraph(nn.Module):
-    r"""Adds the given graph (bonds, contacts) to another: :math:`A_h + w_h G`.
+    r"""Adds the input graph (bonds, contacts) to another: :math:`A_h + w_h G`.
 
-    G joins what the data's ``edge_index`` joins, each pair once and with weight 1; under a causal
-    scope only where the source is not after the target. The weights :math:`w_h =
-    \mathrm{softplus}(\cdot)` are trained and stay positive.
+    G has the edges of the data's ``edge_index``, each with weight 1 (parallel edges each, as in
+    PyG's layers); under a causal scope only where the source is not after the target. The weights
+    :math:`w_h = \mathrm{softplus}(\cdot)` are trained and stay positive.
 
-    With ``edge_dim`` the attributes of the given edges enter what they send, as in PyG's
+    With ``edge_dim`` the attributes of the input edges enter what they send, as in PyG's
     ``GINEConv``, and in them alone:
 
     .. math::
@@ -29,14 +29,13 @@ class AddInputGraph(nn.Module):
     Args:
         heads (int): Heads H.
         weight (float): Start of every :math:`w_h`, above 0.
-        edge_dim (int, optional): Numbers F known of a given edge; without it edges send their
+        edge_dim (int, optional): Numbers F known of an input edge; without it edges send their
             source's features.
         channels (int, optional): Channels D of the features, which the heads share evenly; needed
             with ``edge_dim`` only.
 
     Shapes:
-        - **scope.given.edge_attr:** ``[E, F]`` with ``edge_dim``; of edges that join the same nodes
-          they add up
+        - **scope.given.edge_attr:** ``[E, F]`` with ``edge_dim``
 
     Raises:
         ValueError: If ``weight`` is not above 0, ``channels`` do not fit, or the data has no edges
@@ -72,12 +71,12 @@ class AddInputGraph(nn.Module):
 
     @property
     def has_messages(self) -> bool:
-        """Whether the given edges send something else than their source's features."""
+        """Whether the input edges send something else than their source's features."""
         return self.lin is not None
 
     @property
     def weight(self) -> Tensor:
-        """The weights of the given graph, ``[H]``."""
+        """The weights of the input graph, ``[H]``."""
         return softplus(self.raw_weight)
 
     def forward(self, adjacency: Adjacency, scope: Scope) -> SumAdjacency:

@@ -1,64 +1,76 @@
-"""Sequences and molecules as PyG graphs: source -> graphs -> split -> loaders."""
+"""Any PyG dataset, a transform, a split, batches; :mod:`gia.data.schema` says what an item is."""
 
-from gia.data.base import BaseDataModule
-from gia.data.compounds import Compounds
-from gia.data.datamodule import SequenceDataModule
-from gia.data.encodings import add_encodings, laplacian_eigenvectors
-from gia.data.fasta import Fasta
-from gia.data.graph_datamodule import GraphDataModule
-from gia.data.graph_table import GraphSource, GraphTable, Rejected
-from gia.data.labelled import LabelledPeptides, LabelledSequences
+from gia.data.collect import collect
+from gia.data.datamodule import DataModule
+from gia.data.datasets import (
+    TU,
+    Compounds,
+    Dataset,
+    Fasta,
+    Molecules,
+    Peptides,
+    Record,
+    Records,
+    SequenceDataset,
+    Sequences,
+    TableDataset,
+    Text,
+    to_data,
+    windows,
+)
+from gia.data.items import Items, Rejected
 from gia.data.loader import SequenceLoader
-from gia.data.molecules import Molecules
-from gia.data.peptides import Peptides
 from gia.data.sampler import BatchSampler, GraphBatchSampler, TokenBatchSampler
-from gia.data.scaffold import scaffolds
-from gia.data.sequence import Record, to_data, windows
-from gia.data.similarity import clusters
 from gia.data.splits import (
     Split,
+    Splitter,
+    clusters,
     contiguous_split,
+    file_split,
     given_split,
     kfold_split,
     no_split,
     random_split,
     scaffold_split,
+    scaffolds,
     similarity_split,
 )
-from gia.data.table import Table
-from gia.data.text import Text
 from gia.data.tokenizer import ByteTokenizer, CharTokenizer, ResidueTokenizer, Tokenizer
-from gia.data.tu import TU
+from gia.data.transforms import Chain, LaplacianPE, NextToken, laplacian_eigenvectors
 
 __all__ = [
     "TU",
-    "BaseDataModule",
     "BatchSampler",
     "ByteTokenizer",
+    "Chain",
     "CharTokenizer",
     "Compounds",
+    "DataModule",
+    "Dataset",
     "Fasta",
     "GraphBatchSampler",
-    "GraphDataModule",
-    "GraphSource",
-    "GraphTable",
-    "LabelledPeptides",
-    "LabelledSequences",
+    "Items",
+    "LaplacianPE",
     "Molecules",
+    "NextToken",
     "Peptides",
     "Record",
+    "Records",
     "Rejected",
     "ResidueTokenizer",
-    "SequenceDataModule",
+    "SequenceDataset",
     "SequenceLoader",
+    "Sequences",
     "Split",
-    "Table",
+    "Splitter",
+    "TableDataset",
     "Text",
     "TokenBatchSampler",
     "Tokenizer",
-    "add_encodings",
     "clusters",
+    "collect",
     "contiguous_split",
+    "file_split",
     "given_split",
     "kfold_split",
     "laplacian_eigenvectors",

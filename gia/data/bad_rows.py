@@ -1,53 +1,68 @@
 """What is done with rows that make no graph or lack a target: told once, by number and reason."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from gia.data.graph_table import GraphTable, Rejected
+from gia.data.items import Items, Rejected
 from gia.data.targets import Targets
 
 # How many rows an error names.
 NAMED = 5
 
 
-def sort_out(
-    table: GraphTable, targets: Targets
-) -> tuple[list[int], list[Rejected], list[Rejected]]:
-    """Graphs with some target stay; those without any are rejected.
+def sort_out(items: Items, targets: Targets, keep_all: bool = False) -> Items:
+    """The items with the targets that were read; those without any are rejected.
+
+    Args:
+        items: whose graphs get their ``y``.
+        targets: of them.
+        keep_all: keep those without any target, of which a trained model is to say one.
 
     Returns:
-        The numbers of the graphs that stay, the rejected rows, and the rows that stay although some
-        of their targets are masked; rows in the source's order, each with all its reasons.
+        The items that stay, and as ``rejected`` and ``masked`` the rows that do not and those that
+        lack some target; rows in order, each with all its reasons.
     """
+    missing = [] if keep_all else targets.missing
     reasons: dict[int, list[str]] = {}
-    for entry in [*targets.masked, *targets.missing]:
+    for entry in [*targets.masked, *missing]:
         reasons.setdefault(entry.row, []).append(entry.reason)
-    kept, rejected, masked = [], list(table.rejected), []
-    for i, (data, y) in enumerate(zip(table.graphs, targets.y, strict=True)):
-        entry = Rejected(data.row, data.name, "; ".join(reasons.get(data.row, ["no target"])))
-        if y.isnan().all():
+    graphs, rejected, masked = [], list(items.rejected), []
+    for data, y in zip(items.graphs, targets.y, strict=True):
+        reason = "; ".join(reasons.get(data.row, ["no target"]))
+        entry = Rejected(int(data.row), data.name, reason)
+        if y.isnan().all() and not keep_all:
             rejected.append(entry)
             continue
-        kept.append(i)
+        data.y = y
+        graphs.append(data)
         if data.row in reasons:
             masked.append(entry)
-    return kept, sorted(rejected, key=lambda entry: entry.row), masked
+    return replace(
+        items,
+        graphs=graphs,
+        cells=[],
+        rejected=sorted(rejected, key=lambda entry: entry.row),
+        masked=masked,
+        class_names=targets.class_names,
+    )
 
 
-def refuse(table: GraphTable, rows: Sequence[Rejected]) -> None:
+def refuse(items: Items, rows: Sequence[Rejected]) -> None:
     """What ``data.strict=true`` asks for.
 
     Args:
-        table: with its unknown symbols.
+        items: with their unknown symbols.
         rows: those that would be skipped or masked.
 
     Raises:
         ValueError: if there is anything to complain about.
     """
-    if table.unknown:
-        symbols = ", ".join(f"{symbol!r} ({n})" for symbol, n in table.unknown.items())
+    if items.unknown:
+        symbols = ", ".join(f"{symbol!r} ({n})" for symbol, n in items.unknown.items())
         raise ValueError(
-            f"data.strict=true, but the alphabet lacks {symbols}: correct the data, or use "
-            "data.strict=false to read them as <unk>"
+            f"data.strict=true, but the alphabet lacks {symbols}, first in record "
+            f"{items.first_unknown!r}: correct the data, or use data.strict=false to read them as "
+            "<unk>"
         )
     if rows:
         raise ValueError(

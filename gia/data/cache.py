@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from gia.data.files import cache_folder, write_atomically
-from gia.data.graph_table import GraphTable, from_plain, to_plain
+from gia.data.items import Items, from_plain, to_plain
 
-# Raised whenever the same source gives other graphs than before.
+# Raised whenever the same dataset gives other graphs than before.
 FORMAT = 3
 
 
@@ -23,15 +23,15 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(joined.encode()).hexdigest()[:32]
 
 
-def processed(key: str, build: Callable[[], GraphTable]) -> GraphTable:
-    """The table of this digest out of ``$GIA_CACHE/processed``, built and kept the first time.
+def processed(key: str, build: Callable[[], Items]) -> Items:
+    """The items of this digest out of ``$GIA_CACHE/processed``, built and kept the first time.
 
     A file that cannot be read is built again, with a warning; where it cannot be written, a warning
     says so and the next run builds it again.
 
     Args:
         key: of :func:`digest`.
-        build: makes the table.
+        build: makes the items.
     """
     file = cache_folder("processed") / f"{key}.pt"
     if file.exists():
@@ -42,16 +42,16 @@ def processed(key: str, build: Callable[[], GraphTable]) -> GraphTable:
                 f"{file} is damaged and is built again ({type(error).__name__}: {error})",
                 stacklevel=2,
             )
-    table = build()
-    _keep(file, table)
-    return table
+    items = build()
+    _keep(file, items)
+    return items
 
 
-def _keep(file: Path, table: GraphTable) -> None:
+def _keep(file: Path, items: Items) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(file, "wb") as stream:
-            torch.save(to_plain(table), stream)
+            torch.save(to_plain(items), stream)
     except OSError as error:
         warnings.warn(
             f"the processed graphs could not be kept in {file.parent} ({error}): give another "

@@ -1,51 +1,65 @@
-"""The datamodule: source -> records -> graphs -> split -> loaders."""
+"""The datamodule: dataset -> items -> split -> batches, for data of every kind."""
 
-from collections import Counter
-from functools import partial
-from typing import Any, Protocol
+from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from os import PathLike
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
 from torch_geometric.data import Data
+from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.data import report
-from gia.data.base import BaseDataModule, choose
-from gia.data.sampler import TokenBatchSampler
-from gia.data.sequence import SEPARATOR, Record, label_token, to_data, windows
-from gia.data.similarity import DEFAULT_THRESHOLD
-from gia.data.splits import contiguous_split, no_split, random_split, similarity_split
+from gia.data.bad_rows import listed, refuse
+from gia.data.collect import Prepare, View, collect
+from gia.data.datasets import Dataset, SequenceDataset
+from gia.data.datasets.base import TARGET_TYPES
+from gia.data.inputs import check_fit, features, training_statistics
+from gia.data.items import Items
+from gia.data.loader import SequenceLoader
+from gia.data.sampler import BatchSampler, GraphBatchSampler, TokenBatchSampler
+from gia.data.splits import PARTS, Split, Splitter
 from gia.data.tokenizer import Tokenizer
+from gia.data.transforms import LaplacianPE, Steps
+
+SPLITTING = tuple(field.name for field in fields(Splitter))
+BATCH_SIZE = 64  # where neither graphs nor tokens of a batch are given
 
 
-class Source(Protocol):
-    """Anything that loads records."""
-
-    def load(self) -> list[Record]: ...
-
-
-class SequenceDataModule(BaseDataModule):
-    """Sequences of a source as graphs, split and batched for language modelling.
+class DataModule(LightningDataModule):
+    """Items of a dataset, transformed, split into three parts and batched.
 
     Args:
-        source: where the records come from.
-        tokenizer: how their text becomes tokens.
-        framing: ``"records"``, one graph each, or ``"windows"``, long texts in pieces.
-        max_length: the most nodes of a graph; longer records are cut and counted.
-        append_label: end each sequence with ``|`` and the token of its class.
-        split: ``"similarity"``, ``"random"``, ``"contiguous"``, or ``"none"``: all for the test.
-        val_fraction: share of the graphs for validation.
-        test_fraction: share for the test.
-        similarity_k: letters of a k-mer in the similarity split; None lets the alphabet decide.
-        similarity_threshold: share of k-mers that keeps two sequences together.
-        split_seed: of the split, so that runs with different seeds are tested alike.
-        seed: of the batches.
-        strict: make symbols outside the tokenizer's alphabet an error instead of ``<unk>``.
-        tokens_per_batch: the most nodes of a batch, counted as if padded.
+        dataset: one of gia's or PyG's, a sequence of ``Data``, or a class or function that makes
+            one of ``options``. What an item holds: :mod:`gia.data.schema`.
+        target_type: what is learned: ``"regression"``, ``"classification"``, or ``"next_token"``.
+        target: the attribute that holds the targets, where the dataset is not gia's own.
+        level: ``"graph"`` or ``"node"``, what has targets there; None finds it from their shape.
+        encodings: attributes that are positional encodings; None takes those that end in ``_pe``.
+        split, split_seed, split_file, fold, folds, val_fraction, test_fraction, similarity_k,
+            similarity_threshold: of :class:`gia.data.Splitter`.
+        split_column: a table's column, or an attribute of the items, that says ``train``, ``val``
+            or ``test``, for ``split="given"``.
+        rwse: steps of ``random_walk_pe``, by PyG's ``AddRandomWalkPE``; 0 for none.
+        laplacian: eigenvectors of ``laplacian_eigenvector_pe``, by :class:`gia.data.LaplacianPE`;
+            0 for none.
+        pre_transform: PyG's or your own transform, or a list of them, called with each item once.
+        transform: the same, called with each item whenever it is fetched.
+        batch_size: the most graphs of a batch; 64 where ``tokens_per_batch`` is not given either.
+        tokens_per_batch: the most nodes of a batch, counted as if padded, instead.
         num_workers: processes that fetch batches.
+        strict: make an error of what would be skipped, masked or read as ``<unk>``.
+        seed: of the batches.
+        **options: of the dataset, where it is not made yet.
 
     Attributes:
-        tokenizer: from :meth:`setup` on with the class tokens, if ``append_label``.
-        labels: the class labels, sorted, if ``append_label``.
-        graphs: all graphs in the source's order.
+        graphs: all items with a target, in the dataset's order, from :meth:`setup` on.
+        texts: what the split compared, of each of them.
         split: where each of them goes.
+        items: what is known of them all, such as ``class_names`` and ``rejected``.
 
     Raises:
         ValueError: if an option is out of range.
@@ -53,112 +67,323 @@ class SequenceDataModule(BaseDataModule):
 
     def __init__(
         self,
+        dataset: Sequence[Data] | Callable[..., Sequence[Data]],
         *,
-        source: Source,
-        tokenizer: Tokenizer,
-        framing: str = "records",
-        max_length: int = 1024,
-        append_label: bool = False,
-        split: str = "similarity",
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        similarity_k: int | None = None,
-        similarity_threshold: float = DEFAULT_THRESHOLD,
-        split_seed: int = 0,
-        seed: int = 0,
-        strict: bool = False,
-        tokens_per_batch: int = 4096,
+        target_type: str = "regression",
+        target: str = "y",
+        level: str | None = None,
+        encodings: Sequence[str] | None = None,
+        split_column: str | None = None,
+        rwse: int = 0,
+        laplacian: int = 0,
+        pre_transform: Any = None,
+        transform: Any = None,
+        batch_size: int | None = None,
+        tokens_per_batch: int | None = None,
         num_workers: int = 0,
+        strict: bool = False,
+        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(split_seed=split_seed, seed=seed, num_workers=num_workers)
-        fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
-        similarity = {"k": similarity_k, "threshold": similarity_threshold}
-        splitters = {
-            "similarity": partial(similarity_split, **fractions, seed=split_seed, **similarity),
-            "random": partial(random_split, **fractions, seed=split_seed),
-            "contiguous": partial(contiguous_split, **fractions),
-            "none": no_split,
+        super().__init__()
+        self._settings = {
+            name: value
+            for name, value in locals().items()
+            if name not in ("self", "dataset", "options", "__class__")
         }
-        framings = {"records": self._one_each, "windows": self._in_windows}
-        self._splitter = choose("split", split, splitters)
-        self._frame = choose("framing", framing, framings)
-        if append_label and framing == "windows":
-            raise ValueError("data.append_label=true needs data.framing=records, got windows")
-        shortest = 4 if append_label else 1  # <bos> s | <label>
-        if max_length < shortest:
-            raise ValueError(f"data.max_length must be at least {shortest}, got {max_length}")
-        self.source, self.tokenizer = source, tokenizer
-        self.max_length, self.append_label = max_length, append_label
-        self.strict, self.tokens_per_batch = strict, tokens_per_batch
-        self.labels: list[str] = []
+        splitting = {name: options.pop(name) for name in SPLITTING if name in options}
+        self._settings |= splitting
+        self.splitter = Splitter(**splitting)
+        self._choose("target_type", target_type, TARGET_TYPES)
+        self._choose("level", level, ("graph", "node", None))
+        for option, value in (("rwse", rwse), ("laplacian", laplacian)):
+            if value < 0:
+                raise ValueError(f"data.{option} must be at least 0, got {value}")
+        if batch_size is not None and tokens_per_batch is not None:
+            raise ValueError(
+                f"data.batch_size={batch_size} and data.tokens_per_batch={tokens_per_batch}: a "
+                "batch is counted in graphs or in tokens; make one of them null"
+            )
+        if options and not callable(dataset):
+            raise ValueError(
+                f"{', '.join(options)}: the dataset is made already, give it its options itself"
+            )
+        self.target_type, self.split_column, self.strict = target_type, split_column, strict
+        self.batch_size, self.tokens_per_batch = batch_size, tokens_per_batch
+        self.num_workers, self.seed = num_workers, seed
+        walks = [AddRandomWalkPE(rwse)] if rwse else []
+        vectors = [LaplacianPE(laplacian)] if laplacian else []
+        self.pre_transform = Steps([*walks, *vectors, Steps(pre_transform)])
+        self.transform = Steps(transform)
+        self._sampler([])  # its options
+        self._dataset, self._options = dataset, options
+        self._configured: Dataset | None = None
+        self._known: dict[str, Any] | None = None  # of a trained model: see for_model
+        self._labelled = True
+        self.items: Items | None = None
+        self.graphs: Sequence[Data] = []
+        self.texts: list[str] = []
+        self.split: Split | None = None
+        self._train_loader: SequenceLoader | None = None
+        self._position: dict[str, int] = {}
+
+    @property
+    def dataset(self) -> Sequence[Data]:
+        """The dataset, made when it is first asked for."""
+        made = isinstance(self._dataset, torch.utils.data.Dataset)
+        if callable(self._dataset) and not made:
+            self._dataset = self._dataset(**self._options)
+        return self._dataset
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """What made the symbols, if there are any."""
+        return getattr(self._configured or self.dataset, "tokenizer", None)
 
     def setup(self, stage: str | None = None) -> None:
-        """Load, tokenise and split; a second call changes nothing.
+        """Read the items and split them; a second call changes nothing.
 
         Raises:
-            OSError, ImportError: if the source cannot be read.
-            ValueError: if the sequences are not fit for it, see the message.
+            OSError, ImportError: if the dataset cannot be read.
+            ValueError: if the data cannot be trained on, see the message.
         """
-        if self.graphs:
+        if self.items is not None:
             return
-        loaded = self.source.load()
-        records = [record for record in loaded if record.sequence]
-        self.num_empty = len(loaded) - len(records)
-        if not records:
-            raise ValueError(f"no sequence left: all {len(loaded)} of the source are empty")
-        self.unknown = self._count_unknown(records)
-        if self.append_label:
-            self._add_class_tokens(records)
-        graphs = self._frame(records)
-        # A budget below the longest graph fails here, before the longer work of splitting.
-        TokenBatchSampler([data.num_nodes for data in graphs], self.tokens_per_batch)
-        # What the model sees decides which sequences are the same: not case, class or what was cut.
-        self.texts = [self.tokenizer.decode(data.y, specials=False) for data in graphs]
-        self.split = self._splitter(self.texts)
-        self.graphs = graphs
+        items = self._read()
+        if self.strict:
+            refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
+        self._check(items)
+        graphs = items.graphs
+        self._sampler(graphs)  # a budget below the longest fails before the longer work to come
+        base = graphs.graphs if isinstance(graphs, View) else graphs
+        rows, texts = [int(data.row) for data in base], [data.text for data in base]
+        parts = None if self.split_column is None else self._parts(base, rows)
+        split = self.splitter(items, texts, rows, parts=parts, classes=self._strata(items))
+        train = (split.part == 0).nonzero().flatten().tolist()
+        self._inputs = self._describe(items, [graphs[i] for i in train])
+        self.split, self.texts, self.graphs, self.items = split, texts, graphs, items
+
+    def for_model(
+        self,
+        inputs: dict[str, Any],
+        path: str | PathLike | None = None,
+        *,
+        whole: bool = False,
+        **columns: Any,
+    ) -> DataModule:
+        """Another datamodule with data as a trained model knows it; this one stays as it is.
+
+        Args:
+            inputs: what the model knows of its data, see :meth:`inputs`.
+            path: another file to read in the dataset's way, all of it in the test part, where
+                targets may be absent: they are NaN then. None reads the same data.
+            whole: put everything into the test part.
+            **columns: of the file where they have other names, such as ``smiles_column``.
+
+        Raises:
+            ValueError: if the dataset reads no file; and at :meth:`setup`, if the data has what
+                the model does not know.
+        """
+        if path is None and columns:
+            raise ValueError(f"{', '.join(columns)} name columns of a file: give data.path=... too")
+        dataset = self.dataset
+        if path is not None:
+            if not hasattr(dataset, "with_file"):
+                raise ValueError(
+                    f"{type(dataset).__name__} reads no file that data.path={path} could stand "
+                    "for: give the dataset's own settings"
+                )
+            dataset = dataset.with_file(path, **columns)
+        if isinstance(dataset, SequenceDataset) and inputs.get("tokenizer"):
+            dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
+        apart = {"split": "none", "split_file": None} if whole or path is not None else {}
+        other = DataModule(dataset, **self._settings | apart)
+        other._known, other._labelled = inputs, path is None
+        return other
 
     def inputs(self) -> dict[str, Any]:
-        """What a model must know of the data: the number of symbols, and the symbols themselves."""
+        """What a model must know of the data, as plain values.
+
+        Besides what :func:`gia.data.inputs.features` says: ``tokenizer``, its configuration, and
+        ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``;
+        ``out_channels``, T for regression and T times the number of classes for classification;
+        ``target_mean``, ``target_std`` and ``degree_histogram`` of the training part alone.
+        """
         self.setup()
-        tokenizer = self.tokenizer
-        return {"vocab_size": tokenizer.vocab_size, "tokenizer": tokenizer.to_config()}
+        return dict(self._inputs)
 
     def summary(self) -> dict[str, Any]:
         """What was read, what was lost on the way and how it was split: see the keys."""
+        self.setup()
         return report.summary(self)
 
-    def _one_each(self, records: list[Record]) -> list[Data]:
-        arguments = (self.tokenizer, self.max_length, self.append_label)
-        return [to_data(record, *arguments) for record in records]
+    def fingerprint(self) -> str:
+        """A digest of the split, to tell whether a checkpoint was trained on this one."""
+        self.setup()
+        return report.fingerprint(self.texts, self.split)
 
-    def _in_windows(self, records: list[Record]) -> list[Data]:
-        pieces = (windows(record, self.tokenizer, self.max_length) for record in records)
-        graphs = [data for piece in pieces for data in piece]
-        if not graphs:
-            raise ValueError("no sequence left: a text needs at least two symbols")
-        return graphs
+    def write_splits(self, path: str | PathLike) -> None:
+        """Write the split as a table: one line per item with its part and group."""
+        self.setup()
+        report.write_splits(self.graphs, self.texts, self.split, path)
 
-    def _count_unknown(self, records: list[Record]) -> dict[str, int]:
-        total: Counter[str] = Counter()
-        for record in records:
-            found = self.tokenizer.count_unknown(record.sequence)
-            if found and not total:
-                first = record.name
-            total.update(found)
-        if self.strict and total:
-            listed = ", ".join(f"{symbol!r} ({n})" for symbol, n in sorted(total.items()))
-            raise ValueError(
-                f"data.strict=true, but the alphabet lacks {listed}, first in record {first!r}: "
-                f"correct the data, or use data.strict=false to read them as <unk>"
+    @property
+    def train_data(self) -> Sequence[Data]:
+        """The items to train on."""
+        return self.part("train")
+
+    @property
+    def val_data(self) -> Sequence[Data]:
+        """The items to validate on."""
+        return self.part("val")
+
+    @property
+    def test_data(self) -> Sequence[Data]:
+        """The items to test on."""
+        return self.part("test")
+
+    def part(self, name: str) -> Sequence[Data]:
+        """The items of one part, ``"train"``, ``"val"`` or ``"test"``."""
+        self.setup()
+        chosen = torch.nonzero(self.split.part == PARTS.index(name)).flatten().tolist()
+        return _some(self.graphs, chosen)
+
+    def train_dataloader(self) -> SequenceLoader:
+        """Training batches, drawn anew each epoch."""
+        self._train_loader = self._loader(self.train_data, shuffle=True)
+        if self._position:
+            self._train_loader.load_state_dict(self._position)
+        return self._train_loader
+
+    def val_dataloader(self) -> list[SequenceLoader]:
+        """Validation batches, and as many training items, so that the gap is measured alike."""
+        train, val = self.train_data, self.val_data
+        seed = torch.Generator().manual_seed(self.splitter.split_seed)
+        draw = torch.randperm(len(train), generator=seed)[: len(val)]
+        return [self._loader(val), self._loader(_some(train, draw.tolist()))]
+
+    def test_dataloader(self) -> SequenceLoader:
+        """Test batches."""
+        return self.loader("test")
+
+    def loader(self, part: str) -> SequenceLoader:
+        """Batches of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
+        return self._loader(self.part(part))
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands in its epoch, kept in checkpoints.
+
+        Lightning keeps a loader's position itself, but loses it where a schedule asks for the
+        number of steps, which makes the loader before the checkpoint is read.
+        """
+        return self._train_loader.state_dict() if self._train_loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the training batches continue from a saved position, in its epoch alone."""
+        self._position = state_dict
+
+    def _read(self) -> Items:
+        known = self._known or {}
+        classes = known.get("class_names") if self.target_type == "classification" else None
+        common = {
+            "target_type": self.target_type,
+            "class_names": classes,
+            "labelled": self._labelled,
+        }
+        if not isinstance(self.dataset, Dataset):
+            return collect(
+                self.dataset,
+                target=self._settings["target"],
+                level=self._settings["level"] or known.get("level"),
+                pre_transform=self.pre_transform,
+                transform=self.transform,
+                **common,
             )
-        return dict(sorted(total.items()))
+        steps = Steps([self.dataset.steps, self.pre_transform])
+        wanted = None if self._labelled else list(known["target_names"])
+        self._configured = self.dataset.but(**common, steps=steps, wanted=wanted)
+        items = self._configured.items
+        later = Steps([Steps(self.dataset.transform), self.transform])
+        return replace(items, graphs=View(items.graphs, Prepare(later))) if later else items
 
-    def _add_class_tokens(self, records: list[Record]) -> None:
-        self.labels = sorted({record.label for record in records if record.label})
-        wanted = [SEPARATOR, *map(label_token, self.labels)]
-        known = set(self.tokenizer.symbols)  # bytes, for one, have a separator already
-        self.tokenizer = self.tokenizer.with_tokens([t for t in wanted if t not in known])
+    def _check(self, items: Items) -> None:
+        if not len(items.graphs):
+            regression = self.target_type == "regression" and self._known is None
+            hint = "; for classes use task=classification" if regression else ""
+            what = "sequence" if self.target_type == "next_token" else "graph with a target"
+            raise ValueError(
+                f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
+            )
+        if self._known is not None or self.target_type != "classification":
+            return
+        y = torch.cat([data.y for data in items.graphs])
+        present = [items.class_names[int(i)] for i in y[~y.isnan()].unique()]
+        if len(present) < 2:
+            raise ValueError(
+                "there must be at least two classes to tell apart, but all targets are "
+                f"{present[0]}"
+            )
 
-    def _sampler(self, graphs: list[Data], **kwargs: Any) -> TokenBatchSampler:
-        lengths = [data.num_nodes for data in graphs]
-        return TokenBatchSampler(lengths, self.tokens_per_batch, **kwargs)
+    def _describe(self, items: Items, train: Sequence[Data]) -> dict[str, Any]:
+        names, classes = items.target_names, items.class_names
+        tokenizer = self.tokenizer
+        found = features(items, self._settings["encodings"]) | {
+            "tokenizer": None if tokenizer is None else tokenizer.to_config(),
+            "framed": getattr(self.dataset, "framed", True),
+            "target_names": list(names),
+            "class_names": list(classes),
+            "out_channels": len(names) * max(1, len(classes)),
+        }
+        if tokenizer is not None:
+            found["vocab_size"] = tokenizer.vocab_size
+        if self._known is not None:
+            check_fit(found, self._known)
+            return dict(self._known)
+        regression = self.target_type == "regression"
+        return found | training_statistics(train, names, regression)
+
+    def _parts(self, base: Sequence[Data], rows: Sequence[int]) -> list[str]:
+        """What the split column says of each item."""
+        if isinstance(self.dataset, Dataset):
+            cells = self.dataset.column(self.split_column)
+            return [cells[row] for row in rows]
+        absent = [data for data in base if data.get(self.split_column) is None]
+        if absent:
+            raise ValueError(
+                f"row {absent[0].row} ({absent[0].name}) has no attribute {self.split_column!r} "
+                "(data.split_column)"
+            )
+        return [str(data[self.split_column]) for data in base]
+
+    def _strata(self, items: Items) -> torch.Tensor | None:
+        """The classes whose shares a k-fold split keeps."""
+        one = self.target_type == "classification" and len(items.target_names) == 1
+        if self.splitter.split != "kfold" or not one or items.level != "graph":
+            return None
+        return torch.cat([data.y for data in items.graphs])[:, 0].long()
+
+    def _sampler(self, graphs: Sequence[Data], **kwargs: Any) -> BatchSampler:
+        """Which of these graphs make up a batch; the keywords are of :class:`BatchSampler`."""
+        if self.tokens_per_batch is None:
+            size = BATCH_SIZE if self.batch_size is None else self.batch_size
+            return GraphBatchSampler(len(graphs), size, **kwargs)
+        return TokenBatchSampler(
+            [data.num_nodes for data in graphs], self.tokens_per_batch, **kwargs
+        )
+
+    def _loader(self, graphs: Sequence[Data], shuffle: bool = False) -> SequenceLoader:
+        ranks = {}
+        if self.trainer is not None:
+            ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+        sampler = self._sampler(graphs, shuffle=shuffle, seed=self.seed, **ranks)
+        return SequenceLoader(graphs, sampler, num_workers=self.num_workers)
+
+    @staticmethod
+    def _choose(option: str, value: Any, choices: Sequence[Any]) -> None:
+        if value not in choices:
+            known = ", ".join(str(choice) for choice in choices if choice is not None)
+            raise ValueError(f"data.{option} must be one of {known}, got {value!r}")
+
+
+def _some(graphs: Sequence[Data], rows: Sequence[int]) -> Sequence[Data]:
+    return graphs.part(rows) if isinstance(graphs, View) else [graphs[row] for row in rows]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gia.data.molecules import require_rdkit
+from gia.data.chemistry import require_rdkit
 
 
 def morgan_fingerprints(

@@ -6,75 +6,121 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch_geometric.data import Data
 
 from gia.data.files import write_atomically
-from gia.data.splits import PARTS
-
-if TYPE_CHECKING:
-    from gia.data.base import BaseDataModule
-    from gia.data.datamodule import SequenceDataModule
+from gia.data.items import Items
+from gia.data.splits import PARTS, Split
 
 
-def summary(data: SequenceDataModule) -> dict[str, Any]:
+def summary(data: Any) -> dict[str, Any]:
     """Counts of what was read, lost and split, as plain values.
 
-    ``duplicates`` counts the graphs that repeat an earlier one, ``groups`` those that the split
-    kept together, ``cut`` the records that lost symbols to ``max_length``; ``padding_waste`` is the
-    share of the training batches that would be padding.
+    ``rejected`` lists the rows without a graph and ``masked`` those that lack a target, each by
+    ``row``, ``name`` and ``reason``; ``missing_targets`` counts the missing values of each target.
+    ``duplicates`` counts the items that repeat an earlier one, ``groups`` those that the split
+    kept together, ``cut`` the sequences that lost symbols to ``max_length``; ``padding_waste`` is
+    the share of the training batches that would be padding, where they are made of tokens.
+    ``absent_classes`` names the classes that a part of the split lacks.
+
+    Args:
+        data: the :class:`gia.data.DataModule`, set up.
     """
-    data.setup()
-    cuts = [graph.cut for graph in data.graphs]
-    result = {
-        "sequences": len(data.graphs),
-        "empty_skipped": data.num_empty,
-        **split_counts(data, cuts),
-        "unknown": dict(data.unknown),
-        "padding_waste": data.loader("train").batch_sampler.padding_waste(),
+    items, graphs = data.items, list(data.graphs)
+    parts = {
+        name: [graph for graph, part in zip(graphs, data.split.part, strict=True) if part == number]
+        for number, name in enumerate(PARTS)
     }
-    for i, name in enumerate(PARTS):
-        graphs = getattr(data, f"{name}_data")
-        result[name] = {
-            "sequences": len(graphs),
-            "tokens": sum(graph.num_nodes for graph in graphs),
-            "largest_group": largest_group(data, i),
-        }
+    sequences = data.target_type == "next_token"
+    result = {"sequences" if sequences else "graphs": len(graphs)}
+    result |= _of_sequences(items) if sequences else _of_graphs(items, graphs)
+    result |= _of_split(data, graphs)
+    if data.tokens_per_batch is not None:
+        result["padding_waste"] = data.loader("train").batch_sampler.padding_waste()
+    for number, (name, own) in enumerate(parts.items()):
+        group = data.split.group[data.split.part == number].bincount(minlength=1)
+        nodes = sum(graph.num_nodes for graph in own)
+        counts = {"sequences": len(own), "tokens": nodes}
+        if not sequences:
+            edges = sum(graph.num_edges for graph in own)
+            counts = {"graphs": len(own), "nodes": nodes, "edges": edges}
+        result[name] = counts | {"largest_group": int(group.max())}
+        if items.class_names and own:
+            result[name]["classes"], absent = _classes(items, own)
+            if absent:
+                result["absent_classes"][name] = absent
     return result
 
 
-def split_counts(data: BaseDataModule, cuts: Sequence[int]) -> dict[str, int]:
-    """What was kept together, and how much was cut, given how much of each sequence was."""
-    return {
-        "duplicates": len(data.graphs) - len(set(data.texts)),
+def write_splits(
+    graphs: Sequence[Data], texts: Sequence[str], split: Split, path: str | PathLike
+) -> None:
+    """A CSV with row, name, part, group, length and digest of each item, in order."""
+    rows = zip(graphs, split.part.tolist(), split.group.tolist(), texts, strict=True)
+    with write_atomically(path) as file:
+        table = csv.writer(file)
+        table.writerow(["row", "name", "split", "cluster", "length", "sha256"])
+        for graph, part, group, text in rows:
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+            table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, digest])
+
+
+def fingerprint(texts: Sequence[str], split: Split) -> str:
+    """SHA-256 over the texts of the items and their parts, in the dataset's order."""
+    digest = hashlib.sha256()
+    for text, part in zip(texts, split.part.tolist(), strict=True):
+        digest.update(f"{_name(part)} {len(text)} {text}\n".encode())
+    return digest.hexdigest()
+
+
+def _name(part: int) -> str:
+    return PARTS[part] if part >= 0 else "none"
+
+
+def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, int]:
+    cuts = [int(graph.get("cut") or 0) for graph in graphs]
+    result = {
+        "duplicates": len(graphs) - len(set(data.texts)),
         "groups": int(data.split.group.max()) + 1,
         "largest_group": int(data.split.group.bincount().max()),
         "cut": sum(cut > 0 for cut in cuts),
         "symbols_cut": sum(cuts),
+        "unknown": dict(data.items.unknown),
+    }
+    unused = int((data.split.part < 0).sum())
+    return result | ({"unused": unused} if unused else {})
+
+
+def _of_sequences(items: Items) -> dict[str, Any]:
+    return {"empty_skipped": len(items.rejected)}
+
+
+def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
+    y = torch.cat([graph.y for graph in graphs])
+    return {
+        "rejected": [vars(entry) for entry in items.rejected],
+        "masked": [vars(entry) for entry in items.masked],
+        "missing_targets": dict(zip(items.target_names, y.isnan().sum(0).tolist(), strict=True)),
+        "left_out": dict(items.left_out),
+        "single_node": sum(graph.num_nodes == 1 for graph in graphs),
+        "without_edges": sum(graph.num_edges == 0 for graph in graphs),
+        "absent_classes": {},
     }
 
 
-def largest_group(data: BaseDataModule, part: int) -> int:
-    """How many graphs of one part are of one group, at most."""
-    return int(data.split.group[data.split.part == part].bincount(minlength=1).max())
-
-
-def write_splits(data: BaseDataModule, path: str | PathLike) -> None:
-    """A CSV with name, part, group, length and digest of each graph, in the source's order."""
-    data.setup()
-    part, group = data.split.part.tolist(), data.split.group.tolist()
-    rows = zip(data.graphs, part, group, data.texts, strict=True)
-    with write_atomically(path) as file:
-        table = csv.writer(file)
-        table.writerow(["name", "split", "cluster", "length", "sha256"])
-        for graph, p, g, text in rows:
-            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-            table.writerow([graph.name, PARTS[p], g, graph.num_nodes, digest])
-
-
-def fingerprint(data: BaseDataModule) -> str:
-    """SHA-256 over the texts of the graphs and their parts, in the source's order."""
-    data.setup()
-    digest = hashlib.sha256()
-    for text, part in zip(data.texts, data.split.part.tolist(), strict=True):
-        digest.update(f"{PARTS[part]} {len(text)} {text}\n".encode())
-    return digest.hexdigest()
+def _classes(items: Items, graphs: Sequence[Data]) -> tuple[dict[str, int], list[str]]:
+    """How often each class appears, and those that some target lacks."""
+    y = torch.cat([graph.y for graph in graphs])
+    names, number = items.class_names, len(items.class_names)
+    counts = [y[~y[:, t].isnan(), t].long().bincount(minlength=number) for t in range(y.size(1))]
+    total = torch.stack(counts).sum(0).tolist()
+    prefix = [f"{name}: " for name in items.target_names] if len(counts) > 1 else [""]
+    absent = [
+        f"{prefix[t]}{names[c]}"
+        for t, count in enumerate(counts)
+        for c in (count == 0).nonzero().flatten().tolist()
+    ]
+    return dict(zip(names, total, strict=True)), absent

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gia.data.graph_table import GraphTable, Rejected
+from gia.data.items import Items, Rejected
 
 # What pandas reads as missing too.
 MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none"}
@@ -38,9 +38,9 @@ class Targets:
 
 
 def read_targets(
-    table: GraphTable, target_type: str, class_names: Sequence[str] | None = None
+    items: Items, target_type: str, class_names: Sequence[str] | None = None
 ) -> Targets:
-    """The targets of a table of graphs.
+    """The targets of items whose cells are text.
 
     Where targets are of nodes, a graph's cell is cut as its nodes were. It holds one letter a
     node for classes (``?`` for none), and for regression one number a node, separated by blanks,
@@ -48,28 +48,28 @@ def read_targets(
     masked.
 
     Args:
-        table: the graphs and their cells.
+        items: the graphs and their cells.
         target_type: ``"regression"`` or ``"classification"``.
         class_names: of a trained model; None takes them from the cells: sorted, as numbers if all
             of them are.
     """
     classes = target_type == "classification"
-    by_node = table.level == "node"
-    nodes = [data.num_nodes if by_node else 1 for data in table.graphs]
-    cut = table.cut if by_node and table.cut else [0] * len(nodes)
+    by_node = items.level == "node"
+    nodes = [data.num_nodes if by_node else 1 for data in items.graphs]
+    cut = [int(data.get("cut") or 0) if by_node else 0 for data in items.graphs]
     values = [
         [_values(cell, n + lost, classes) if by_node else [cell.strip()] for cell in cells]
-        for n, lost, cells in zip(nodes, cut, table.cells, strict=True)
+        for n, lost, cells in zip(nodes, cut, items.cells, strict=True)
     ]
     if classes:
         present = {v for row in values for cell in row for v in cell if not _is_missing(v)}
         class_names = list(_class_names(present) if class_names is None else class_names)
     read = _class_reader(class_names) if classes else _number
     result = Targets([], class_names if classes else [])
-    for data, n, lost, row in zip(table.graphs, nodes, cut, values, strict=True):
+    for data, n, lost, row in zip(items.graphs, nodes, cut, values, strict=True):
         y = torch.full((n, len(row)), math.nan)
         wrong, absent = [], []
-        for t, (name, cell) in enumerate(zip(table.target_names, row, strict=True)):
+        for t, (name, cell) in enumerate(zip(items.target_names, row, strict=True)):
             if len(cell) != n + lost:
                 wrong.append(f"target {name!r} has {len(cell)} values for {n + lost} nodes")
             elif all(map(_is_missing, cell)):

@@ -1,12 +1,15 @@
 """The edge form: a graph written out edge by edge. It defines what every other form must equal."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch_geometric.utils import coalesce, degree, scatter
 
 from gia.graph.base import Adjacency
-from gia.graph.sorted_csr import MessageCSR
+from gia.graph.edge_sources import EdgeSources
 from gia.ops.csr import CSR
+from gia.ops.definition import defined_by
 from gia.typing import OptTensor
 
 
@@ -59,14 +62,10 @@ class EdgeAdjacency(Adjacency):
         self.head = head
         self.num_heads = num_heads
         self._patterns: dict[tuple[int, int], CSR] = {}
-        self._ends: CSR | None = None
-        self._kinds: tuple[Tensor, CSR] | None = None
         self._incidence: EdgeAdjacency | None = None
 
     def sum(self, x: Tensor) -> Tensor:
-        # Compiled code makes one kernel of the definition by itself.
-        compiling = torch.compiler.is_compiling()
-        total = self._gather_multiply_scatter(x) if compiling else self._multiply(x)
+        total = self._multiply(x)
         # Weights may be more precise than features: the sum is rounded once, at the end.
         return total.to(x.dtype) if x.is_floating_point() else total
 
@@ -130,18 +129,31 @@ class EdgeAdjacency(Adjacency):
         row, number = self._targets()
         return scatter(values, row, dim_size=number, reduce="sum")[row]
 
+    def take(self, edge: Tensor) -> "EdgeAdjacency":
+        """Some edges by their numbers, ``[E']``, or True for those that are kept, ``[E]``."""
+        weight, head = (
+            part if part is None else part[edge] for part in (self.edge_weight, self.head)
+        )
+        return EdgeAdjacency(
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=self.num_heads,
+        )
+
     def select(self, keep: Tensor) -> "EdgeAdjacency":
         """Only some edges, ``keep [E]``, or of each head, ``[E, H]``."""
         if keep.dim() == 1:
-            head = self.head if self.head is None else self.head[keep]
-            weight = self.edge_weight if self.edge_weight is None else self.edge_weight[keep]
-            edge_index, heads = self.edge_index[:, keep], self.num_heads
-        else:
-            edge, head = keep.nonzero().unbind(1)
-            weight = self.edge_weight.expand(keep.shape)[edge, head]
-            edge_index, heads = self.edge_index[:, edge], keep.size(1)
+            return self.take(keep)
+        edge, head = keep.nonzero().unbind(1)
+        weight = self.edge_weight.expand(keep.shape)[edge, head]
         return EdgeAdjacency(
-            edge_index, weight, num_nodes=self.num_nodes, head=head, num_heads=heads
+            self.edge_index[:, edge],
+            weight,
+            num_nodes=self.num_nodes,
+            head=head,
+            num_heads=keep.size(1),
         )
 
     def of_heads(self) -> "EdgeAdjacency":
@@ -188,8 +200,10 @@ class EdgeAdjacency(Adjacency):
         with A's weights.
         """
         if self._incidence is None:
-            self._incidence = EdgeAdjacency.of_messages(
-                self.edge_index[1],
+            target = self.edge_index[1]
+            edge = torch.arange(target.numel(), device=target.device, dtype=target.dtype)
+            self._incidence = EdgeAdjacency(
+                torch.stack([edge, target]),
                 self.edge_weight,
                 num_nodes=self.num_nodes,
                 head=self.head,
@@ -197,66 +211,14 @@ class EdgeAdjacency(Adjacency):
             )
         return self._incidence
 
-    def gather(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
-        """What each edge's source has plus what the edge, or its kind, adds.
-
-        Args:
-            x (Tensor): Features of the sources, ``[N, ...]``.
-            added (Tensor): For each edge, ``[E, ...]``, or for each kind of edge.
-            kind (Tensor, optional): The kind of each edge, ``[E]``.
-        """
-        source, nodes = self.edge_index[0].long(), x.size(0)
-        if torch.compiler.is_compiling():
-            return x.index_select(0, source) + (added if kind is None else added[kind])
-        # As a product with a matrix, whose gradient is several times faster than index_select's.
-        edges, rows = source.numel(), _rows(x, 1)
-        edge = torch.arange(edges, device=source.device)
-        if kind is None:
-            if self._ends is None or self._ends.shape[1] != nodes:
-                self._ends = CSR(edge, source, (edges, nodes))
-            return self._ends.multiply(None, rows).view(edges, *x.shape[1:]) + added
-        columns = nodes + added.size(0)
-        if self._kinds is None or self._kinds[0] is not kind or self._kinds[1].shape[1] != columns:
-            both = torch.stack([source, nodes + kind], dim=1).flatten()  # read together
-            pattern = CSR(edge.repeat_interleave(2), both, (edges, columns))
-            self._kinds = kind, pattern
-        rows = torch.cat([rows, _rows(added, 1)])
-        return self._kinds[1].multiply(None, rows).view(edges, *x.shape[1:])
-
     def use_pattern(self, sources: int, heads: int, pattern: CSR) -> None:
         """Take the sparse matrix of the graph from where it is known already."""
         self._patterns[sources, heads] = pattern
 
-    @classmethod
-    def of_messages(
-        cls,
-        target: Tensor,
-        edge_weight: OptTensor = None,
-        *,
-        num_nodes: int,
-        head: OptTensor = None,
-        num_heads: int | None = None,
-        ptr: OptTensor = None,
-    ) -> "EdgeAdjacency":
-        """The graph in which each edge is a source of its own, known by where it arrives, ``[E]``.
-
-        Args:
-            ptr (Tensor, optional): Where the edges of each target begin, ``[N + 1]``, if they come
-                in the order of their targets.
-            target, edge_weight, num_nodes, head, num_heads: As in the class.
-        """
-        edges = target.numel()
-        edge = torch.arange(edges, device=target.device, dtype=target.dtype)
-        graph = cls(
-            torch.stack([edge, target]),
-            edge_weight,
-            num_nodes=num_nodes,
-            head=head,
-            num_heads=num_heads,
-        )
-        if ptr is not None and target.dtype == torch.int64 and ptr.numel() == num_nodes + 1:
-            graph.use_pattern(edges, 1, MessageCSR(target, ptr))
-        return graph
+    @cached_property
+    def sources(self) -> EdgeSources:
+        """What the edges read, for messages that are made edge by edge."""
+        return EdgeSources(self.edge_index[0].long())
 
     @property
     def _places(self) -> int:
@@ -298,15 +260,6 @@ class EdgeAdjacency(Adjacency):
             self._patterns[sources, heads] = found
         return found
 
-    def _multiply(self, x: Tensor) -> Tensor:
-        """The sum as a product with a sparse matrix."""
-        heads = self._heads_apart(x)
-        pattern = self._pattern(x.size(0), heads)
-        weight = self.edge_weight
-        if weight is not None:
-            weight = pattern.arrange(weight.flatten())
-        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
-
     def _gather_multiply_scatter(self, x: Tensor) -> Tensor:
         """The sum as it is defined."""
         source, target = self.edge_index
@@ -321,6 +274,16 @@ class EdgeAdjacency(Adjacency):
         if weight is not None:
             messages = weight.view(*weight.shape, *[1] * (x.dim() - weight.dim())) * messages
         return scatter(messages, target, dim=0, dim_size=self.num_nodes, reduce="sum")
+
+    @defined_by(_gather_multiply_scatter)
+    def _multiply(self, x: Tensor) -> Tensor:
+        """The sum as a product with a sparse matrix."""
+        heads = self._heads_apart(x)
+        pattern = self._pattern(x.size(0), heads)
+        weight = self.edge_weight
+        if weight is not None:
+            weight = pattern.arrange(weight.flatten())
+        return pattern.multiply(weight, _rows(x, heads)).view(self.num_nodes, *x.shape[1:])
 
 
 def _rows(x: Tensor, heads: int) -> Tensor:

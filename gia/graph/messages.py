@@ -20,7 +20,8 @@ class MessageAdjacency(Adjacency):
     messages, the last edge's is taken.
 
     Args:
-        edges (EdgeAdjacency): The edges, ordered by their sources (as far as ties matter).
+        edges (EdgeAdjacency): The edges, ordered by their sources (as far as ties matter); parallel
+            edges send a message each.
         encoded (Tensor): What each edge adds, :math:`\mathbf{e}_{ij}`, ``[E, H, d]``, or what each
             kind of edge adds.
         kind (Tensor, optional): The kind of each edge, ``[E]``.
@@ -52,7 +53,7 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes given "
                 "edges without messages (given=added)"
             )
-        messages = relu_in_place(self.edges.gather(x, self.encoded.to(x.dtype), self.kind))
+        messages = relu_in_place(self.edges.sources.gather(x, self.encoded.to(x.dtype), self.kind))
         self._last = (x, messages)
         return messages
 

@@ -94,7 +94,8 @@ class GraphAttention(nn.Module):
     def propagate(self, x: Tensor, graph: Adjacency, scope: Scope) -> Tensor:
         """Pass messages over a graph of this scope, ``[N, D]`` to ``[N, D]``.
 
-        Where the messages take edge attributes, edges that the data does not know have zeros.
+        Where the messages take edge attributes, edges that the data does not know have zeros, and
+        those between nodes that several edges of the data join send a message for each of these.
 
         Raises:
             ValueError: If the messages take edge attributes and the data has none.
@@ -109,8 +110,7 @@ class GraphAttention(nn.Module):
             raise ValueError(
                 "the messages take edge attributes, but the data has no edge_index and edge_attr"
             )
-        edges = written_out(graph)
-        attr = given.find(attr, edges.edge_index)
+        edges, attr = given.along(written_out(graph), attr)
         return self.out(self.conv(self.value(x), edges, edge_attr=attr))
 
     @property

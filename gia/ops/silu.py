@@ -34,4 +34,8 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         gate, value = ctx.saved_tensors
-        return silu_gradient(grad * value, gate), silu(gate) * grad
+        of_gate = grad * value
+        if torch.is_grad_enabled():
+            return silu_gradient(of_gate, gate), silu(gate) * grad
+        torch.ops.aten.silu_backward.grad_input(of_gate, gate, grad_input=of_gate)
+        return of_gate, silu(gate).mul_(grad)

@@ -119,8 +119,7 @@ class LanguageModeling(Supervised):
         if unknown:
             raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
         # A model of windows of a text has seen neither the start nor the end of a sequence.
-        data = settings["data"]
-        windows = (data.get("module") or data).get("framing") == "windows"
+        windows = not settings["inputs"]["framed"]
         tokens = tokenizer.encode(prompt)
         if not windows or not prompt:
             start = tokenizer.encode("\n") if windows else torch.tensor([tokenizer.bos])

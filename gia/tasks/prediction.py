@@ -170,7 +170,7 @@ class Prediction(Supervised):
         have targets.
 
         Args:
-            data (GraphDataModule): Of ``for_prediction``.
+            data (DataModule): Of ``for_model``.
             out (Path): The CSV to write.
 
         Returns:
@@ -180,7 +180,7 @@ class Prediction(Supervised):
             ValueError: If the table already has a column of these names.
         """
         data.setup()
-        columns, rows = data.source.table()
+        columns, rows = data.dataset.table()
         new = self.output_columns()
         check_columns(columns, new)
         found = self.predictions(data.loader("test"))
@@ -192,14 +192,14 @@ class Prediction(Supervised):
             row: [mark.join(column) for mark, *column in zip(between, *nodes, strict=True)]
             for row, nodes in of_row.items()
         }
-        reasons = {rejected["row"]: rejected["reason"] for rejected in data.rejected}
+        reasons = {entry.row: entry.reason for entry in data.items.rejected}
         return extend_table(out, columns, rows, new, cells, reasons)
 
     def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
         """Write the predictions of one part of the data, with names, rows and targets.
 
         Args:
-            data (GraphDataModule): The data.
+            data (DataModule): The data.
             part (str): ``"train"``, ``"val"`` or ``"test"``.
             out (Path): The CSV to write.
 

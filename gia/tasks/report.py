@@ -88,7 +88,7 @@ def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
             highlight=False,
         )
         return []
-    labels = node_labels(example, getattr(run.datamodule, "kind", "name"))
+    labels = node_labels(example, run.datamodule.items.kind)
     return picture_attention(run, example, labels)
 
 

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from gia.data import SequenceDataModule
+from gia.data import DataModule
 from gia.tasks.task import Task
 from gia.training.build import resolve_model, with_inputs
 from gia.training.callbacks import BestCheckpoint, History, Throughput
@@ -43,7 +43,7 @@ class Run:
     """
 
     folder: Path
-    datamodule: SequenceDataModule
+    datamodule: DataModule
     task: Task
     trainer: pl.Trainer
     ckpt_path: str | None = None
@@ -64,7 +64,7 @@ class Run:
         if (folder / "config.yaml").exists():
             raise ValueError(f"run_dir {folder} already holds a run: choose another")
         checkpoint = load_checkpoint(cfg.ckpt_path, trust=_own(cfg)) if cfg.ckpt_path else None
-        datamodule = instantiate(cfg.data.module)
+        datamodule = instantiate(cfg.data)
         datamodule.setup()
         inputs = datamodule.inputs()
         model_cfg = resolve_model(cfg, inputs)

@@ -43,7 +43,7 @@ BESIDE = ("gia.training",)
 BESIDE_KINDS = (Callback, Logger, Trainer)
 FUNCTIONS = (
     "torch.tensor",
-    "gia.nn.models.baselines.transformer_conv",
+    "gia.nn.conv_block.transformer_conv",
     "gia.training.schedules.constant",
     "gia.training.schedules.cosine",
 )

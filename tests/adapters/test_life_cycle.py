@@ -375,9 +375,9 @@ def test_sinks_are_the_first_tokens_of_each_sequence(side):
 def test_law_7_every_edge_counts_in_a_model():
     """The derivative with respect to every kept weight is not zero."""
     model = adapted()
-    site = model.model.layers[-1].gia_adapters
+    layer = model.model.layers[-1].gia_adapters
     seen = []
-    original = site.adapters["default"].weights.forward
+    original = layer.adapters["default"].weights.forward
 
     def forward(*args):
         weight = original(*args)
@@ -385,7 +385,7 @@ def test_law_7_every_edge_counts_in_a_model():
         seen.append((weight, args[2]))
         return weight
 
-    site.adapters["default"].weights.forward = forward
+    layer.adapters["default"].weights.forward = forward
     model.requires_grad_(True)
     out = model(input_ids=IDS).logits
     (out * torch.randn_like(out)).sum().backward()

@@ -17,7 +17,7 @@ from gia.nn import count_parameters
 @pytest.fixture
 def peptides():
     tokenizer = ResidueTokenizer()
-    records = Peptides().load()[:6]
+    records = Peptides().records()[:6]
     return tokenizer, [to_data(record, tokenizer, max_length=30) for record in records]
 
 

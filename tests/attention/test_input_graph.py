@@ -18,15 +18,17 @@ BONDS = torch.tensor([[0, 1, 0, 5, 6], [1, 0, 1, 4, 5]])  # 0 -> 1 twice
 
 @pytest.mark.parametrize(
     ("scope", "expected"),
-    [(FullScope, {(0, 1), (1, 0), (5, 4), (6, 5)}), (CausalScope, {(0, 1)})],
+    [
+        (FullScope, [(1, 0), (0, 1), (0, 1), (5, 4), (6, 5)]),
+        (CausalScope, [(0, 1), (0, 1)]),
+    ],
 )
-def test_the_data_s_edges_are_added_once_and_never_from_the_future(scope, expected):
+def test_the_data_s_edges_are_added_each_and_never_from_the_future(scope, expected):
     graph = AddInputGraph(2)
     total = graph(
         make_adjacency(8, 2)(torch.randn(7, 8), scope(PTR)), scope(PTR, given=InputGraph(BONDS))
     )
-    assert {tuple(pair) for pair in total.second.edge_index.T.tolist()} == expected
-    assert total.second.edge_index.size(1) == len(expected)
+    assert [tuple(pair) for pair in total.second.edge_index.T.tolist()] == expected
 
 
 @pytest.mark.parametrize("form", ["auto", "dense", "edges"])

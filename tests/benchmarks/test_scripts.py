@@ -23,7 +23,7 @@ import torch
 from hydra.utils import instantiate
 
 import gia.nn
-from gia.data import SequenceDataModule
+from gia.data import DataModule, Records
 from gia.nn import count_parameters
 from gia.training import resolve_model
 
@@ -187,13 +187,9 @@ def few_peptides(monkeypatch):
     """A tenth of the peptides, and no proteins."""
 
     def datasets(tokens, max_length):
-        class Few:
-            def load(self):
-                return model.Peptides().load()[::10]
-
-        data = SequenceDataModule(
-            source=Few(),
-            tokenizer=model.ResidueTokenizer(),
+        data = DataModule(
+            Records(model.Peptides().records()[::10]),
+            target_type="next_token",
             tokens_per_batch=tokens,
             split="random",
         )
@@ -206,13 +202,12 @@ def test_data_are_peptides_and_the_proteins_that_are_there(tmp_path, monkeypatch
     monkeypatch.setenv("GIA_DATA", str(tmp_path))
     found = model.datasets(512, 256)
     assert found["proteins"] is None
-    assert isinstance(found["peptides"].source, model.Peptides)
+    assert isinstance(found["peptides"].dataset, model.Peptides)
     table = tmp_path / model.PROTEINS
     table.parent.mkdir()
     table.write_text("sequence\nMKV\n")
-    assert [record.sequence for record in model.datasets(512, 256)["proteins"].source.load()] == [
-        "MKV"
-    ]
+    records = model.datasets(512, 256)["proteins"].dataset.records()
+    assert [record.sequence for record in records] == ["MKV"]
 
 
 def test_graphs_names_its_ratios(tmp_path, monkeypatch):

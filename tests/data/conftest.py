@@ -5,32 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from gia.data import GraphDataModule, GraphTable, Molecules, Peptides, Record, Table
+from gia.data import DataModule, Items, Molecules, Peptides, Record, Sequences
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-class Records:
-    """A source that hands out what it was given."""
-
-    def __init__(self, records: list[Record]) -> None:
-        self.records = records
-
-    def load(self) -> list[Record]:
-        return self.records
+@pytest.fixture(scope="session")
+def peptides() -> list[Record]:
+    return Peptides().records()
 
 
 @pytest.fixture(scope="session")
-def peptides() -> Records:
-    return Records(Peptides().load())
-
-
-@pytest.fixture(scope="session")
-def proteins() -> Records:
+def proteins() -> list[Record]:
     path = SHARED / "protein" / "rcsb_fold.csv"
     if not path.exists():
         pytest.skip("../shared/data/protein/rcsb_fold.csv is not here")
-    return Records(Table(path, "sequence", "foldClass", "pdbChainId").load())
+    columns = {"label_column": "foldClass", "name_column": "pdbChainId"}
+    return Sequences(path, "sequence", target_type=None, **columns).records()
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +34,12 @@ def shakespeare() -> Path:
 
 @pytest.fixture
 def source():
-    """Makes a source of hand-written sequences."""
+    """Makes records of hand-written sequences."""
 
-    def make(*sequences: str, labels: tuple[str, ...] = ()) -> Records:
+    def make(*sequences: str, labels: tuple[str, ...] = ()) -> list[Record]:
         labels = labels or (None,) * len(sequences)
         pairs = enumerate(zip(sequences, labels, strict=True))
-        return Records([Record(f"s{i}", sequence, label) for i, (sequence, label) in pairs])
+        return [Record(f"s{i}", sequence, label) for i, (sequence, label) in pairs]
 
     return make
 
@@ -76,7 +67,7 @@ def bbbp(shared_data) -> Molecules:
 
 
 @pytest.fixture(scope="session")
-def bbbp_table(bbbp) -> GraphTable:
+def bbbp_table(bbbp) -> Items:
     return bbbp.load()
 
 
@@ -84,13 +75,13 @@ def bbbp_table(bbbp) -> GraphTable:
 def molecules(tmp_path):
     """Makes a datamodule of hand-written molecules: a table of SMILES, target and further cells."""
 
-    def make(*rows: tuple, header: str = "smiles,y", **options) -> GraphDataModule:
+    def make(*rows: tuple, header: str = "smiles,y", **options) -> DataModule:
         file = tmp_path / "molecules.csv"
         file.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]))
         columns = header.split(",")
         targets = [name for name in columns if name.startswith("y")]
-        given = "part" if "part" in columns else None
-        source = Molecules(file, "smiles", targets, split_column=given)
-        return GraphDataModule(source=source, **options)
+        if "part" in columns:
+            options["split_column"] = "part"
+        return DataModule(Molecules(file, "smiles", targets), **options)
 
     return make

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gia.data import GraphDataModule
+from gia.data import DataModule
 from gia.data.cache import digest, processed
-from gia.data.graph_table import from_plain, to_plain
+from gia.data.items import from_plain, to_plain
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def equal(first, second):
 
 
 def count_loads(source, monkeypatch):
-    calls = []
-    load = source.load
-    monkeypatch.setattr(source, "load", lambda *args, **kwargs: calls.append(1) or load())
+    calls, kind = [], type(source)
+    load = kind.load
+    monkeypatch.setattr(kind, "load", lambda self, *args: calls.append(1) or load(self, *args))
     return calls
 
 
@@ -57,16 +57,16 @@ def test_an_empty_table_survives(molecules, folder):
 
 
 def test_graphs_are_processed_once(few, folder, monkeypatch):
-    options = {"source": few, "rwse": 4, "laplacian": 2}
-    first = GraphDataModule(**options)
+    options = {"rwse": 4, "laplacian": 2}
+    first = DataModule(few, **options)
     first.setup()
     [file] = folder.iterdir()
     calls = count_loads(few, monkeypatch)
-    second = GraphDataModule(**options)
+    second = DataModule(few, **options)
     second.setup()
     assert not calls
     equal(first.graphs, second.graphs)
-    GraphDataModule(**options | {"rwse": 5}).setup()
+    DataModule(few, **options | {"rwse": 5}).setup()
     assert calls
     assert len(list(folder.iterdir())) == 2
     assert file.exists()
@@ -89,16 +89,16 @@ def test_an_interrupted_processing_leaves_nothing(few, folder, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gia.data.graph_datamodule.add_encodings", interrupted)
+        patch.setattr("gia.data.datasets.base.progress", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            GraphDataModule(source=few, rwse=2).setup()
+            DataModule(few, rwse=2).setup()
     assert not folder.exists()
     with monkeypatch.context() as patch:
         patch.setattr("gia.data.cache.torch.save", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            GraphDataModule(source=few, rwse=2).setup()
+            DataModule(few, rwse=2).setup()
     assert list(folder.iterdir()) == []
-    data = GraphDataModule(source=few, rwse=2)
+    data = DataModule(few, rwse=2)
     data.setup()
     assert len(data.graphs) == 100
 

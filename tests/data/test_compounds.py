@@ -61,6 +61,6 @@ def test_a_file_in_their_place(tmp_path):
 def test_errors_say_what_to_do(monkeypatch):
     with pytest.raises(ValueError, match="one of melting_point, boiling_point, got 'density'"):
         Compounds("density")
-    monkeypatch.setattr("gia.data.compounds.PACKAGE", "no-such-package")
+    monkeypatch.setattr("gia.data.datasets.compounds.PACKAGE", "no-such-package")
     with pytest.raises(ImportError, match=r"pip install gia\[chem\], or .*data=molecules"):
         Compounds("melting_point").load()

@@ -9,16 +9,21 @@ import torch
 from gia.data import (
     ByteTokenizer,
     CharTokenizer,
-    ResidueTokenizer,
-    SequenceDataModule,
+    DataModule,
+    Records,
     Text,
 )
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 
 
-def module(source, tokenizer=None, **kwargs):
-    return SequenceDataModule(source=source, tokenizer=tokenizer or ResidueTokenizer(), **kwargs)
+def module(source, tokenizer=None, max_length=1024, append_label=False, **options):
+    """Records, or a dataset, for a language model."""
+    if isinstance(source, list):
+        common = {"max_length": max_length, "append_label": append_label}
+        source = Records(source, tokenizer=tokenizer, **common)
+    options = {"split": "similarity", "tokens_per_batch": 4096, **options}
+    return DataModule(source, target_type="next_token", **options)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +42,7 @@ def test_parts_share_no_sequence(peptide_data):
     assert [len(part) for part in parts] == [4160, 520, 520]
     together = [name for part in parts for name in names(part)]
     assert sorted(together) == sorted(names(peptide_data.graphs))
-    train, val, test = ({data.sequence for data in part} for part in parts)
+    train, val, test = ({data.text for data in part} for part in parts)
     assert not train & val
     assert not train & test
     assert not val & test
@@ -87,7 +92,7 @@ def test_splits_are_written_down(peptide_data, tmp_path):
     first = peptide_data.graphs[0]
     assert rows[0]["length"] == str(first.num_nodes)
     assert rows[0]["cluster"] == str(peptide_data.split.group[0].item())
-    assert hashlib.sha256(first.sequence.encode()).hexdigest().startswith(rows[0]["sha256"])
+    assert hashlib.sha256(first.text.encode()).hexdigest().startswith(rows[0]["sha256"])
 
 
 def test_fingerprint_tells_splits_apart(source):
@@ -101,13 +106,13 @@ def test_fingerprint_tells_splits_apart(source):
 def test_labels_become_tokens(proteins):
     data = module(proteins, append_label=True, split="random")
     data.setup()
-    assert data.labels == ["alpha", "alpha+beta", "beta"]
+    assert [s[1:-1] for s in data.tokenizer.symbols[-3:]] == ["alpha", "alpha+beta", "beta"]
     assert data.tokenizer.symbols[-4:] == ["|", "<alpha>", "<alpha+beta>", "<beta>"]
     classes = [data.tokenizer.decode(graph.y[graph.label_mask]) for graph in data.graphs]
-    assert classes == [f"<{record.label}>" for record in proteins.load()]
+    assert classes == [f"<{record.label}>" for record in proteins]
     assert all(graph.num_nodes <= 1024 for graph in data.graphs)
     summary = data.summary()
-    lengths = torch.tensor([len(record.sequence) for record in proteins.load()])
+    lengths = torch.tensor([len(record.sequence) for record in proteins])
     lost = (lengths - (1024 - 3)).clamp(min=0)
     assert (summary["cut"], summary["symbols_cut"]) == ((lost > 0).sum(), lost.sum())
     assert summary["cut"] > 0
@@ -140,11 +145,9 @@ def test_soft_masked_copies_are_duplicates(source):
 
 
 def test_windows_of_a_text(shakespeare):
-    data = module(
-        Text(shakespeare), ByteTokenizer(), framing="windows", max_length=256, split="contiguous"
-    )
+    data = module(Text(shakespeare, max_length=256), split="contiguous")
     parts = [data.train_data, data.val_data, data.test_data]
-    text = "".join(graph.sequence for part in parts for graph in part)
+    text = "".join(graph.text for part in parts for graph in part)
     assert text == shakespeare.read_text()[1:]
     assert len(parts[1]) == len(parts[2]) == pytest.approx(0.1 * len(data.graphs), abs=1)
 
@@ -164,11 +167,11 @@ def test_strict_names_the_unknown(source):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "family"}, r"data\.split must be one of similarity, random, contiguous"),
-        ({"framing": "lines"}, r"data\.framing must be one of records, windows, got 'lines'"),
+        ({"split": "family"}, r"data\.split must be one of random, scaffold, similarity"),
         ({"max_length": 0}, r"data\.max_length must be at least 1, got 0"),
         ({"append_label": True, "max_length": 3}, "must be at least 4, got 3"),
-        ({"append_label": True, "framing": "windows"}, r"needs data\.framing=records"),
+        ({"batch_size": 4}, r"data\.batch_size=4 and data\.tokens_per_batch=4096: .* one of them"),
+        ({"split": "file"}, r"data\.split=file and data\.split_file=.* belong together"),
     ],
 )
 def test_options_out_of_range(source, options, message):
@@ -176,11 +179,17 @@ def test_options_out_of_range(source, options, message):
         module(source("MKV"), **options)
 
 
-def test_data_that_will_not_do(source):
-    with pytest.raises(ValueError, match="no sequence left: all 2 of the source are empty"):
+def test_data_that_will_not_do(source, tmp_path):
+    with pytest.raises(ValueError, match=r"no sequence is left of 2 rows: row 0 .* is empty"):
         module(source("", "")).setup()
+    text = tmp_path / "text.txt"
+    text.write_text("M")
     with pytest.raises(ValueError, match="at least two symbols"):
-        module(source("M"), framing="windows").setup()
+        module(Text(text)).setup()
+    with pytest.raises(ValueError, match="needs whole sequences, but data=text has windows"):
+        Text(text, append_label=True)
+    with pytest.raises(ValueError, match="windows of a text have no target to predict"):
+        DataModule(Text(text)).setup()
     with pytest.raises(ValueError, match=r"data\.tokens_per_batch=4 .* 6 tokens"):
         module(source("MKVLA"), tokens_per_batch=4).setup()
     with pytest.raises(ValueError, match="'s0' has no label"):

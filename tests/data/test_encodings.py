@@ -10,11 +10,12 @@ import pytest
 import torch
 from scipy.sparse.linalg import ArpackNoConvergence
 from torch_geometric.data import Data
+from torch_geometric.transforms import AddRandomWalkPE, Compose
 from torch_geometric.utils import erdos_renyi_graph, get_laplacian, to_dense_adj, to_undirected
 
-from gia.data import add_encodings, laplacian_eigenvectors
-from gia.data.labelled import chain
-from gia.data.molecules import to_graph
+from gia.data import LaplacianPE, laplacian_eigenvectors
+from gia.data.datasets.molecules import to_graph
+from gia.data.transforms import chain
 
 
 def laplacian(edge_index, n):
@@ -23,7 +24,7 @@ def laplacian(edge_index, n):
 
 
 def test_walks_come_back():
-    data = add_encodings(Data(edge_index=chain(3), num_nodes=3), rwse=4)
+    data = AddRandomWalkPE(4)(Data(edge_index=chain(3), num_nodes=3))
     # From an end of a path of three: to the middle, and back with probability 1/2.
     assert data.random_walk_pe.tolist() == [[0, 0.5, 0, 0.5], [0, 1, 0, 1], [0, 0.5, 0, 0.5]]
 
@@ -43,7 +44,7 @@ def test_eigenvectors_are_eigenvectors(n):
 
 @pytest.mark.parametrize("smiles", ["C", "[Na+].[Cl-]", "CC", "CCO"])
 def test_small_graphs_have_finite_encodings(smiles):
-    data = add_encodings(to_graph(smiles), rwse=8, laplacian=5)
+    data = Compose([AddRandomWalkPE(8), LaplacianPE(5)])(to_graph(smiles))
     assert data.random_walk_pe.shape == (data.num_nodes, 8)
     assert data.laplacian_eigenvector_pe.shape == (data.num_nodes, 5)
     assert data.random_walk_pe.isfinite().all()

@@ -6,12 +6,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from runs import compose_config
 
-from gia.data import GraphDataModule
+from gia.data import DataModule
 
 CONF = ROOT / "conf" / "data"
 NEEDS = {
     "molecules": ["data.path=x", "data.smiles_column=s", "data.target_column=[a,b]"],
     "tu": ["data.name=ENZYMES"],
+    "pyg": ["data.dataset._target_=torch_geometric.datasets.FakeDataset"],
     "labelled_csv": ["data.path=x", "data.sequence_column=s", "data.target_column=t"],
 }
 # Whatever model and task the data chooses, its module is the same.
@@ -26,7 +27,7 @@ GRAPHS = sorted(
 
 def compose(name, *overrides):
     return compose_config(
-        *COMMON, f"data={name}", *NEEDS.get(name, []), "+data.target_type=regression", *overrides
+        *COMMON, f"data={name}", *NEEDS.get(name, []), "data.target_type=regression", *overrides
     )
 
 
@@ -37,11 +38,10 @@ def test_all_are_found():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_options_reach_the_datamodule(name):
-    data = instantiate(
-        compose(name, "data.rwse=5", "data.batch_size=7", "data.split=none").data.module
-    )
-    assert isinstance(data, GraphDataModule)
-    assert (data.rwse, data.batch_size, data.target_type) == (5, 7, "regression")
+    data = instantiate(compose(name, "data.rwse=5", "data.batch_size=7", "data.split=none").data)
+    assert isinstance(data, DataModule)
+    assert (data.pre_transform.transforms[0].walk_length, data.batch_size) == (5, 7)
+    assert data.target_type == "regression"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_options_reach_the_datamodule(name):
 )
 def test_real_data(name, number, task, shared_data, monkeypatch):
     monkeypatch.setenv("GIA_DATA", str(shared_data))
-    data = instantiate(compose(name, f"data.target_type={task}", "data.rwse=0").data.module)
+    data = instantiate(compose(name, f"data.target_type={task}", "data.rwse=0").data)
     data.setup()
     assert len(data.graphs) == number

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch_geometric.nn import PNAConv
 
-from gia.data import TU, GraphDataModule, LabelledPeptides, ResidueTokenizer
+from gia.data import TU, DataModule, Peptides
 
 ALKANES = ["C" * n for n in range(1, 21)]
 
 
 @pytest.fixture(scope="module")
 def solubility(esol):
-    data = GraphDataModule(source=esol, rwse=16, laplacian=3, batch_size=32)
+    data = DataModule(esol, rwse=16, laplacian=3, batch_size=32)
     data.setup()
     return data
 
@@ -37,7 +37,7 @@ def test_parts_are_disjoint_and_whole(solubility):
 
 
 def test_targets_keep_their_units(solubility):
-    columns, rows = solubility.source.table()
+    columns, rows = solubility.dataset.table()
     target = "measured log solubility in mols per litre"
     for data in solubility.graphs[::100]:
         assert data.y.shape == (1, 1)
@@ -93,7 +93,7 @@ def test_validation_comes_with_as_many_training_graphs(solubility):
 @pytest.mark.parametrize("position", [1, 14, 28])
 def test_resumes_in_the_middle_of_an_epoch(solubility, esol, position):
     def fresh():
-        data = GraphDataModule(source=esol, rwse=16, laplacian=3, batch_size=32)
+        data = DataModule(esol, rwse=16, laplacian=3, batch_size=32)
         return data, data.train_dataloader()
 
     _, loader = fresh()
@@ -105,18 +105,18 @@ def test_resumes_in_the_middle_of_an_epoch(solubility, esol, position):
     seen = [tuple(next(iterator).name) for _ in range(position)]
     state = data.state_dict()
     assert state == {"epoch": 2, "batches": position}
-    data = GraphDataModule(source=esol, rwse=16, laplacian=3, batch_size=32)
+    data = DataModule(esol, rwse=16, laplacian=3, batch_size=32)
     data.load_state_dict(state)
     assert seen + [tuple(batch.name) for batch in data.train_dataloader()] == whole
 
 
 def test_summary_of_real_molecules(bbbp):
-    data = GraphDataModule(source=bbbp, target_type="classification", split="scaffold")
+    data = DataModule(bbbp, target_type="classification", split="scaffold")
     summary = data.summary()
     assert (summary["graphs"], len(summary["rejected"])) == (2039, 11)
     assert summary["rejected"][0]["row"] == 59
     assert (summary["duplicates"], summary["largest_group"]) == (64, 137)
-    assert (data.class_names, data.inputs()["out_channels"]) == (["0", "1"], 2)
+    assert (data.items.class_names, data.inputs()["out_channels"]) == (["0", "1"], 2)
     assert data.inputs()["target_mean"] == data.inputs()["target_std"] == []
     classes = [summary[part]["classes"] for part in ("train", "val", "test")]
     assert [sum(found[name] for found in classes) for name in "01"] == [479, 1560]
@@ -127,24 +127,22 @@ def test_folds_of_real_graphs(shared_data):
     source = TU("MUTAG", shared_data / "tu")
     tested = []
     for fold in range(10):
-        data = GraphDataModule(
-            source=source, target_type="classification", split="kfold", fold=fold
-        )
+        data = DataModule(source, target_type="classification", split="kfold", fold=fold)
         tested += names(data.test_data)
         held = {
             part: set(names(getattr(data, f"{part}_data"))) for part in ("train", "val", "test")
         }
         assert sum(map(len, held.values())) == len(set.union(*held.values())) == 188
         for part in ("val", "test"):
-            assert data.summary()[part]["classes"]["-1"] == pytest.approx(
+            assert data.summary()[part]["classes"]["0"] == pytest.approx(
                 63 / 188 * len(held[part]), abs=1
             )
     assert sorted(tested) == sorted(names(data.graphs))
 
 
 def test_families_of_peptides_stay_together():
-    source = LabelledPeptides(ResidueTokenizer())
-    data = GraphDataModule(source=source, target_type="classification", split="similarity")
+    source = Peptides()
+    data = DataModule(source, target_type="classification", split="similarity")
     summary = data.summary()
     assert (summary["groups"], summary["largest_group"]) == (2227, 529)
     assert data.inputs()["ordered"]
@@ -208,7 +206,7 @@ def test_a_class_absent_from_a_part_is_named(molecules):
     rows = [(s, "rare" if i == 0 else "ab"[i % 2]) for s, i in numbered()]
     data = molecules(*rows, target_type="classification")
     summary = data.summary()
-    assert data.class_names == ["a", "b", "rare"]
+    assert data.items.class_names == ["a", "b", "rare"]
     assert sum("rare" in absent for absent in summary["absent_classes"].values()) == 2
     for part, absent in summary["absent_classes"].items():
         assert all(summary[part]["classes"][name] == 0 for name in absent)
@@ -233,7 +231,7 @@ def test_data_that_will_not_do(molecules, target, options, message):
 
 def test_scaffolds_are_of_molecules(shared_data):
     source = TU("MUTAG", shared_data / "tu")
-    data = GraphDataModule(source=source, target_type="classification", split="scaffold")
+    data = DataModule(source, target_type="classification", split="scaffold")
     with pytest.raises(
         ValueError, match=r"scaffold compares molecules: use data\.split=random here"
     ):
@@ -270,15 +268,15 @@ def test_prediction_on_other_data(molecules, tmp_path):
     inputs = data.inputs()
     file = tmp_path / "new.csv"
     file.write_text("id,smiles,y\n1,CCO,b\n2,C1C,a\n3,N,\n4,[He],z\n5,CC,a\n")
-    new = data.for_prediction(inputs, path=file)
+    new = data.for_model(inputs, path=file)
     new.setup()
     assert [graph.row for graph in new.graphs] == [0, 2, 3, 4]
-    assert [row["row"] for row in new.rejected] == [1]
-    assert [row["reason"] for row in new.masked] == ["target 'y': 'z' is not one of a, b"]
-    assert new.class_names == ["a", "b"]
+    assert [row.row for row in new.items.rejected] == [1]
+    assert [row.reason for row in new.items.masked] == ["target 'y': 'z' is not one of a, b"]
+    assert new.items.class_names == ["a", "b"]
     y = torch.cat([graph.y for graph in new.graphs]).flatten()
     assert y.nan_to_num(-1).tolist() == [1, -1, -1, 0]
-    columns, rows = new.source.table()
+    columns, rows = new.dataset.table()
     assert (columns, len(rows), rows[1]["smiles"]) == (["id", "smiles", "y"], 5, "C1C")
     assert [row for batch in new.loader("test") for row in batch.row.tolist()] == [0, 2, 3, 4]
     assert new.inputs()["out_channels"] == inputs["out_channels"]
@@ -291,20 +289,20 @@ def test_prediction_without_a_target(molecules, tmp_path):
     file = tmp_path / "new.csv"
     file.write_text("structure\nCCO\n")
     for columns in ({}, {"target_column": None}):
-        new = data.for_prediction(inputs, file, smiles_column="structure", **columns)
+        new = data.for_model(inputs, file, smiles_column="structure", **columns)
         new.setup()
         assert new.graphs[0].y.isnan().tolist() == [[True]]
-        assert (new.target_names, new.masked, new.rejected) == (["y"], [], [])
+        assert (new.items.target_names, new.items.masked, new.items.rejected) == (["y"], [], [])
     with pytest.raises(ValueError, match="no column 'smiles'"):
-        data.for_prediction(inputs, file).setup()
+        data.for_model(inputs, file).setup()
     with pytest.raises(ValueError, match=r"smiles_column name columns .* data\.path"):
-        data.for_prediction(inputs, smiles_column="structure")
-    again = data.for_prediction(inputs)
+        data.for_model(inputs, smiles_column="structure")
+    again = data.for_model(inputs, whole=True)
     assert len(again.test_data) == 20
 
 
 def test_prediction_needs_graphs_that_the_model_knows(shared_data, molecules):
     inputs = molecules(*numbered()).inputs()
-    tu = GraphDataModule(source=TU("MUTAG", shared_data / "tu"), target_type="classification")
-    with pytest.raises(ValueError, match=r"graphs with node_categories \[119, .* these have \[\]"):
-        tu.for_prediction(inputs).setup()
+    tu = DataModule(TU("MUTAG", shared_data / "tu"), target_type="classification")
+    with pytest.raises(ValueError, match=r"whose node_categories is \[119, .* here it is \[\]"):
+        tu.for_model(inputs).setup()

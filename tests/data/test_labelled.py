@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
-from gia.data import GraphDataModule, LabelledPeptides, LabelledSequences, ResidueTokenizer
-from gia.data.labelled import chain
+from gia.data import DataModule, Peptides, ResidueTokenizer, Sequences
+from gia.data.transforms import chain
 
 
 def source(file, text, **options):
     file.write_text(text)
-    return LabelledSequences(file, "seq", ResidueTokenizer(), "y", **options)
+    return Sequences(file, "seq", "y", **options)
 
 
 def test_chain():
@@ -22,26 +22,25 @@ def test_chain():
 def test_a_sequence_is_a_chain_of_residues(tmp_path):
     table = source(tmp_path / "t.csv", "seq,y\nmKV,1\n,2\nM,3\n").load()
     first, last = table.graphs
-    assert first.x.flatten().tolist() == ResidueTokenizer().encode("MKV").tolist()
+    assert first.token.tolist() == ResidueTokenizer().encode("MKV").tolist()
     assert (first.text, first.seq_pos.tolist(), first.num_edges) == ("MKV", [0, 1, 2], 4)
     assert (last.row, last.num_nodes, last.num_edges) == (2, 1, 0)
     assert [(entry.row, entry.reason) for entry in table.rejected] == [(1, "the sequence is empty")]
-    assert (table.ordered, table.node_categories) == (True, [23])
 
 
 def test_peptides():
-    table = LabelledPeptides(ResidueTokenizer()).load()
+    table = Peptides().load()
     counts = Counter(cells[0] for cells in table.cells)
     assert counts == {"antimicrobial": 2600, "other": 2600}
     assert (table.kind, table.unknown) == ("sequence", {})
-    columns, rows = LabelledPeptides(ResidueTokenizer()).table()
+    columns, rows = Peptides().table()
     assert columns == ["name", "sequence", "activity"]
     assert rows[0]["sequence"] == table.graphs[0].text
 
 
 def test_cuts_are_counted(tmp_path):
-    data = GraphDataModule(
-        source=source(tmp_path / "t.csv", "seq,y\nMKVXX,1\nMK,2\n", max_length=3), split="none"
+    data = DataModule(
+        source(tmp_path / "t.csv", "seq,y\nMKVXX,1\nMK,2\n", max_length=3), split="none"
     )
     summary = data.summary()
     assert (summary["cut"], summary["symbols_cut"], summary["unknown"]) == (1, 2, {"X": 2})
@@ -50,45 +49,43 @@ def test_cuts_are_counted(tmp_path):
 
 def test_targets_of_residues(tmp_path):
     text = "seq,y\nMKV,HC?\nMKVL,HHCC\nMK,HHH\nMKA,???\nAA,CC\n"
-    data = GraphDataModule(
-        source=source(tmp_path / "t.csv", text, target_level="node", max_length=3),
+    data = DataModule(
+        source(tmp_path / "t.csv", text, target_level="node", max_length=3),
         target_type="classification",
         split="none",
     )
     data.setup()
-    assert (data.class_names, data.inputs()["out_channels"]) == (["C", "H"], 2)
+    assert (data.items.class_names, data.inputs()["out_channels"]) == (["C", "H"], 2)
     y = [graph.y for graph in data.graphs]
     assert [values.shape for values in y] == [(3, 1), (3, 1), (2, 1)]
     assert y[0][:2].flatten().tolist() == [1, 0]
     assert y[0][2].isnan()
     assert y[1].flatten().tolist() == [1, 1, 0]  # cut as its sequence
-    rejected = [(row["row"], row["reason"]) for row in data.rejected]
+    rejected = [(row.row, row.reason) for row in data.items.rejected]
     assert rejected == [(2, "target 'y' has 3 values for 2 nodes"), (3, "no target 'y'")]
 
 
 def test_numbers_of_residues(tmp_path):
     text = "seq,y\nMKV,1 2.5 x\nMK,3;4\n"
-    data = GraphDataModule(
-        source=source(tmp_path / "t.csv", text, target_level="node"), split="none"
-    )
+    data = DataModule(source(tmp_path / "t.csv", text, target_level="node"), split="none")
     data.setup()
     assert data.graphs[0].y[:2].flatten().tolist() == [1, 2.5]
     assert data.graphs[1].y.flatten().tolist() == [3, 4]
-    assert "'x' is not a number" in data.masked[0]["reason"]
+    assert "'x' is not a number" in data.items.masked[0].reason
 
 
 def test_secondary_structure(shared_data):
     path = shared_data / "protein" / "rcsb_fold.csv"
-    proteins = LabelledSequences(
-        path, "sequence", ResidueTokenizer(), "secondary_structure", "node", 200
+    proteins = Sequences(
+        path, "sequence", "secondary_structure", target_level="node", max_length=200
     )
-    data = GraphDataModule(source=proteins, target_type="classification", batch_size=16)
+    data = DataModule(proteins, target_type="classification", batch_size=16)
     data.setup()
-    assert data.class_names == list("BCEGHIST")
+    assert data.items.class_names == list("BCEGHIST")
     assert (data.inputs()["level"], data.inputs()["out_channels"]) == ("node", 8)
     _, rows = proteins.table()
     for graph in data.graphs[::500]:
-        letters = "".join(data.class_names[int(c)] for c in graph.y.flatten())
+        letters = "".join(data.items.class_names[int(c)] for c in graph.y.flatten())
         assert letters == rows[graph.row]["secondary_structure"][:200]
     batch = next(iter(data.train_dataloader()))
     assert batch.y.shape == (batch.num_nodes, 1)
@@ -99,10 +96,10 @@ def test_options_out_of_range(tmp_path):
     with pytest.raises(ValueError, match="one of graph, node, got 'edge'"):
         source(tmp_path / "t.csv", "seq,y\n", target_level="edge")
     with pytest.raises(ValueError, match=r"data\.max_length must be at least 1, got 0"):
-        LabelledPeptides(ResidueTokenizer(), max_length=0)
+        Peptides(max_length=0)
 
 
 def test_strict_names_unknown_symbols(tmp_path):
-    data = GraphDataModule(source=source(tmp_path / "t.csv", "seq,y\nMXX,1\n"), strict=True)
+    data = DataModule(source(tmp_path / "t.csv", "seq,y\nMXX,1\n"), strict=True)
     with pytest.raises(ValueError, match=r"the alphabet lacks 'X' \(2\)"):
         data.setup()

@@ -6,9 +6,10 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from gia.data import (
+    DataModule,
     Record,
+    Records,
     ResidueTokenizer,
-    SequenceDataModule,
     SequenceLoader,
     TokenBatchSampler,
     to_data,
@@ -100,15 +101,10 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-class InputGraph:
-    def load(self):
-        return RECORDS
-
-
 def data(num_workers=0):
-    return SequenceDataModule(
-        source=InputGraph(),
-        tokenizer=ResidueTokenizer(),
+    return DataModule(
+        Records(RECORDS),
+        target_type="next_token",
         split="contiguous",
         tokens_per_batch=24,
         num_workers=num_workers,

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.utils import from_smiles
 
 from gia.data import Molecules
-from gia.data.molecules import to_graph
+from gia.data.datasets.molecules import to_graph
 
 
 @pytest.mark.parametrize("smiles", ["CC(=O)Oc1ccccc1C(=O)O", "F/C=C/F", "[Na+].[Cl-]", "[He]", "C"])
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_has_a_reason(smiles, reason, capfd):
 def test_esol(esol):
     table = esol.load()
     assert (len(table.graphs), table.rejected) == (1128, [])
-    assert (table.kind, table.level, table.ordered) == ("smiles", "graph", False)
+    assert (table.kind, table.level, table.num_rows) == ("smiles", "graph", 1128)
     assert table.graphs[0].name == "Amigdalin"
     assert table.cells[0] == ["-0.77"]
     x = torch.cat([data.x for data in table.graphs])

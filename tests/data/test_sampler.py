@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gia.data import GraphBatchSampler, ResidueTokenizer, SequenceDataModule, TokenBatchSampler
+from gia.data import DataModule, GraphBatchSampler, Records, TokenBatchSampler
 
 LENGTHS = [3, 9, 4, 4, 7, 1, 9, 2, 5, 5, 5, 5, 8, 30]
 
@@ -30,7 +30,7 @@ def test_every_graph_once_within_the_budget(lengths, budget, shuffle, epoch):
 
 
 def test_order_depends_on_seed_and_epoch(peptides):
-    lengths = [len(record.sequence) for record in peptides.load()]
+    lengths = [len(record.sequence) for record in peptides]
 
     def epoch(seed, number):
         sampler = TokenBatchSampler(lengths, 4096, shuffle=True, seed=seed)
@@ -97,8 +97,8 @@ def test_padding_waste_by_hand():
 
 @pytest.mark.parametrize("name", ["peptides", "proteins"])
 def test_padding_is_at_most_5_percent(name, request):
-    source = request.getfixturevalue(name)
-    data = SequenceDataModule(source=source, tokenizer=ResidueTokenizer(), split="random")
+    records = Records(request.getfixturevalue(name))
+    data = DataModule(records, target_type="next_token", split="random", tokens_per_batch=4096)
     for epoch in range(3):
         sampler = data.train_dataloader().batch_sampler
         sampler.set_epoch(epoch)

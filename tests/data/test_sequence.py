@@ -15,7 +15,7 @@ def test_a_record_predicts_its_next_tokens():
     assert tokenizer.decode(data.token) == "<bos>MKV"
     assert tokenizer.decode(data.y) == "MKV<eos>"
     assert data.seq_pos.tolist() == [0, 1, 2, 3]
-    assert (data.num_nodes, data.sequence, data.name, data.cut) == (4, "mkV", "p", 0)
+    assert (data.num_nodes, data.text, data.name, data.cut) == (4, "MKV", "p", 0)
     assert data.validate()
 
 
@@ -56,10 +56,10 @@ def test_windows_score_each_symbol_but_the_first_once(text, length):
 
 
 def test_windows_of_a_real_text(shakespeare):
-    [record] = Text(shakespeare).load()
+    [record] = Text(shakespeare).records()
     tokenizer = ByteTokenizer()
     graphs = windows(record, tokenizer, 256)
-    assert "".join(data.sequence for data in graphs) == record.sequence[1:]
+    assert "".join(data.text for data in graphs) == record.sequence[1:]
     assert len({data.name for data in graphs}) == len(graphs)
 
 
@@ -69,4 +69,4 @@ def test_graphs_make_a_ragged_batch():
     batch = Batch.from_data_list(graphs)
     assert batch.ptr.tolist() == [0, 4, 6]
     assert torch.equal(batch.seq_pos, torch.tensor([0, 1, 2, 3, 0, 1]))
-    assert batch.sequence == ["MKV", "A"]
+    assert batch.text == ["MKV", "A"]

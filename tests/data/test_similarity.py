@@ -6,8 +6,9 @@ import networkx as nx
 import pytest
 import torch
 
-from gia.data import clusters, similarity
-from gia.data.similarity import DEFAULT_THRESHOLD
+from gia.data import clusters
+from gia.data.splits import similarity
+from gia.data.splits.similarity import DEFAULT_THRESHOLD
 
 
 def brute_force(sequences, k, threshold):
@@ -45,7 +46,7 @@ def test_a_fragment_belongs_to_its_protein():
 
 
 def test_peptide_families_stay_together_without_a_giant(peptides):
-    sequences = [record.sequence for record in peptides.load()]
+    sequences = [record.sequence for record in peptides]
     sizes = clusters(sequences).bincount()
     assert len(sizes) == 2227
     assert sizes.max() == 529  # a tenth, so the parts of a split can still be filled
@@ -54,7 +55,7 @@ def test_peptide_families_stay_together_without_a_giant(peptides):
 
 
 def test_proteins_are_nearly_unrelated_already(proteins):
-    sizes = clusters([record.sequence for record in proteins.load()[::2]]).bincount()
+    sizes = clusters([record.sequence for record in proteins[::2]]).bincount()
     assert sizes.sum() == 2685
     assert sizes.max() <= 10
 

@@ -28,7 +28,7 @@ def spread(values, part):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_duplicates_never_straddle(peptides, seed):
-    sequences = [record.sequence for record in peptides.load()]
+    sequences = [record.sequence for record in peptides]
     by_chance = random_split(sequences, **FRACTIONS, seed=seed)
     by_family = similarity_split(sequences, **FRACTIONS, seed=seed, **SIMILARITY)
     assert spread(sequences, by_chance.part) == 1
@@ -41,7 +41,7 @@ def test_duplicates_never_straddle(peptides, seed):
 
 
 def test_the_seed_decides(peptides):
-    sequences = [record.sequence for record in peptides.load()][::5]
+    sequences = [record.sequence for record in peptides][::5]
     for split, options in ((random_split, {}), (similarity_split, SIMILARITY)):
         first, again, other = (
             split(sequences, **FRACTIONS, seed=seed, **options).part for seed in (0, 0, 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from gia.data.graph_table import GraphTable
+from gia.data import Items
 from gia.data.targets import read_targets
 
 
@@ -14,7 +14,7 @@ def read(*cells, target_type="regression", class_names=None):
     cells = [cell if isinstance(cell, list) else [cell] for cell in cells]
     graphs = [Data(x=torch.zeros(2, 1), row=10 * i, name=f"g{i}") for i in range(len(cells))]
     names = [f"t{i}" for i in range(len(cells[0]))]
-    return read_targets(GraphTable(graphs, cells, target_names=names), target_type, class_names)
+    return read_targets(Items(graphs, cells, target_names=names), target_type, class_names)
 
 
 def values(targets):

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch_geometric.datasets import TUDataset
 
-from gia.data import TU, GraphDataModule
+from gia.data import TU, DataModule
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "tu"
 
 
 def tiny(folder, **files):
@@ -20,68 +26,88 @@ def tiny(folder, **files):
     }
     for name, text in (contents | files).items():
         (raw / f"TINY_{name}.txt").write_text(text)
-    return TU("TINY", folder)
+    return folder
 
 
 @pytest.mark.parametrize(("name", "number", "channels"), [("MUTAG", 188, 7), ("PROTEINS", 1113, 3)])
 def test_graphs_are_those_of_pyg(shared_data, tmp_path, name, number, channels):
-    source = TU(name, shared_data / "tu")
     before = sorted((shared_data / "tu" / name).rglob("*"))
-    table = source.load()
+    ours = TU(name, shared_data / "tu")
     assert sorted((shared_data / "tu" / name).rglob("*")) == before
     (tmp_path / name).mkdir()
     (tmp_path / name / "raw").symlink_to(shared_data / "tu" / name / "raw")
     theirs = TUDataset(tmp_path, name)
-    assert len(table.graphs) == len(theirs) == number
-    assert table.node_categories == table.edge_categories == []
+    assert isinstance(ours, TUDataset)
+    assert len(ours) == len(theirs) == number
     for i in (0, 7, number - 1):
-        for key in ("x", "edge_index", "edge_attr"):
-            assert (key in table.graphs[i]) == (key in theirs[i])
+        for key in ("x", "edge_index", "edge_attr", "y"):
+            assert (key in ours[i]) == (key in theirs[i])
             if key in theirs[i]:
-                assert torch.equal(table.graphs[i][key], theirs[i][key])
-    assert table.graphs[0].x.size(1) == channels
-    # The labels keep the names that they have in the files; sorted, they are PyG's numbers.
-    names = sorted({cells[0] for cells in table.cells}, key=float)
-    assert names == {"MUTAG": ["-1", "1"], "PROTEINS": ["1", "2"]}[name]
-    assert [names.index(cells[0]) for cells in table.cells] == [int(data.y) for data in theirs]
+                assert torch.equal(ours[i][key], theirs[i][key])
+    assert ours[0].x.size(1) == channels
+    data = DataModule(ours, target_type="classification", split="none")
+    inputs = data.inputs()
+    assert (inputs["node_channels"], inputs["node_categories"]) == (channels, [])
+    assert (inputs["class_names"], inputs["level"]) == (["0", "1"], "graph")
+    assert data.graphs[7].y.tolist() == [[float(theirs[7].y)]]
+    assert [graph.name for graph in data.graphs] == [f"{name}_{i}" for i in range(number)]
+
+
+def test_files_are_read_once(shared_data, monkeypatch):
+    TU("MUTAG", shared_data / "tu")
+    monkeypatch.setattr(TUDataset, "process", None)
+    assert len(TU("MUTAG", shared_data / "tu")) == 188
+
+
+def test_an_interrupted_reading_leaves_nothing(shared_data, monkeypatch, cache):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("torch_geometric.datasets.tu_dataset.fs.torch_save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            TU("MUTAG", shared_data / "tu")
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    assert len(TU("MUTAG", shared_data / "tu")) == 188
 
 
 def test_attributes_of_nodes(shared_data):
-    table = TU("PROTEINS", shared_data / "tu", use_node_attr=True).load()
-    assert table.graphs[0].x.size(1) == 4
-    assert table.graphs[0].x[0, 0] == 23
+    graphs = TU("PROTEINS", shared_data / "tu", use_node_attr=True)
+    assert graphs[0].x.size(1) == 4
+    assert graphs[0].x[0, 0] == 23
+    assert graphs.digest() != TU("PROTEINS", shared_data / "tu").digest()
 
 
 def test_nodes_without_features_have_their_degree(tmp_path):
-    table = tiny(tmp_path).load()
-    assert [data.x.tolist() for data in table.graphs] == [[[1], [2], [1]], [[0]], [[1], [1]]]
-    assert table.node_categories == [128]
-    assert table.cells == [["5"], ["3"], ["5"]]
-    assert [data.num_edges for data in table.graphs] == [4, 0, 2]
+    graphs = TU("TINY", tiny(tmp_path))
+    assert [data.x.tolist() for data in graphs] == [[[1], [2], [1]], [[0]], [[1], [1]]]
+    assert [data.num_edges for data in graphs] == [4, 0, 2]
+    data = DataModule(graphs, target_type="classification", split="none")
+    assert data.inputs()["node_categories"] == [3]
+    assert [graph.y.item() for graph in data.graphs] == [1, 0, 1]
 
 
 def test_targets_that_are_numbers(tmp_path):
-    source = tiny(tmp_path, graph_attributes="0.5, 1\n-1, 2\n3, nan\n")
-    table = source.load()
-    assert table.target_names == ["target_0", "target_1"]
-    assert table.cells[1] == ["-1", "2"]
-    data = GraphDataModule(source=source, split="none")
-    data.setup()
+    graphs = TU("TINY", tiny(tmp_path, graph_attributes="0.5, 1\n-1, 2\n3, nan\n"))
+    data = DataModule(graphs, split="none")
+    assert data.inputs()["target_names"] == ["y_0", "y_1"]
     y = torch.cat([graph.y for graph in data.graphs])
     assert y.isnan().tolist() == [[False, False], [False, False], [False, True]]
-    assert [(row["row"], row["reason"]) for row in data.masked] == [(2, "no target 'target_1'")]
+    assert data.summary()["missing_targets"] == {"y_0": 0, "y_1": 1}
 
 
 def test_damaged_files_are_told(tmp_path):
+    for labels, message in (("5\n3\n", "2 targets"), ("5\n3\n1\n2\n", "4 targets")):
+        folder = tiny(tmp_path / message, graph_labels=labels)
+        with pytest.raises(ValueError, match=f"TINY/raw holds 3 graphs but {message}: .*damaged"):
+            TU("TINY", folder)
+    folder = tiny(tmp_path / "empty", graph_indicator="1\n1\n")
     with pytest.raises(ValueError, match=r"TINY/raw cannot be read as a dataset .* damaged"):
-        tiny(tmp_path / "short", graph_labels="5\n3\n").load()
-    with pytest.raises(ValueError, match="holds 3 graphs but 4 targets"):
-        tiny(tmp_path / "long", graph_labels="5\n3\n1\n2\n").load()
+        TU("TINY", folder)
 
 
-def test_downloads_once_and_whole(tmp_path, monkeypatch):
-    monkeypatch.setenv("GIA_CACHE", str(tmp_path / "cache"))
-    origin = tiny(tmp_path / "origin")._raw
+def test_downloads_once_and_whole(tmp_path, monkeypatch, cache):
+    origin = tiny(tmp_path / "origin") / "TINY" / "raw"
 
     def download(self):
         os.makedirs(self.raw_dir, exist_ok=True)
@@ -95,14 +121,14 @@ def test_downloads_once_and_whole(tmp_path, monkeypatch):
     with pytest.raises(
         FileNotFoundError, match=r"TINY\.zip could not be downloaded \(lost\).*root"
     ):
-        TU("TINY").load()
-    assert list((tmp_path / "cache" / "tu").iterdir()) == []
+        TU("TINY")
+    assert list(cache.iterdir()) == []
     broken = False
-    assert len(TU("TINY", tmp_path / "nowhere").load().graphs) == 3
+    assert len(TU("TINY", tmp_path / "nowhere")) == 3
     broken = True
-    assert len(TU("TINY").load().graphs) == 3
+    assert len(TU("TINY")) == 3
 
 
 def test_no_file_stands_for_a_dataset(tmp_path):
     with pytest.raises(ValueError, match=r"data\.path=new\.csv: give data\.name=.* data\.root="):
-        tiny(tmp_path).with_file("new.csv")
+        TU("TINY", tiny(tmp_path)).with_file("new.csv")

@@ -85,3 +85,30 @@ def test_weights_for_other_heads_are_refused():
     graph = EdgeAdjacency(EDGES, torch.rand(4, 3), num_nodes=3)
     with pytest.raises(ValueError, match="weights for 3 heads"):
         graph.sum(torch.randn(3, 2, 5))
+
+
+@pytest.mark.parametrize("weights", ["none", "one", "of heads", "heads apart"])
+@pytest.mark.usefixtures("float64")
+def test_what_is_fast_is_what_is_defined(weights):
+    edge_index = torch.tensor([[0, 2, 2, 1, 2], [1, 1, 1, 0, 2]])  # parallel edges, too
+    head = torch.tensor([0, 1, 0, 1, 1]) if weights == "heads apart" else None
+    shape = {"none": None, "one": (5,), "of heads": (5, 2), "heads apart": (5,)}[weights]
+    weight = None if shape is None else torch.randn(shape, requires_grad=True)
+    x, added = torch.randn(3, 2, 4, requires_grad=True), torch.randn(2, 2, 4, requires_grad=True)
+    kind = torch.tensor([0, 1, 1, 0, 0])
+    heads = None if head is None else 2
+
+    def graph():
+        return EdgeAdjacency(edge_index, weight, num_nodes=3, head=head, num_heads=heads)
+
+    inputs = [part for part in (x, weight) if part is not None]
+    for kernel, given, leaves in (
+        (EdgeAdjacency._multiply, (x,), inputs),
+        (EdgeAdjacency.gather, (x, added, kind), [x, added]),
+        (EdgeAdjacency.gather, (x, added[kind]), [x, added]),
+    ):
+        outs = [function(graph(), *given) for function in (kernel, kernel.definition)]
+        totals = [out.sin().sum() for out in outs]
+        grads = [torch.autograd.grad(total, leaves, retain_graph=True) for total in totals]
+        torch.testing.assert_close(*outs)
+        torch.testing.assert_close(*grads)

@@ -95,7 +95,7 @@ def real(tmp_path_factory):
         if name not in known:
             monkeypatch.setenv("GIA_DATA", str(shared_data))
             cfg = compose_config("name=t", "run_dir=x", f"data={name}", "data.split=random")
-            data = instantiate(cfg.data.module)
+            data = instantiate(cfg.data)
             inputs = data.inputs()
             graphs = sorted(data.graphs, key=lambda data: data.num_nodes)
             known[name] = [graphs[len(graphs) * i // 5] for i in range(5)] + graphs[-1:], inputs

@@ -25,7 +25,7 @@ def read():
     def once(name):
         if name not in known:
             cfg = compose_config("name=t", "run_dir=x", f"data={name}")
-            data = instantiate(cfg.data.module)
+            data = instantiate(cfg.data)
             data.setup()
             known[name] = data, list(itertools.islice(data.train_dataloader(), 5))
         return known[name]

@@ -108,7 +108,7 @@ def test_it_trains_and_reports(trained):
 
 def test_it_predicts_a_table_and_writes_no_sequences(trained):
     folder, run, _ = trained
-    data = run.datamodule.for_prediction(run.datamodule.inputs(), path=folder / "molecules.csv")
+    data = run.datamodule.for_model(run.datamodule.inputs(), path=folder / "molecules.csv")
     done = run.task.predict_table(data, folder / "out.csv")
     assert done["predicted"] > 100
     with (folder / "out.csv").open() as file:

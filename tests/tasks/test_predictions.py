@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool
 
+from gia.data import Rejected
 from gia.tasks import Classification, Regression
 
 NAN = math.nan
@@ -50,13 +51,14 @@ def graph(row, x, y, name=None):
 
 
 class Table:
-    """A datamodule as for_prediction gives it: of rows 0 to 3, row 1 became no graph."""
+    """A datamodule as for_model gives it: of rows 0 to 3, row 1 became no graph."""
 
     def __init__(self, graphs, columns=("id", "smiles"), rejected=True):
         self.graphs, self.columns = graphs, list(columns)
-        self.rejected = [{"row": 1, "name": "b", "reason": "no molecule"}] if rejected else []
+        lost = [Rejected(1, "b", "no molecule")] if rejected else []
+        self.items = SimpleNamespace(rejected=lost)
         rows = [dict.fromkeys(columns, f"cell {row}") for row in range(4 if rejected else 3)]
-        self.source = SimpleNamespace(table=lambda: (self.columns, rows))
+        self.dataset = SimpleNamespace(table=lambda: (self.columns, rows))
 
     def setup(self):
         pass

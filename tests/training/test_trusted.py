@@ -118,7 +118,7 @@ def test_what_is_not_on_the_list_is_refused(checkpoint, name, tmp_path):
     "place",
     [
         *("model", "model.block.norm", "model.block.mlp.extra.deeper", "optimizer", "optimizer.lr"),
-        *("task", "task.vocab_size", "scheduler", "data.module.source", "data.transform"),
+        *("task", "task.vocab_size", "scheduler", "data.dataset", "data.transform"),
         *("report", "runner", "trainer", "callbacks.mine", "logger.csv", "inputs.tokenizer"),
     ],
 )

@@ -11,6 +11,7 @@ from torch_geometric.typing import Adj, OptTensor, Size, SparseTensor
 from torch_geometric.utils import is_sparse
 
 from gia.graph import Adjacency, EdgeAdjacency
+from gia.graph.sorted_csr import MessageCSR
 from gia.nn.conv.explain import check_mask
 from gia.nn.conv.inputs import as_adjacency, written_out
 
@@ -172,14 +173,20 @@ def arriving(
     """The graph from messages, each a source of its own, to where they arrive.
 
     Args:
-        index, ptr, num_nodes: As in PyG's ``aggregate``.
+        index, ptr, num_nodes: As in PyG's ``aggregate``: where each message arrives, and, if they
+            come in the order of their targets, where those of each node begin.
         weight, head, heads: As in :class:`~gia.graph.EdgeAdjacency`.
     """
-    return EdgeAdjacency.of_messages(
-        index.as_tensor() if isinstance(index, Index) else index,
+    if isinstance(index, Index):
+        index = index.as_tensor()
+    message = torch.arange(index.numel(), device=index.device, dtype=index.dtype)
+    graph = EdgeAdjacency(
+        torch.stack([message, index]),
         weight,
         num_nodes=num_nodes,
         head=head,
         num_heads=None if head is None else heads,
-        ptr=ptr,
     )
+    if ptr is not None and ptr.numel() == num_nodes + 1 and index.dtype == torch.int64:
+        graph.use_pattern(index.numel(), 1, MessageCSR(index, ptr))
+    return graph

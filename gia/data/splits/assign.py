@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gia.data.scaffold import scaffolds
-from gia.data.similarity import clusters
+from gia.data.splits.scaffold import scaffolds
+from gia.data.splits.similarity import clusters
 
 PARTS = ("train", "val", "test")
 # How a table's column may call them.
@@ -20,7 +20,7 @@ class Split:
     """Where each of n sequences goes.
 
     Shapes:
-        part: [n], int64, 0 for train, 1 for validation, 2 for test
+        part: [n], int64, 0 for train, 1 for validation, 2 for test, -1 for none of them
         group: [n], int64, the group that was kept together
     """
 
@@ -104,7 +104,7 @@ def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction:
             held += size
         else:
             part_of_group[g] = PARTS.index("test")
-    return Split(_checked(part_of_group[group]), group)
+    return Split(checked(part_of_group[group]), group)
 
 
 def given_split(parts: Sequence[str]) -> Split:
@@ -123,7 +123,7 @@ def given_split(parts: Sequence[str]) -> Split:
                 f"train, val or test for each"
             )
     numbers = [PARTS.index(GIVEN[part.strip().lower()]) for part in parts]
-    return Split(_checked(torch.tensor(numbers)), torch.arange(len(parts)))
+    return Split(checked(torch.tensor(numbers)), torch.arange(len(parts)))
 
 
 def kfold_split(
@@ -180,7 +180,7 @@ def kfold_split(
     )
     part = torch.zeros(len(firsts), dtype=torch.long)
     part[val], part[test] = PARTS.index("val"), PARTS.index("test")
-    return Split(_checked(part[group]), group)
+    return Split(checked(part[group]), group)
 
 
 def contiguous_split(
@@ -201,7 +201,7 @@ def contiguous_split(
     part = torch.zeros(n, dtype=torch.long)
     part[n - n_test - n_val :] = PARTS.index("val")
     part[n - n_test :] = PARTS.index("test")
-    return Split(_checked(part), torch.arange(n))
+    return Split(checked(part), torch.arange(n))
 
 
 def no_split(sequences: Sequence[str]) -> Split:
@@ -234,7 +234,7 @@ def _deal(group: Tensor, val_fraction: float, test_fraction: float, seed: int) -
                 part_of_group[g] = part
                 left[part] -= size
                 break
-    return _checked(part_of_group[group])
+    return checked(part_of_group[group])
 
 
 def _sizes(n: int, val_fraction: float, test_fraction: float) -> tuple[int, int]:
@@ -249,7 +249,12 @@ def _sizes(n: int, val_fraction: float, test_fraction: float) -> tuple[int, int]
     return max(1, round(val_fraction * n)), max(1, round(test_fraction * n))
 
 
-def _checked(part: Tensor) -> Tensor:
+def checked(part: Tensor) -> Tensor:
+    """The same parts.
+
+    Raises:
+        ValueError: if one of them is empty.
+    """
     for i, name in enumerate(PARTS):
         if not (part == i).any():
             raise ValueError(

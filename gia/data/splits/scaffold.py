@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gia.data.molecules import require_rdkit
+from gia.data.chemistry import require_rdkit
 
 
 def scaffolds(smiles: Sequence[str]) -> Tensor:

@@ -9,18 +9,19 @@ from typing import Any
 from torch_geometric.data import Data
 
 from gia.data.cache import digest
-from gia.data.graph_table import GraphTable, Rejected, progress
-from gia.data.table_source import TableSource
+from gia.data.chemistry import require_rdkit
+from gia.data.datasets.table import TableDataset
+from gia.data.items import Items, Rejected, progress
 
 
-class Molecules(TableSource):
+class Molecules(TableDataset):
     """The molecules of a table with a column of SMILES.
 
     Args:
         path: the file, see :func:`gia.data.columns.read_columns`.
         smiles_column: the column that holds the SMILES.
         target_column: the column that holds the target, or a list of them.
-        **options: of :class:`gia.data.table_source.TableSource`.
+        **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Molecules(TableSource):
         super().__init__(path, target_column, **options)
         self.smiles_column = smiles_column
 
-    def load(self, labelled: bool = True) -> GraphTable:
+    def load(self, labelled: bool = True) -> Items:
         """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
 
         Args:
@@ -47,11 +48,11 @@ class Molecules(TableSource):
         self.check(labelled, "smiles_column")
         smiles = self.columns.cells(self.smiles_column)
         names = self.columns.labels(self.name_column)
-        return self.with_parts(molecule_table(smiles, names, self.targets(), self.target_column))
+        return molecule_items(smiles, names, self.targets(), self.target_column)
 
     def digest(self) -> str:
         """Of the table and the names of its columns."""
-        options = [self.smiles_column, self.target_column, self.name_column, self.split_column]
+        options = [self.smiles_column, self.target_column, self.name_column]
         return digest("molecules", options, self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:
@@ -60,16 +61,17 @@ class Molecules(TableSource):
             "smiles_column": self.smiles_column,
             "target_column": self.target_column,
             "aliases": self.aliases,
+            **self.options,
         }
         return Molecules(path, **mine | columns)
 
 
-def molecule_table(
+def molecule_items(
     smiles: Sequence[str],
     names: Sequence[str],
     cells: Sequence[list[str]],
     target_names: Sequence[str],
-) -> GraphTable:
+) -> Items:
     """Molecules as graphs with the columns of atoms and bonds of PyG's ``from_smiles``.
 
     Args:
@@ -83,25 +85,26 @@ def molecule_table(
     """
     from torch_geometric.utils.smiles import e_map, x_map
 
-    table = GraphTable(
+    items = Items(
         graphs=[],
         cells=[],
         target_names=list(target_names),
         node_categories=[len(values) for values in x_map.values()],
         edge_categories=[len(values) for values in e_map.values()],
         kind="smiles",
+        num_rows=len(smiles),
     )
     rows = enumerate(zip(smiles, names, cells, strict=True))
     for row, (text, name, raw) in progress(rows, len(smiles), "reading molecules"):
         try:
             data = to_graph(text)
         except ValueError as error:
-            table.rejected.append(Rejected(row, name, str(error)))
+            items.rejected.append(Rejected(row, name, str(error)))
             continue
         data.name, data.row = name, row
-        table.graphs.append(data)
-        table.cells.append(raw)
-    return table
+        items.graphs.append(data)
+        items.cells.append(raw)
+    return items
 
 
 def to_graph(smiles: str) -> Data:
@@ -134,21 +137,6 @@ def to_graph(smiles: str) -> Data:
             raise ValueError(f"an atom of {smiles!r} is beyond PyG's features: {error}") from error
         data.text = chem.MolToSmiles(molecule)
     return data
-
-
-def require_rdkit() -> Any:
-    """``rdkit.Chem``, imported when the first molecule is read.
-
-    Raises:
-        ImportError: if rdkit is not installed.
-    """
-    try:
-        from rdkit import Chem
-    except ImportError as error:
-        raise ImportError(
-            "molecules take rdkit, which is not installed: pip install gia[chem]"
-        ) from error
-    return Chem
 
 
 def _reason(smiles: str) -> str:

@@ -1,11 +1,11 @@
-"""Structural and positional encodings of nodes, by PyG's transforms."""
+"""Eigenvectors of the Laplacian, the same ones in every run."""
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.transforms import AddLaplacianEigenvectorPE, AddRandomWalkPE
+from torch_geometric.transforms import AddLaplacianEigenvectorPE, BaseTransform
 from torch_geometric.utils import to_undirected
 
 
@@ -14,27 +14,30 @@ class _Laplacian(AddLaplacianEigenvectorPE):
     SPARSE_THRESHOLD = 500
 
 
-def add_encodings(data: Data, rwse: int = 0, laplacian: int = 0) -> Data:
-    """Give a graph's nodes their encodings.
+class LaplacianPE(BaseTransform):
+    """PyG's ``AddLaplacianEigenvectorPE`` with fixed signs, for graphs of any size.
 
-    ``random_walk_pe [N, rwse]``: the probabilities that a random walk is back after 1, 2, ... steps
-    (`Dwivedi et al., 2022 <https://arxiv.org/abs/2110.07875>`_).
-    ``laplacian_eigenvector_pe [N, laplacian]``: see :func:`laplacian_eigenvectors`.
+    See :func:`laplacian_eigenvectors`.
 
     Args:
-        data: the graph, changed in place.
-        rwse: steps of the walk; 0 leaves them out.
-        laplacian: eigenvectors; 0 leaves them out.
+        k: eigenvectors.
+        attr_name: where they go.
+
+    Shapes:
+        data[attr_name]: [N, k], float32
+
+    Raises:
+        ValueError: if k is below 1.
     """
-    if rwse:
-        walk = AddRandomWalkPE(rwse, attr_name="random_walk_pe")
-        graph = Data(edge_index=data.edge_index, num_nodes=data.num_nodes)
-        data.random_walk_pe = walk(graph).random_walk_pe
-    if laplacian:
-        data.laplacian_eigenvector_pe = laplacian_eigenvectors(
-            data.edge_index, data.num_nodes, laplacian
-        )
-    return data
+
+    def __init__(self, k: int, attr_name: str = "laplacian_eigenvector_pe") -> None:
+        if k < 1:
+            raise ValueError(f"there must be at least 1 eigenvector, got k={k}")
+        self.k, self.attr_name = k, attr_name
+
+    def forward(self, data: Data) -> Data:
+        data[self.attr_name] = laplacian_eigenvectors(data.edge_index, data.num_nodes, self.k)
+        return data
 
 
 def laplacian_eigenvectors(edge_index: Tensor, num_nodes: int, k: int) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Any
 
 from gia.data.cache import digest
 from gia.data.columns import read_columns
+from gia.data.datasets.base import Dataset
+from gia.data.datasets.molecules import Molecules, molecule_items
 from gia.data.files import read_text
-from gia.data.graph_table import GraphTable
-from gia.data.molecules import Molecules, molecule_table
+from gia.data.items import Items
 
 PACKAGE = "chemicals"
 # The one measured collection of each property that the package carries for organic compounds; its
@@ -25,7 +26,7 @@ STRUCTURES = ("chemical identifiers pubchem small.tsv", "chemical identifiers pu
 COLUMNS = ("CAS", "smiles")
 
 
-class Compounds:
+class Compounds(Dataset):
     """Compounds with a measured property, in kelvin.
 
     ``melting_point``: the 11,549 of the Open Notebook collection (medians of several measurements),
@@ -39,18 +40,20 @@ class Compounds:
 
     Args:
         property: ``"melting_point"`` or ``"boiling_point"``.
+        **options: of :class:`gia.data.datasets.Dataset`.
 
     Raises:
         ValueError: if there is no such property.
     """
 
-    def __init__(self, property: str) -> None:
+    def __init__(self, property: str, **options: Any) -> None:
+        super().__init__(**options)
         if property not in PROPERTIES:
             known = ", ".join(PROPERTIES)
             raise ValueError(f"data.property must be one of {known}, got {property!r}")
         self.property = property
 
-    def load(self, labelled: bool = True) -> GraphTable:
+    def load(self, labelled: bool = True) -> Items:
         """The compounds with a structure, in the table's order, named by CAS number.
 
         Raises:
@@ -59,9 +62,9 @@ class Compounds:
         rows, missing = self._rows
         numbers, smiles, values = zip(*rows, strict=True)
         cells = [[value] for value in values]
-        table = molecule_table(smiles, numbers, cells, [PROPERTIES[self.property][2]])
-        table.left_out = {"compounds without a structure": missing}
-        return table
+        items = molecule_items(smiles, numbers, cells, [PROPERTIES[self.property][2]])
+        items.left_out = {"compounds without a structure": missing}
+        return items
 
     def digest(self) -> str:
         """Of the numbers and the structures."""
@@ -75,6 +78,7 @@ class Compounds:
     def with_file(self, path: str, **columns: Any) -> Molecules:
         """Molecules of a table, by default out of its column ``smiles``."""
         mine = {"smiles_column": "smiles", "target_column": PROPERTIES[self.property][2]}
+        mine |= self.options
         return Molecules(path, **mine | columns)
 
     @cached_property

@@ -1,0 +1,267 @@
+"""Items of any dataset, PyG's or a list, as the schema has them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch_geometric.data
+from torch import Tensor
+from torch_geometric.data import Data
+
+from gia.data.cache import digest, processed
+from gia.data.items import Items, Rejected, progress
+from gia.data.schema import check_alike, conform
+from gia.data.transforms import Steps, described
+
+# Which attributes say what splits compare, and what that is.
+COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
+
+
+class View(Sequence[Data]):
+    """Some of the graphs, each changed when it is fetched.
+
+    Args:
+        graphs: all of them.
+        prepare: from a graph to the item.
+        rows: which of them, in order; all if left out.
+    """
+
+    def __init__(
+        self,
+        graphs: Sequence[Data],
+        prepare: Callable[[Data], Data],
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        self.graphs, self.prepare = graphs, prepare
+        self.rows = range(len(graphs)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Data:
+        return self.prepare(copy.copy(self.graphs[self.rows[index]]))
+
+    def part(self, rows: Sequence[int]) -> View:
+        """Some of the items."""
+        return View(self.graphs, self.prepare, [self.rows[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """From an item of any dataset to one of the schema.
+
+    Attributes:
+        steps: transforms, called first.
+        target: what reads the target; None leaves ``y`` as it is.
+    """
+
+    steps: Steps
+    target: Target | None = None
+
+    def __call__(self, data: Data) -> Data:
+        data = conform(self.steps(data), data.get("row", 0))
+        return data if self.target is None else self.target(data)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What of an item is its target.
+
+    Attributes:
+        name: the attribute.
+        level: ``"graph"`` or ``"node"``.
+        classes: the values that stand for classes, sorted; None for numbers.
+    """
+
+    name: str
+    level: str
+    classes: Tensor | None = None
+
+    def __call__(self, data: Data) -> Data:
+        """The item with ``y``, ``[1, T]`` or ``[N, T]``."""
+        y = as_rows(torch.as_tensor(data[self.name]), self.level)
+        if self.classes is not None:
+            number = torch.searchsorted(self.classes, y.nan_to_num().contiguous())
+            number = number.clamp(max=len(self.classes) - 1)
+            known = self.classes[number] == y
+            y = number.to(y.dtype).masked_fill(~known, torch.nan)
+        data.y = y.masked_fill(~y.isfinite(), torch.nan)
+        return data
+
+
+def collect(
+    dataset: Sequence[Data],
+    *,
+    target: str = "y",
+    level: str | None = None,
+    target_type: str | None = "regression",
+    class_names: Sequence[str] | None = None,
+    labelled: bool = True,
+    pre_transform: Any = None,
+    transform: Any = None,
+) -> Items:
+    """The items of a dataset, and what is found to be known of them.
+
+    Args:
+        dataset: a PyG ``Dataset``, or a sequence of ``Data``.
+        target: the attribute that holds the target.
+        level: ``"graph"`` or ``"node"``, whose target it is; None finds it from its shape.
+        target_type: ``"regression"``, ``"classification"``, or ``"next_token"``, for which ``y``
+            is as :class:`gia.data.NextToken` makes it.
+        class_names: of a trained model; None takes the classes from the data.
+        labelled: an item without a target is rejected; otherwise its target is unknown.
+        pre_transform: called with each item once.
+        transform: called with each item whenever it is fetched.
+
+    Raises:
+        ValueError: if the items cannot be used, see the message.
+    """
+    if not len(dataset):
+        raise ValueError(f"{type(dataset).__name__} is empty: it has no items")
+    own = dataset.transform if isinstance(dataset, torch_geometric.data.Dataset) else None
+    if own is not None:  # it is called when an item is fetched, as ours is
+        dataset = copy.copy(dataset)
+        dataset.transform = None
+    kept = _read(dataset, Steps(pre_transform))
+    later = Prepare(Steps([*Steps(own).transforms, *Steps(transform).transforms]))
+    found = [later(copy.copy(data)) for data in kept]
+    rejected = [r for r in map(_reason, found, [target if labelled else None] * len(found)) if r]
+    lost = {entry.row for entry in rejected}
+    pairs = [(a, b) for a, b in zip(kept, found, strict=True) if b.row not in lost]
+    kept, found = [a for a, _ in pairs], [b for _, b in pairs]
+    known = [key for key in COMPARED if isinstance(kept[0].get(key), str)] if kept else []
+    items = Items(
+        graphs=found,
+        rejected=rejected,
+        kind=COMPARED[known[0]] if known else "name",
+        num_rows=len(dataset),
+        level="node",
+    )
+    if not found:
+        return items
+    for data in (*kept, *(found if kept is not found else ())):
+        data.text = str(data[known[0]] if known else data.get("name"))
+    check_alike(found)
+    if target_type in ("regression", "classification"):
+        reader, items = _targets(items, target, level, target_type == "classification", class_names)
+        later = replace(later, target=reader)
+    if later.steps:
+        return replace(items, graphs=View([_named(d, d.row) for d in kept], later))
+    return items
+
+
+def as_rows(y: Tensor, level: str) -> Tensor:
+    """A target as ``[1, T]`` of a graph, or ``[N, T]`` of its nodes, float32."""
+    y = y.to(torch.float32)
+    if level == "node":
+        return y.unsqueeze(1) if y.dim() == 1 else y
+    return y.reshape(1, -1)
+
+
+def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
+    """All items with a name, after what is done to each of them once; kept if they can be."""
+
+    def build() -> Items:
+        rows = progress(range(len(dataset)), len(dataset), "reading items")
+        graphs = [steps(_named(dataset[row], row)) for row in rows]
+        return Items(graphs=[conform(data, row) for row, data in enumerate(graphs)])
+
+    key, how = getattr(dataset, "digest", None), described(steps)
+    if key is None or how is None:
+        return list(build().graphs)
+    return list(processed(digest("items", key(), how), build).graphs)
+
+
+def _named(data: Any, row: int) -> Any:
+    if not isinstance(data, Data):
+        return data  # conform says what is wrong with it
+    data = copy.copy(data)
+    data.name, data.row = str(data.get("name") or f"item_{row}"), row
+    return data
+
+
+def _reason(data: Data, target: str | None) -> Rejected | None:
+    """Why an item cannot be trained on."""
+    reason = None
+    if data.num_nodes == 0:
+        reason = "it is empty: it has no nodes"
+    elif target is not None and data.get(target) is None:
+        has = ", ".join(key for key in data.to_dict() if key not in ("name", "row", "num_nodes"))
+        reason = f"it has no attribute {target!r} (data.target), but {has}"
+    elif target is not None and not _numbers(data[target]):
+        reason = f"its {target!r} is no tensor of numbers"
+    elif target is not None and torch.as_tensor(data[target]).to(torch.float32).isnan().all():
+        reason = f"its {target!r} is unknown"
+    return None if reason is None else Rejected(data.row, data.name, reason)
+
+
+def _numbers(value: Any) -> bool:
+    try:
+        return torch.as_tensor(value).numel() > 0
+    except (TypeError, ValueError, RuntimeError):
+        return False
+
+
+def _targets(
+    items: Items, name: str, level: str | None, classes: bool, class_names: Sequence[str] | None
+) -> tuple[Target, Items]:
+    """What reads the targets, and the items with their targets read."""
+    absent = [data for data in items.graphs if data.get(name) is None]
+    for data in absent:  # of a prediction
+        data[name] = torch.full((data.num_nodes if level == "node" else 1,), torch.nan)
+    values = [torch.as_tensor(data[name]) for data in items.graphs]
+    level = _level(values, items.graphs, name) if level is None else level
+    rows = [as_rows(value, level) for value in values]
+    for data, y in zip(items.graphs, rows, strict=True):
+        wanted = data.num_nodes if level == "node" else 1
+        if y.dim() != 2 or y.size(0) != wanted or y.size(1) != rows[0].size(1):
+            raise ValueError(
+                f"row {data.row} ({data.name}) has {name} {list(torch.as_tensor(data[name]).shape)}"
+                f" with {data.num_nodes} nodes, which is no target of the {level} like that of "
+                f"{items.graphs[0].name}, {list(values[0].shape)}: name another with data.target, "
+                "or say data.level=graph or node"
+            )
+    reader = Target(name, level)
+    if classes:
+        numbers = torch.cat([y.flatten() for y in rows])
+        reader = replace(reader, classes=_classes(numbers, name, class_names))
+        names = [f"{value:g}" for value in reader.classes.tolist()]
+        items = replace(items, class_names=list(class_names) if class_names else names)
+    count = rows[0].size(1)
+    names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+    graphs = [reader(data) for data in items.graphs]
+    return reader, replace(items, graphs=graphs, level=level, target_names=names)
+
+
+def _level(values: Sequence[Tensor], graphs: Sequence[Data], name: str) -> str:
+    nodes = [data.num_nodes for data in graphs]
+    rows = [value.size(0) if value.dim() else 1 for value in values]
+    if all(number == 1 for number in rows):
+        return "graph"
+    if rows == nodes:
+        return "node"
+    if all(value.dim() == 1 and value.shape == values[0].shape for value in values):
+        return "graph"  # several targets each
+    wrong = next(i for i, pair in enumerate(zip(rows, nodes, strict=True)) if pair[0] != pair[1])
+    raise ValueError(
+        f"row {graphs[wrong].row} ({graphs[wrong].name}) has {name} {list(values[wrong].shape)}, "
+        f"which is neither one target of the graph nor one of each of its {nodes[wrong]} nodes: "
+        "name another attribute with data.target=..."
+    )
+
+
+def _classes(numbers: Tensor, name: str, class_names: Sequence[str] | None) -> Tensor:
+    if class_names:
+        return torch.tensor([float(known) for known in class_names])
+    values = numbers[numbers.isfinite()].unique()
+    if (values != values.round()).any():
+        broken = float(values[values != values.round()][0])
+        raise ValueError(
+            f"data.target={name} holds {broken:g}, which is no class: for numbers use "
+            "task=regression"
+        )
+    return values

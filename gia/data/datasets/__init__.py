@@ -1,0 +1,28 @@
+"""Datasets that gia reads itself; any other of PyG's has the same place."""
+
+from gia.data.datasets.base import Dataset
+from gia.data.datasets.compounds import Compounds
+from gia.data.datasets.fasta import Fasta
+from gia.data.datasets.molecules import Molecules
+from gia.data.datasets.peptides import Peptides
+from gia.data.datasets.sequences import Record, Records, SequenceDataset, Sequences, to_data
+from gia.data.datasets.table import TableDataset
+from gia.data.datasets.text import Text, windows
+from gia.data.datasets.tu import TU
+
+__all__ = [
+    "TU",
+    "Compounds",
+    "Dataset",
+    "Fasta",
+    "Molecules",
+    "Peptides",
+    "Record",
+    "Records",
+    "SequenceDataset",
+    "Sequences",
+    "TableDataset",
+    "Text",
+    "to_data",
+    "windows",
+]

@@ -1,0 +1,157 @@
+"""What gia's own datasets share: read once, transformed, kept, with targets, told what is lost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch_geometric.data
+from torch_geometric.data import Data
+
+from gia.data.bad_rows import sort_out
+from gia.data.cache import digest, processed
+from gia.data.items import Items, progress
+from gia.data.targets import read_targets
+from gia.data.transforms import Steps, described
+
+TARGET_TYPES = ("regression", "classification", "next_token")
+
+
+class Dataset(torch_geometric.data.Dataset):
+    """A PyG dataset of graphs that were read from a source, in the source's order.
+
+    It is read when the first item is asked for. Items are as :mod:`gia.data.schema` says, those
+    with a target only, if they have targets; :attr:`items` says what was lost.
+
+    A subclass gives :meth:`load` and :meth:`digest`, and where it can :meth:`table` and
+    :meth:`with_file`.
+
+    Args:
+        target_type: what ``y`` is: ``"regression"``, ``"classification"``, ``"next_token"``, or
+            None for none.
+        class_names: the classes where they are known before; None takes them from the data.
+        labelled: whether targets must be there; without it an item may lack them all.
+        transform: called with each item whenever it is fetched.
+        pre_transform: called with each item once; what it makes is kept in
+            ``$GIA_CACHE/processed``.
+
+    Raises:
+        ValueError: if an option is out of range.
+    """
+
+    # The names of the targets that a trained model says, whatever a file has of them.
+    wanted: list[str] | None = None
+
+    def __init__(
+        self,
+        *,
+        target_type: str | None = "regression",
+        class_names: Sequence[str] | None = None,
+        labelled: bool = True,
+        transform: Callable[[Data], Data] | None = None,
+        pre_transform: Any = None,
+    ) -> None:
+        if target_type not in (*TARGET_TYPES, None):
+            known = ", ".join(TARGET_TYPES)
+            raise ValueError(f"data.target_type must be one of {known}, got {target_type!r}")
+        super().__init__(None, transform)
+        self.target_type, self.labelled = target_type, labelled
+        self.class_names = None if class_names is None else list(class_names)
+        self.steps = Steps(pre_transform)
+
+    def load(self, labelled: bool = True) -> Items:
+        """The items as they are read, their targets still text; without ``labelled`` these may
+        be absent."""
+        raise NotImplementedError
+
+    def digest(self) -> str:
+        """A digest of the content and the options, by which processed graphs are kept."""
+        raise NotImplementedError
+
+    def table(self) -> tuple[list[str], list[dict[str, str]]]:
+        """The columns and all rows as they were read, to write them out with predictions."""
+        raise ValueError(f"{type(self).__name__} is no table: give data.path=... of one")
+
+    def with_file(self, path: Any, **columns: Any) -> Dataset:
+        """A dataset of the same kind of graphs, out of another file."""
+        raise ValueError(
+            f"{type(self).__name__} reads no file that data.path={path} could stand for: give data "
+            "of another kind, such as data=molecules or data=fasta"
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a dataset of another file has in common with this one."""
+        return {
+            "target_type": self.target_type,
+            "transform": self.transform,
+            "pre_transform": self.steps,
+        }
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column, of all rows of the source.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        columns, rows = self.table()
+        if name not in columns:
+            raise ValueError(
+                f"there is no column {name!r} (data.split_column). The columns: "
+                f"{', '.join(columns)}"
+            )
+        return [row[name] for row in rows]
+
+    def but(self, **changes: Any) -> Dataset:
+        """The same dataset with other options, which is read anew."""
+        other = copy.copy(self)
+        other.__dict__.pop("items", None)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
+
+    @cached_property
+    def items(self) -> Items:
+        """All items, and what is known of them.
+
+        Raises:
+            OSError, ImportError: if the source cannot be read.
+            ValueError: if it cannot be used, see the message.
+        """
+        steps = described(self.steps)
+        if self.labelled and self.target_type != "next_token" and steps is not None:
+            items = processed(digest(self.digest(), steps), self._build)
+        else:  # what a language model reads is read as fast as a file
+            items = self._build()
+        if self.wanted is not None:
+            items = _with_targets(items, self.wanted)
+        if self.target_type not in ("regression", "classification") or not items.target_names:
+            return items
+        targets = read_targets(items, self.target_type, self.class_names)
+        return sort_out(items, targets, keep_all=not self.labelled)
+
+    def len(self) -> int:
+        return len(self.items.graphs)
+
+    def get(self, idx: int) -> Data:
+        return copy.copy(self.items.graphs[idx])
+
+    def _build(self) -> Items:
+        items = self.load(self.labelled)
+        if self.steps:
+            number = len(items.graphs)
+            graphs = progress(items.graphs, number, "transforming graphs")
+            items.graphs = [self.steps(data) for data in graphs]
+        return items
+
+
+def _with_targets(items: Items, wanted: Sequence[str]) -> Items:
+    """Items with the targets of these names, empty where they have none."""
+    names, cells = items.target_names, items.cells
+    if len(names) != len(wanted):
+        rows = (dict(zip(names, row, strict=True)) for row in cells)
+        cells = [[row.get(name, "") for name in wanted] for row in rows]
+    return replace(items, cells=cells, target_names=list(wanted))

@@ -1,0 +1,128 @@
+"""Benchmark graphs of the TUDataset collection."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch_geometric.data import Data
+from torch_geometric.datasets import TUDataset
+from torch_geometric.utils import degree
+
+from gia.data.cache import digest
+from gia.data.files import cache_folder
+
+# Degrees from here on count as one.
+MAX_DEGREE = 127
+
+
+class TU(TUDataset):
+    """A dataset of the `TUDataset collection <https://chrsmrrs.github.io/datasets>`_, by name.
+
+    It is PyG's ``TUDataset``, whose raw files may lie in a folder that is only read: what PyG makes
+    of them goes to ``$GIA_CACHE/tu``, whole or not at all. Nodes without a label have their degree
+    as a category instead.
+
+    Args:
+        name: such as ``PROTEINS``.
+        root: a folder that holds ``NAME/raw/NAME_A.txt`` and its siblings. Where there is none,
+            they are downloaded, once, into ``$GIA_CACHE/tu``.
+        use_node_attr: read continuous attributes of nodes too.
+        **options: of PyG's ``TUDataset``, such as ``transform``.
+
+    Raises:
+        OSError: if there is no such dataset.
+        ValueError: if its files do not fit together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str | os.PathLike | None = None,
+        use_node_attr: bool = False,
+        **options: Any,
+    ) -> None:
+        raw = _raw_folder(name, root)
+        content = hashlib.sha256()
+        for file in sorted(raw.glob(f"{name}_*.txt")):
+            content.update(f"{file.name}\0".encode() + file.read_bytes())
+        self._key = digest("tu", name, content.hexdigest(), repr(options.get("pre_transform")))
+        folder = cache_folder("tu") / "processed" / self._key
+        if not (folder / name / "processed").is_dir():
+            _process(folder, name, raw, options)
+        super().__init__(str(folder), name, use_node_attr=use_node_attr, **options)
+        if self._data.y is None or len(self._data.y) != len(self):
+            found = 0 if self._data.y is None else len(self._data.y)
+            raise ValueError(f"{raw} holds {len(self)} graphs but {found} targets: it is damaged")
+
+    def get(self, idx: int) -> Data:
+        data = super().get(idx)
+        if data.x is None or data.x.size(1) == 0:
+            degrees = degree(data.edge_index[1], data.num_nodes, dtype=torch.long)
+            data.x = degrees.clamp(max=MAX_DEGREE).view(-1, 1)
+        if data.edge_attr is not None and data.edge_attr.size(1) == 0:
+            del data.edge_attr
+        data.name = data.text = f"{self.name}_{idx}"
+        return data
+
+    def digest(self) -> str:
+        """Of the raw files and the options."""
+        return digest(self._key, self.num_node_features)
+
+    def with_file(self, path: Any, **columns: Any) -> TU:
+        """There is none: such a dataset is a folder.
+
+        Raises:
+            ValueError: always, with the way out.
+        """
+        raise ValueError(
+            f"graphs of the TUDataset collection are not read from a file such as data.path={path}:"
+            " give data.name=... and data.root=..."
+        )
+
+
+def _process(folder: Path, name: str, raw: Path, options: dict[str, Any]) -> None:
+    """Let PyG read the files beside where they are to be, and move what it made there at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+        (Path(part) / name).mkdir()
+        (Path(part) / name / "raw").symlink_to(raw.resolve())
+        try:
+            TUDataset(part, name, **options)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"{raw} cannot be read as a dataset of the TUDataset collection ({error}): its "
+                "files are damaged"
+            ) from error
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        if not (folder / name / "raw").is_symlink():
+            (folder / name / "raw").symlink_to(raw.resolve())
+        os.replace(Path(part) / name / "processed", folder / name / "processed")
+
+
+def _raw_folder(name: str, root: str | os.PathLike | None) -> Path:
+    if root is not None:
+        raw = Path(root).expanduser() / name / "raw"
+        if (raw / f"{name}_A.txt").is_file():
+            return raw
+    folder = cache_folder("tu")
+    raw = folder / name / "raw"
+    if raw.is_dir():
+        return raw
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as part:
+        try:
+            TUDataset(part, name)
+        except Exception as error:  # PyG raises whatever its file system raises
+            raise FileNotFoundError(
+                f"data.root={root} has no {name}/raw/{name}_A.txt, and {TUDataset.url}/{name}.zip "
+                f"could not be downloaded ({error}): check data.name={name}, or fetch it on "
+                f"another machine, unpack it as FOLDER/{name}/raw and give data.root=FOLDER"
+            ) from error
+        raw.parent.mkdir(exist_ok=True)
+        os.replace(Path(part) / name / "raw", raw)  # under its name only once it is whole
+    return raw

@@ -1,0 +1,133 @@
+"""What a model must know of its data: features, and statistics of the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from gia.data import schema
+from gia.data.items import Items
+
+# What the data of a prediction must have in common with that of the training.
+SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "out_channels")
+
+
+def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, Any]:
+    """What all items have in common.
+
+    ``vocab_size`` is the number of symbols, 0 without any; ``node_categories`` and
+    ``edge_categories`` are sizes of categorical columns, ``node_channels`` and ``edge_channels``
+    numbers of continuous ones; ``encodings`` the columns of each positional encoding by its name.
+    """
+    graphs, first = items.graphs, items.graphs[0]
+    result: dict[str, Any] = {
+        "vocab_size": _largest(graphs, "token") + 1 if "token" in first else 0
+    }
+    for kind, key in (("node", "x"), ("edge", "edge_attr")):
+        value = first.get(key)
+        number = value is not None and value.is_floating_point()
+        known = getattr(items, f"{kind}_categories")
+        result[f"{kind}_channels"] = value.size(1) if number else 0
+        sizes = [] if number or value is None else known
+        if value is not None and not number and len(known) != value.size(1):
+            sizes = _sizes(graphs, key)
+        result[f"{kind}_categories"] = list(sizes)
+    return result | {
+        "encodings": schema.encodings(first, encodings),
+        "ordered": "seq_pos" in first,
+        "level": items.level,
+    }
+
+
+def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
+    """See that a model knows such data.
+
+    Args:
+        found: the ``inputs`` of the data.
+        known: of the model.
+
+    Raises:
+        ValueError: if the data is of another kind.
+    """
+    wrong = [key for key in SHARED if found[key] != known[key]]
+    # Categories may be fewer than those that the model knows, where they are found from the data.
+    for kind in ("edge_categories", "node_categories"):
+        pairs = list(zip(found[kind], known[kind], strict=False))
+        if len(found[kind]) != len(known[kind]) or any(here > there for here, there in pairs):
+            wrong.insert(0, kind)
+    if found["vocab_size"] > known["vocab_size"]:
+        wrong.insert(0, "vocab_size")
+    for key in wrong:
+        raise ValueError(
+            f"the model was trained on data whose {key} is {known[key]}, but here it is "
+            f"{found[key]}: give data of the same kind and columns"
+        )
+
+
+def training_statistics(
+    graphs: Iterable[Data], target_names: Sequence[str], regression: bool
+) -> dict[str, Any]:
+    """``target_mean`` and ``target_std``, for regression, and ``degree_histogram``.
+
+    Args:
+        graphs: of the training part, with their targets.
+        target_names: of the targets; none for a language model.
+        regression: the targets are numbers.
+
+    Raises:
+        ValueError: if a target has no value, or for regression only one.
+    """
+    result: dict[str, Any] = {"target_mean": [], "target_std": [], "degree_histogram": []}
+    degrees, targets = [], []
+    for data in graphs:
+        if data.get("edge_index") is not None:
+            degrees.append(torch.bincount(data.edge_index[1], minlength=data.num_nodes))
+        if target_names:
+            targets.append(data.y)
+    if degrees:
+        result["degree_histogram"] = torch.bincount(torch.cat(degrees)).tolist()
+    if not targets:
+        return result
+    y = torch.cat(targets).double()
+    for name, column in zip(target_names, y.T, strict=True):
+        values = column[~column.isnan()]
+        if not len(values):
+            raise ValueError(f"target {name!r} has no value in the training part of the split")
+        if not regression:
+            continue
+        if values.min() == values.max():
+            raise ValueError(
+                f"target {name!r} is {values[0]:g} throughout the training part of the split: "
+                "there is nothing to learn; leave it out of data.target_column"
+            )
+        result["target_mean"].append(float(values.mean()))
+        result["target_std"].append(float(values.std(correction=0)))
+    return result
+
+
+def _largest(graphs: Iterable[Data], key: str) -> int:
+    return max(int(data[key].max()) for data in graphs)
+
+
+def _sizes(graphs: Sequence[Data], key: str) -> list[int]:
+    """The sizes of categorical columns, as far as the data shows them.
+
+    Raises:
+        ValueError: naming an item with a negative category.
+    """
+    largest: Tensor | None = None
+    for data in graphs:
+        if not len(data[key]):
+            continue
+        if int(data[key].min()) < 0:
+            raise ValueError(
+                f"row {data.row} ({data.name}) has {int(data[key].min())} in {key}, whose integers "
+                "are categories, counted from 0: make numbers of them with a float dtype"
+            )
+        most = data[key].amax(0)
+        largest = most if largest is None else torch.maximum(largest, most)
+    return [1] * graphs[0][key].size(1) if largest is None else (largest + 1).tolist()

@@ -1,0 +1,176 @@
+"""What an item is, in this one place.
+
+Every dataset hands out PyG ``Data``: one graph each, of N nodes and E edges. All attributes but the
+number of nodes are optional; all items of a dataset have the same ones.
+
+==============  ============  ====================================================================
+attribute       shape         what
+==============  ============  ====================================================================
+``x``           ``[N, F]``    features of nodes: float32, or int64 categories in each column
+``token``       ``[N]``       int64, the symbol of each node of a sequence
+``edge_index``  ``[2, E]``    int64, edges from ``edge_index[0]`` to ``edge_index[1]``
+``edge_attr``   ``[E, F]``    features of edges: float32, or int64 categories
+``edge_weight`` ``[E]``       float32
+``pos``         ``[N, 3]``    float32, coordinates, as everywhere in PyG
+``seq_pos``     ``[N]``       int64, the place in a sequence
+``*_pe``        ``[N, k]``    float32, encodings: every attribute whose name ends in ``_pe``, as
+                              PyG's ``random_walk_pe`` and ``laplacian_eigenvector_pe``, or those
+                              that ``data.encodings`` names
+``y``           ``[1, T]``    float32, T targets of a graph: numbers, or the numbers of classes;
+                              NaN where one is missing
+..              ``[N, T]``    the same of each node
+..              ``[N]``       int64, for a language model: the symbol that follows
+``label_mask``  ``[N]``       bool: ``y`` is the token of a class (language models)
+``name``        str           for people
+``row``         int           the place in its source, from 0
+``text``        str           what splits compare: SMILES, a sequence, or the name
+``cut``         int           symbols that a sequence lost to its maximal length
+==============  ============  ====================================================================
+
+What has other attributes keeps them. Batches are PyG's, with the list ``num_nodes_per_graph``.
+"""
+
+import copy
+import warnings
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+# One row a node, or an edge.
+OF_NODES, OF_EDGES = ("x", "token", "pos", "seq_pos"), ("edge_attr", "edge_weight")
+COLUMNS = ("x", "edge_attr")  # [*, F], of one column where they have one dimension
+
+
+def conform(data: Data, row: int) -> Data:
+    """A shallow copy of an item of any dataset with the types and shapes of the schema.
+
+    Args:
+        data: the item.
+        row: where it stands in its dataset.
+
+    Raises:
+        ValueError: naming the item, if it cannot be one.
+    """
+    if not isinstance(data, Data):
+        raise ValueError(
+            f"row {row} is a {type(data).__name__}, but gia takes homogeneous graphs: an item must "
+            "be a torch_geometric.data.Data"
+        )
+    data = copy.copy(data)
+    data.name = str(data.get("name") or f"item_{row}")
+    data.row = int(data.get("row") if isinstance(data.get("row"), int) else row)
+    if data.get("edge_index") is None:
+        data.edge_index = torch.empty(2, 0, dtype=torch.long)
+    for key in (*OF_NODES, *OF_EDGES):
+        value = data.get(key)
+        if value is None:
+            if key in data:
+                del data[key]
+            continue
+        data[key] = _typed(value, key)
+    nodes = _num_nodes(data)
+    data.num_nodes = nodes
+    _check(data)
+    return data
+
+
+def check_alike(graphs: Iterable[Data]) -> None:
+    """See that all items have the attributes of the first, and as many columns of each.
+
+    Raises:
+        ValueError: naming the first item that differs.
+    """
+    first, expected = None, {}
+    for data in graphs:
+        found = {key: _kind(data, key) for key in data.to_dict()}
+        if first is None:
+            first, expected = data.name, found
+            continue
+        for key in sorted(expected.keys() | found.keys()):
+            if expected.get(key) != found.get(key):
+                raise ValueError(
+                    f"row {data.row} ({data.name}) has {_said(key, found)}, but {first} has "
+                    f"{_said(key, expected)}: all items of a dataset must have the same attributes"
+                )
+
+
+def encodings(data: Data, names: Sequence[str] | None = None) -> dict[str, int]:
+    """The positional encodings of an item and their columns.
+
+    Args:
+        data: the item.
+        names: of their attributes; None takes all float attributes of nodes that end in ``_pe``.
+
+    Raises:
+        ValueError: if one that is named is no such attribute.
+    """
+    chosen = [key for key in data.to_dict() if key.endswith("_pe")] if names is None else names
+    found = {}
+    for key in sorted(chosen):
+        value = data.get(key)
+        fits = isinstance(value, Tensor) and value.is_floating_point()
+        if not (fits and value.dim() in (1, 2) and value.size(0) == data.num_nodes):
+            if names is None:
+                continue
+            raise ValueError(
+                f"data.encodings names {key!r}, which must be a float attribute with one row a "
+                f"node, but row {data.row} ({data.name}) has {_said(key, {key: _kind(data, key)})}"
+            )
+        found[key] = 1 if value.dim() == 1 else value.size(1)
+    return found
+
+
+def _typed(value: Tensor, key: str) -> Tensor:
+    if key in COLUMNS and value.dim() == 1:
+        value = value.unsqueeze(1)
+    integer = not value.is_floating_point() and key not in ("pos", "edge_weight")
+    return value.to(torch.long if integer or key in ("token", "seq_pos") else torch.float32)
+
+
+def _num_nodes(data: Data) -> int:
+    encoded = [key for key in data.to_dict() if key.endswith("_pe")]
+    for key in (*OF_NODES, *encoded):
+        if isinstance(data.get(key), Tensor):
+            return data[key].size(0)
+    with warnings.catch_warnings():  # PyG's guess from the edges is the only one there is
+        warnings.simplefilter("ignore")
+        return int(data.num_nodes or 0)
+
+
+def _check(data: Data) -> None:
+    where = f"row {data.row} ({data.name})"
+    edges = data.edge_index
+    if edges.dim() != 2 or edges.size(0) != 2 or edges.is_floating_point():
+        raise ValueError(f"{where}: edge_index must be [2, E] of integers, got {list(edges.shape)}")
+    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < data.num_nodes:
+        raise ValueError(
+            f"{where}: edge_index names node {int(edges.max())}, but there are {data.num_nodes} "
+            "nodes, counted from 0"
+        )
+    numbers = dict.fromkeys(OF_NODES, data.num_nodes) | dict.fromkeys(OF_EDGES, edges.size(1))
+    for key, number in numbers.items():
+        if key in data and data[key].size(0) != number:
+            what = "nodes" if key in OF_NODES else "edges"
+            raise ValueError(f"{where} has {number} {what}, but {data[key].size(0)} rows of {key}")
+
+
+def _kind(data: Data, key: str) -> tuple:
+    """What must be the same in all items."""
+    value = data.get(key)
+    if not isinstance(value, Tensor):
+        return ("none",) if value is None else ("value",)
+    joined = data.__cat_dim__(key, value) if value.dim() else 0  # along it sizes may differ
+    free = {joined % value.dim()} if isinstance(joined, int) and value.dim() else set()
+    shape = ["*" if dim in free else str(size) for dim, size in enumerate(value.shape)]
+    return (str(value.dtype).removeprefix("torch."), *shape)
+
+
+def _said(key: str, kinds: dict[str, tuple]) -> str:
+    kind = kinds.get(key)
+    if kind is None or kind[0] == "none":
+        return f"no {key}"
+    if kind[0] == "value":
+        return f"{key} that is no tensor"
+    return f"{key} [{', '.join(kind[1:])}] of {kind[0]}"

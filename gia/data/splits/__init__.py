@@ -1,0 +1,34 @@
+"""Train, validation and test."""
+
+from gia.data.splits.assign import (
+    PARTS,
+    Split,
+    contiguous_split,
+    given_split,
+    kfold_split,
+    no_split,
+    random_split,
+    scaffold_split,
+    similarity_split,
+)
+from gia.data.splits.file import file_split
+from gia.data.splits.scaffold import scaffolds
+from gia.data.splits.similarity import clusters
+from gia.data.splits.splitter import SPLITS, Splitter
+
+__all__ = [
+    "PARTS",
+    "SPLITS",
+    "Split",
+    "Splitter",
+    "clusters",
+    "contiguous_split",
+    "file_split",
+    "given_split",
+    "kfold_split",
+    "no_split",
+    "random_split",
+    "scaffold_split",
+    "scaffolds",
+    "similarity_split",
+]

@@ -1,0 +1,121 @@
+"""Which split, for data of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+from torch import Tensor
+
+from gia.data.items import Items
+from gia.data.splits.assign import (
+    Split,
+    contiguous_split,
+    given_split,
+    kfold_split,
+    no_split,
+    random_split,
+    scaffold_split,
+    similarity_split,
+)
+from gia.data.splits.file import file_split
+from gia.data.splits.similarity import DEFAULT_THRESHOLD
+
+SPLITS = (
+    *("random", "scaffold", "similarity", "contiguous"),
+    *("given", "file", "kfold", "none"),
+)
+# What a split compares, and which one fits data of another kind.
+COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "sequences")}
+FITTING = {"smiles": "scaffold", "sequence": "similarity"}
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """Puts each item into a part.
+
+    Attributes:
+        split: one of :data:`SPLITS`; ``"none"`` puts all into the test.
+        split_seed: of the draws.
+        fold: which of the folds is tested, from 0.
+        folds: their number.
+        val_fraction: share of the items for validation.
+        test_fraction: share for the test.
+        similarity_k: letters of a k-mer in the similarity split; None lets the alphabet decide.
+        similarity_threshold: share of k-mers that keeps two sequences together.
+        split_file: for ``"file"``, see :func:`gia.data.file_split`.
+
+    Raises:
+        ValueError: if there is no such split, or it lacks its file.
+    """
+
+    split: str = "random"
+    split_seed: int = 0
+    fold: int = 0
+    folds: int = 10
+    val_fraction: float = 0.1
+    test_fraction: float = 0.1
+    similarity_k: int | None = None
+    similarity_threshold: float = DEFAULT_THRESHOLD
+    split_file: str | PathLike | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            known = ", ".join(SPLITS)
+            raise ValueError(f"data.split must be one of {known}, got {self.split!r}")
+        if (self.split == "file") != (self.split_file is not None):
+            raise ValueError(
+                "data.split=file and data.split_file=... belong together: give both, or neither"
+            )
+
+    def __call__(
+        self,
+        items: Items,
+        texts: Sequence[str],
+        rows: Sequence[int],
+        *,
+        parts: Sequence[str] | None = None,
+        classes: Tensor | None = None,
+    ) -> Split:
+        """The part of each of n items.
+
+        Args:
+            items: what is known of them.
+            texts: of the n items, what is compared.
+            rows: of the n items, where each stands in its dataset.
+            parts: of the n items, for ``"given"``.
+            classes: of the n items, whose shares a k-fold split keeps.
+
+        Raises:
+            ValueError: if the items cannot be split so, see the message.
+        """
+        kind, what = COMPARED.get(self.split, (items.kind, ""))
+        if kind != items.kind:
+            other = FITTING.get(items.kind, "random")
+            raise ValueError(
+                f"data.split={self.split} compares {what}: use data.split={other} here"
+            )
+        if self.split == "given":
+            if parts is None:
+                raise ValueError(
+                    "data.split=given needs a column or an attribute that says train, val or test: "
+                    "give data.split_column=..., or use another split"
+                )
+            return given_split(parts)
+        if self.split == "file":
+            return file_split(self.split_file, rows, items.num_rows)
+        fractions = {"val_fraction": self.val_fraction, "test_fraction": self.test_fraction}
+        seed = {"seed": self.split_seed}
+        if self.split == "kfold":
+            folds = {"folds": self.folds, "fold": self.fold, "val_fraction": self.val_fraction}
+            return kfold_split(texts, **folds, **seed, classes=classes)
+        if self.split == "similarity":
+            likeness = {"k": self.similarity_k, "threshold": self.similarity_threshold}
+            return similarity_split(texts, **fractions, **seed, **likeness)
+        if self.split == "random":
+            return random_split(texts, **fractions, **seed)
+        if self.split == "none":
+            return no_split(texts)
+        in_order = {"scaffold": scaffold_split, "contiguous": contiguous_split}
+        return in_order[self.split](texts, **fractions)

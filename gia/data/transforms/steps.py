@@ -1,0 +1,102 @@
+"""Several transforms as one, which says where it failed and what it is."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform, Compose
+
+Transform = Callable[[Data], Data]
+# What of these does is told by their version, of which a digest knows.
+KNOWN = ("torch_geometric.", "gia.")
+PLAIN = (str, int, float, bool, type(None))
+
+
+class Steps(BaseTransform):
+    """Transforms one after the other; the error of one that fails names it and the item.
+
+    Args:
+        transforms: one of PyG's or of your own, a ``Compose``, a list of either, or None.
+
+    Raises:
+        ValueError: when called, if a transform fails or gives no ``Data``.
+    """
+
+    def __init__(self, transforms: Transform | Iterable[Transform] | None = None) -> None:
+        self.transforms = flat(transforms)
+
+    def forward(self, data: Data) -> Data:
+        row, name = data.get("row"), data.get("name")
+        for transform in self.transforms:
+            called = getattr(transform, "__name__", type(transform).__name__)
+            try:
+                data = transform(data)
+            except Exception as error:  # a user's transform may raise anything
+                raise ValueError(
+                    f"the transform {called} failed on row {row} ({name}): "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            if not isinstance(data, Data):
+                raise ValueError(
+                    f"the transform {called} gave {type(data).__name__} instead of Data for row "
+                    f"{row} ({name}): it must return the item"
+                )
+        return data
+
+    def __bool__(self) -> bool:
+        return bool(self.transforms)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.transforms})"
+
+
+def flat(transforms: Any) -> list[Transform]:
+    """The single transforms of one, of a ``Compose`` or of a list.
+
+    Raises:
+        ValueError: if one of them cannot be called.
+    """
+    if transforms is None:
+        return []
+    if isinstance(transforms, Compose | Steps):
+        return flat(transforms.transforms)
+    if isinstance(transforms, list | tuple):
+        return [single for transform in transforms for single in flat(transform)]
+    if not callable(transforms):
+        raise ValueError(
+            f"a transform must be callable, as torch_geometric.transforms are, got {transforms!r}: "
+            "in a configuration its _target_ names the class"
+        )
+    return [transforms]
+
+
+def described(value: Any) -> Any:
+    """A transform as plain values by which what it made can be kept; None where it has no such.
+
+    Its class, its settings, and the source of a class that is neither ours nor PyG's.
+    """
+    if isinstance(value, PLAIN):
+        return [value]
+    if isinstance(value, Tensor):
+        return [str(value.dtype), value.tolist()]
+    if isinstance(value, list | tuple):
+        found = [described(item) for item in value]
+        return None if None in found else ["list", *found]
+    if isinstance(value, dict):
+        return described(sorted(value.items()))
+    kind = type(value)
+    if not isinstance(value, BaseTransform):
+        return None  # a function may read anything around it
+    settings = described(sorted(vars(value).items()))
+    if settings is None:
+        return None
+    if f"{kind.__module__}.".startswith(KNOWN):
+        return [kind.__qualname__, settings]
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        return None
+    return [kind.__qualname__, hashlib.sha256(source.encode()).hexdigest(), settings]
