@@ -175,3 +175,13 @@ def test_an_option_stands_in_one_place():
     assert attention["adjacency"]["sparsify"]["k"] == 7
     with pytest.raises(ConfigCompositionException, match=r"model\.block\.mlp\.hidden"):
         compose_config(*COMMON, "model.block.mlp.hidden=3")
+
+
+@pytest.mark.parametrize(
+    ("choice", "continuable"),
+    [("scope=causal", True), ("scope=window", False), ("attention=pyg", False)],
+)
+def test_a_configured_scope_says_whether_a_cache_continues(choice, continuable):
+    cfg = compose_config(*COMMON, choice)
+    assert "hydra" not in str(cfg.scope)
+    assert instantiate(resolve_model(cfg, INPUTS)).continuable == continuable
