@@ -141,8 +141,14 @@ class _Multiply(torch.autograd.Function):
             value = None if value is None else value[order]
         if x.size(0) == 0:
             return x.new_zeros(pointers.numel() - 1, x.size(1))
+        # Detached, or the kernel prepares for a gradient of its own.
         return embedding_bag(
-            col, x, pointers, mode="sum", per_sample_weights=value, include_last_offset=True
+            col,
+            x.detach(),
+            pointers,
+            mode="sum",
+            per_sample_weights=value,
+            include_last_offset=True,
         )
 
     @staticmethod

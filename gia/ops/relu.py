@@ -26,4 +26,4 @@ class _ReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         (positive,) = ctx.saved_tensors
-        return grad * positive
+        return grad * positive.view(torch.uint8)  # of bool torch makes a copy first
