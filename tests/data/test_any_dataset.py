@@ -167,6 +167,7 @@ BAD = {
         "holds 1.5, which is no class: for numbers use task=regression",
     ),
     "no encoding": (rings, {"encodings": ["my_pe"]}, "data.encodings names 'my_pe'"),
+    "one large graph": (lambda: [ring(9)], {}, "list is one graph: .* train_mask"),
     "no column": (rings, {"split": "given", "split_column": "part"}, "no attribute 'part'"),
     "no node": (lambda: [Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [2]]), y=1.0)], {},
                 "edge_index names node 2, but there are 2 nodes"),
