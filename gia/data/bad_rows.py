@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from gia.data.items import Items, Rejected
 from gia.data.targets import Targets
 
@@ -68,6 +70,29 @@ def refuse(items: Items, rows: Sequence[Rejected]) -> None:
         raise ValueError(
             f"data.strict=true, but {len(rows)} rows cannot be used: {listed(rows)}: correct "
             "them, or use data.strict=false to skip or mask them"
+        )
+
+
+def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
+    """See that there is something to learn, or for a trained model something to predict.
+
+    Raises:
+        ValueError: if no item is left, or all are of one class.
+    """
+    if not len(items.graphs):
+        hint = "; for classes use task=classification"
+        hint = hint if target_type == "regression" and not predicting else ""
+        what = "sequence" if target_type == "next_token" else "graph with a target"
+        raise ValueError(
+            f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
+        )
+    if predicting or target_type != "classification":
+        return
+    y = torch.cat([data.y for data in items.graphs])
+    present = [items.class_names[int(i)] for i in y[~y.isnan()].unique()]
+    if len(present) < 2:
+        raise ValueError(
+            f"there must be at least two classes to tell apart, but all targets are {present[0]}"
         )
 
 

@@ -143,6 +143,11 @@ def collect(
     )
     if not found:
         return items
+    if labelled and len(dataset) == 1:
+        raise ValueError(
+            f"{type(dataset).__name__} is one graph: gia trains on many, and splits no single one "
+            "by its train_mask; give a dataset of several graphs"
+        )
     for data in (*kept, *(found if kept is not found else ())):
         data.text = str(data[known[0]] if known else data.get("name"))
     check_alike(found)

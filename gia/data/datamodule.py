@@ -13,15 +13,16 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.data import report
-from gia.data.bad_rows import listed, refuse
+from gia.data.bad_rows import check_usable, refuse
 from gia.data.collect import Prepare, View, collect
 from gia.data.datasets import Dataset, SequenceDataset
-from gia.data.datasets.base import TARGET_TYPES
-from gia.data.inputs import check_fit, features, training_statistics
+from gia.data.datasets.base import TARGET_TYPES, check_choice
+from gia.data.inputs import check_fit, describe, training_statistics
 from gia.data.items import Items
 from gia.data.loader import SequenceLoader
 from gia.data.sampler import BatchSampler, GraphBatchSampler, TokenBatchSampler
 from gia.data.splits import PARTS, Split, Splitter
+from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.transforms import LaplacianPE, Steps
 
@@ -94,8 +95,8 @@ class DataModule(LightningDataModule):
         splitting = {name: options.pop(name) for name in SPLITTING if name in options}
         self._settings |= splitting
         self.splitter = Splitter(**splitting)
-        self._choose("target_type", target_type, TARGET_TYPES)
-        self._choose("level", level, ("graph", "node", None))
+        check_choice("target_type", target_type, TARGET_TYPES)
+        check_choice("level", level, ("graph", "node", None))
         for option, value in (("rwse", rwse), ("laplacian", laplacian)):
             if value < 0:
                 raise ValueError(f"data.{option} must be at least 0, got {value}")
@@ -152,15 +153,25 @@ class DataModule(LightningDataModule):
         items = self._read()
         if self.strict:
             refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
-        self._check(items)
+        check_usable(items, self.target_type, predicting=self._known is not None)
         graphs = items.graphs
         self._sampler(graphs)  # a budget below the longest fails before the longer work to come
         base = graphs.graphs if isinstance(graphs, View) else graphs
         rows, texts = [int(data.row) for data in base], [data.text for data in base]
-        parts = None if self.split_column is None else self._parts(base, rows)
-        split = self.splitter(items, texts, rows, parts=parts, classes=self._strata(items))
-        train = (split.part == 0).nonzero().flatten().tolist()
-        self._inputs = self._describe(items, [graphs[i] for i in train])
+        parts = None
+        if self.split_column is not None:
+            parts = said_parts(self.dataset, self.split_column, base, rows)
+        classes = strata(items) if self.target_type == "classification" else None
+        split = self.splitter(items, texts, rows, parts=parts, classes=classes)
+        found = describe(items, self.tokenizer, self._settings["encodings"])
+        found["framed"] = getattr(self.dataset, "framed", True)
+        if self._known is None:
+            train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
+            regression = self.target_type == "regression"
+            found |= training_statistics(train, items.target_names, regression)
+        else:
+            check_fit(found, self._known)
+        self._inputs = found if self._known is None else dict(self._known)
         self.split, self.texts, self.graphs, self.items = split, texts, graphs, items
 
     def for_model(
@@ -306,62 +317,6 @@ class DataModule(LightningDataModule):
         later = Steps([Steps(self.dataset.transform), self.transform])
         return replace(items, graphs=View(items.graphs, Prepare(later))) if later else items
 
-    def _check(self, items: Items) -> None:
-        if not len(items.graphs):
-            regression = self.target_type == "regression" and self._known is None
-            hint = "; for classes use task=classification" if regression else ""
-            what = "sequence" if self.target_type == "next_token" else "graph with a target"
-            raise ValueError(
-                f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
-            )
-        if self._known is not None or self.target_type != "classification":
-            return
-        y = torch.cat([data.y for data in items.graphs])
-        present = [items.class_names[int(i)] for i in y[~y.isnan()].unique()]
-        if len(present) < 2:
-            raise ValueError(
-                "there must be at least two classes to tell apart, but all targets are "
-                f"{present[0]}"
-            )
-
-    def _describe(self, items: Items, train: Sequence[Data]) -> dict[str, Any]:
-        names, classes = items.target_names, items.class_names
-        tokenizer = self.tokenizer
-        found = features(items, self._settings["encodings"]) | {
-            "tokenizer": None if tokenizer is None else tokenizer.to_config(),
-            "framed": getattr(self.dataset, "framed", True),
-            "target_names": list(names),
-            "class_names": list(classes),
-            "out_channels": len(names) * max(1, len(classes)),
-        }
-        if tokenizer is not None:
-            found["vocab_size"] = tokenizer.vocab_size
-        if self._known is not None:
-            check_fit(found, self._known)
-            return dict(self._known)
-        regression = self.target_type == "regression"
-        return found | training_statistics(train, names, regression)
-
-    def _parts(self, base: Sequence[Data], rows: Sequence[int]) -> list[str]:
-        """What the split column says of each item."""
-        if isinstance(self.dataset, Dataset):
-            cells = self.dataset.column(self.split_column)
-            return [cells[row] for row in rows]
-        absent = [data for data in base if data.get(self.split_column) is None]
-        if absent:
-            raise ValueError(
-                f"row {absent[0].row} ({absent[0].name}) has no attribute {self.split_column!r} "
-                "(data.split_column)"
-            )
-        return [str(data[self.split_column]) for data in base]
-
-    def _strata(self, items: Items) -> torch.Tensor | None:
-        """The classes whose shares a k-fold split keeps."""
-        one = self.target_type == "classification" and len(items.target_names) == 1
-        if self.splitter.split != "kfold" or not one or items.level != "graph":
-            return None
-        return torch.cat([data.y for data in items.graphs])[:, 0].long()
-
     def _sampler(self, graphs: Sequence[Data], **kwargs: Any) -> BatchSampler:
         """Which of these graphs make up a batch; the keywords are of :class:`BatchSampler`."""
         if self.tokens_per_batch is None:
@@ -377,12 +332,6 @@ class DataModule(LightningDataModule):
             ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
         sampler = self._sampler(graphs, shuffle=shuffle, seed=self.seed, **ranks)
         return SequenceLoader(graphs, sampler, num_workers=self.num_workers)
-
-    @staticmethod
-    def _choose(option: str, value: Any, choices: Sequence[Any]) -> None:
-        if value not in choices:
-            known = ", ".join(str(choice) for choice in choices if choice is not None)
-            raise ValueError(f"data.{option} must be one of {known}, got {value!r}")
 
 
 def _some(graphs: Sequence[Data], rows: Sequence[int]) -> Sequence[Data]:

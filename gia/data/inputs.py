@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from gia.data import schema
 from gia.data.items import Items
+from gia.data.tokenizer import Tokenizer
 
 # What the data of a prediction must have in common with that of the training.
 SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "out_channels")
@@ -43,6 +44,26 @@ def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, 
     }
 
 
+def describe(
+    items: Items, tokenizer: Tokenizer | None = None, encodings: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The features of items, what made their symbols, and their targets.
+
+    Args:
+        items: with their targets.
+        tokenizer: of their symbols, if there is one.
+        encodings: attributes that are encodings; None takes those that end in ``_pe``.
+    """
+    names, classes = items.target_names, items.class_names
+    found = features(items, encodings) | {
+        "tokenizer": None if tokenizer is None else tokenizer.to_config(),
+        "target_names": list(names),
+        "class_names": list(classes),
+        "out_channels": len(names) * max(1, len(classes)),
+    }
+    return found if tokenizer is None else found | {"vocab_size": tokenizer.vocab_size}
+
+
 def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     """See that a model knows such data.
 
@@ -53,6 +74,9 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     Raises:
         ValueError: if the data is of another kind.
     """
+    if found["tokenizer"] and known["tokenizer"] and found["vocab_size"] > known["vocab_size"]:
+        added = Tokenizer.from_config(found["tokenizer"]).symbols[known["vocab_size"] :]
+        raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
     wrong = [key for key in SHARED if found[key] != known[key]]
     # Categories may be fewer than those that the model knows, where they are found from the data.
     for kind in ("edge_categories", "node_categories"):

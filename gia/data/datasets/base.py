@@ -54,9 +54,7 @@ class Dataset(torch_geometric.data.Dataset):
         transform: Callable[[Data], Data] | None = None,
         pre_transform: Any = None,
     ) -> None:
-        if target_type not in (*TARGET_TYPES, None):
-            known = ", ".join(TARGET_TYPES)
-            raise ValueError(f"data.target_type must be one of {known}, got {target_type!r}")
+        check_choice("target_type", target_type, (*TARGET_TYPES, None))
         super().__init__(None, transform)
         self.target_type, self.labelled = target_type, labelled
         self.class_names = None if class_names is None else list(class_names)
@@ -146,6 +144,17 @@ class Dataset(torch_geometric.data.Dataset):
             graphs = progress(items.graphs, number, "transforming graphs")
             items.graphs = [self.steps(data) for data in graphs]
         return items
+
+
+def check_choice(option: str, value: Any, choices: Sequence[Any]) -> None:
+    """See that a setting is one of several.
+
+    Raises:
+        ValueError: if it is not, with those that there are.
+    """
+    if value not in choices:
+        known = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise ValueError(f"data.{option} must be one of {known}, got {value!r}")
 
 
 def _with_targets(items: Items, wanted: Sequence[str]) -> Items:

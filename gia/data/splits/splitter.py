@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from gia.data.items import Items
 from gia.data.splits.assign import (
@@ -119,3 +122,33 @@ class Splitter:
             return no_split(texts)
         in_order = {"scaffold": scaffold_split, "contiguous": contiguous_split}
         return in_order[self.split](texts, **fractions)
+
+
+def said_parts(dataset: Any, column: str, graphs: Sequence[Data], rows: Sequence[int]) -> list[str]:
+    """What a column of a dataset's table, or else an attribute of its items, says of each item.
+
+    Args:
+        dataset: one of gia's, whose ``column(name)`` has a cell for each row, or another.
+        column: the name.
+        graphs: the n items.
+        rows: of the n items, where each stands in its dataset.
+
+    Raises:
+        ValueError: if there is no such column or attribute.
+    """
+    if hasattr(dataset, "column"):
+        cells = dataset.column(column)
+        return [cells[row] for row in rows]
+    for data in graphs:
+        if data.get(column) is None:
+            raise ValueError(
+                f"row {data.row} ({data.name}) has no attribute {column!r} (data.split_column)"
+            )
+    return [str(data[column]) for data in graphs]
+
+
+def strata(items: Items) -> Tensor | None:
+    """The class of each item, where there is one: its shares are kept in all folds."""
+    if items.level != "graph" or len(items.target_names) != 1:
+        return None
+    return torch.cat([data.y for data in items.graphs])[:, 0].long()
