@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,7 +16,9 @@ from gia.attention import (
     DotProductScore,
     EdgeBias,
     FullScope,
+    GlobalScope,
     InputGraph,
+    NeighborScope,
     PairNetworkScore,
     ReLU,
     Score,
@@ -114,6 +117,36 @@ def test_the_fused_kernel_takes_edges_and_distances_as_its_mask(scope, kind):
         for left, right in zip(found[0], other, strict=True):
             torch.testing.assert_close(left, right, rtol=1e-10, atol=1e-10)
     assert score.biases[1].proj.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [FullScope, NeighborScope.of(hops=2) | GlobalScope.of(), CausalScope & NeighborScope.of()],
+)
+@pytest.mark.usefixtures("float64")
+def test_forms_agree_on_molecules(shared_data, scope):
+    """MUTAG's graphs of bonds, whose kinds are known: several sizes in several buckets."""
+    raw = shared_data / "tu" / "MUTAG" / "raw"
+    table = {
+        name: torch.from_numpy(np.loadtxt(raw / f"MUTAG_{name}.txt", delimiter=",", dtype=int))
+        for name in ("A", "edge_labels", "graph_indicator")
+    }
+    sizes = table["graph_indicator"].bincount()[1:61]
+    ptr = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+    mine = (table["A"] <= ptr[-1]).all(1)
+    bonds = InputGraph(table["A"][mine].T - 1, torch.randn(4, 3), table["edge_labels"][mine])
+    batch = scope(ptr, given=bonds)
+    score = BiasedScore(score=DotProductScore(8, 2), biases=[EdgeBias(3, 2)])
+    adjacency = AttentionAdjacency(score=score, normalize=Softmax())
+    x, found = torch.randn(int(ptr[-1]), 8), []
+    for asked in ("auto", "dense", "edges") + (("fused",) if batch.fusable else ()):
+        adjacency.form = asked
+        leaf = x.clone().requires_grad_()
+        out = adjacency(leaf, batch).sum(leaf.view(-1, 2, 4))
+        weight = score.biases[0].proj.weight
+        found.append((out.detach(), *torch.autograd.grad(out.sin().sum(), [leaf, weight])))
+    for other in found[1:]:
+        torch.testing.assert_close(found[0], other, rtol=1e-9, atol=1e-9)
 
 
 @dataclass(frozen=True)
