@@ -57,5 +57,5 @@ def test_domain_libraries_are_imported_lazily():
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
-    assert "gia.data.fasta" in loaded.stdout.split()
+    assert "gia.data.datasets.fasta" in loaded.stdout.split()
     assert not set.union(*DOMAIN.values()) & set(loaded.stdout.split())

@@ -25,14 +25,15 @@ def trained_data(
         ValueError: If the data has what the model does not know.
     """
     known = OmegaConf.to_container(config.inputs)
-    given = {key: value for key, value in (other or {}).items() if value is not None}
-    if "_target_" in given:
+    given = {}
+    if other is not None and "_target_" in other:
         config = config.copy()  # whose other settings the data may refer to
         with open_dict(config):
             target_type = config.data.target_type
             config.data = other
             config.data.target_type = target_type  # the model's choice, not the data's
-        given = {}
+    else:
+        given = {key: value for key, value in (other or {}).items() if value is not None}
     data = instantiate(config.data).for_model(known, whole=whole, **given)
     data.setup()
     return data
