@@ -5,6 +5,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data import DataModule
 
+# What a command asks for of any file.
+COLUMNS = ("path", "smiles_column", "sequence_column", "name_column", "target_column")
+
 
 def trained_data(
     config: DictConfig, other: DictConfig | None = None, *, whole: bool = False
@@ -32,6 +35,9 @@ def trained_data(
             target_type = config.data.target_type
             config.data = other
             config.data.target_type = target_type  # the model's choice, not the data's
+            for column in COLUMNS:  # those that nobody named are not of every dataset
+                if column in config.data and config.data[column] is None:
+                    del config.data[column]
     else:
         given = {key: value for key, value in (other or {}).items() if value is not None}
     data = instantiate(config.data).for_model(known, whole=whole, **given)
