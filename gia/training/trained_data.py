@@ -5,6 +5,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data import DataModule
 
+# What a command asks for of any file.
+COLUMNS = ("path", "smiles_column", "sequence_column", "name_column", "target_column")
+
 
 def trained_data(
     config: DictConfig, other: DictConfig | None = None, *, whole: bool = False
@@ -25,16 +28,18 @@ def trained_data(
         ValueError: If the data has what the model does not know.
     """
     known = OmegaConf.to_container(config.inputs)
-    # Not resolved: it may refer to settings that only the trained configuration has.
-    plain = {} if other is None else OmegaConf.to_container(other, resolve=False)
-    given = {key: value for key, value in plain.items() if value is not None}
-    if "_target_" in given:
+    given = {}
+    if other is not None and "_target_" in other:
         config = config.copy()  # whose other settings the data may refer to
         with open_dict(config):
             target_type = config.data.target_type
-            config.data = given
+            config.data = other
             config.data.target_type = target_type  # the model's choice, not the data's
-        given = {}
+            for column in COLUMNS:  # those that nobody named are not of every dataset
+                if column in config.data and config.data[column] is None:
+                    del config.data[column]
+    else:
+        given = {key: value for key, value in (other or {}).items() if value is not None}
     data = instantiate(config.data).for_model(known, whole=whole, **given)
     data.setup()
     return data
