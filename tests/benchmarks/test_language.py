@@ -45,7 +45,7 @@ def test_models_are_of_one_size(models):
 def copy_into_llama(ours, llama):
     """Give a Llama the parameters of gia's softmax model."""
     with torch.no_grad():
-        llama.model.embed_tokens.weight.copy_(ours.encoder.embedding.weight)
+        llama.model.embed_tokens.weight.copy_(ours.encoder.token.weight)
         llama.model.norm.weight.copy_(ours.norm.weight)
         for block, layer in zip(ours.blocks, llama.model.layers, strict=True):
             for name, theirs in NAMES.items():
@@ -60,7 +60,7 @@ def test_llama_is_gias_softmax_model_on_ragged_batches(models):
     for name, model in (("softmax", ours), (PEER, llama)):
         training_step(name, model, batch)()
     torch.testing.assert_close(
-        ours.encoder.embedding.weight.grad,
+        ours.encoder.token.weight.grad,
         llama.model.embed_tokens.weight.grad,
         rtol=1e-4,
         atol=1e-6,

@@ -206,7 +206,8 @@ def test_data_are_peptides_and_the_proteins_that_are_there(tmp_path, monkeypatch
     table = tmp_path / model.PROTEINS
     table.parent.mkdir()
     table.write_text("sequence\nMKV\n")
-    records = model.datasets(512, 256)["proteins"].dataset.records()
+    proteins = model.datasets(512, 256)["proteins"].dataset
+    records = proteins.but(target_type="next_token").records()
     assert [record.sequence for record in records] == ["MKV"]
 
 

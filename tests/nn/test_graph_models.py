@@ -36,7 +36,7 @@ def relabelled(data: Data, order: torch.Tensor) -> Data:
     changed = data.clone()
     place = torch.empty_like(order)
     place[order] = torch.arange(order.numel())
-    for key in ("x", "random_walk_pe", "laplacian_eigenvector_pe", "seq_pos"):
+    for key in ("x", "token", "random_walk_pe", "laplacian_eigenvector_pe", "seq_pos"):
         if key in data:
             changed[key] = data[key][order]
     changed.edge_index = place[data.edge_index]
