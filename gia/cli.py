@@ -102,6 +102,8 @@ def train(cfg: DictConfig) -> None:
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
         highlight=False,
     )
+    for note in run.notes:
+        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
     metrics = run.fit()
     run.task.report(run, metrics, console)
     console.print(f"everything is in {run.folder}", style="bold", highlight=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """What every training task shares: a model, an optimiser, a schedule, and what it can be asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,43 @@ class Task(LightningModule):
         self.model = model
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self._frozen_modules: list[nn.Module] = []
+        self._lr_factors: dict[str, float] = {}
+
+    def start_from(self, taken: Iterable[str], frozen: Iterable[str], factor: float) -> None:
+        """Train a model on that has taken a part of itself from another.
+
+        Args:
+            taken, frozen (list of str): Names in the model's ``state_dict``; what is frozen is not
+                trained, and its layers behave as in eval mode.
+            factor (float): The learning rate of what was taken, over that of the rest.
+
+        Raises:
+            ValueError: If nothing is left to train.
+        """
+        frozen = set(frozen)
+        for name, parameter in self.model.named_parameters(remove_duplicate=False):
+            if name in frozen:
+                parameter.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise ValueError("all of the model is frozen: nothing is left to train")
+        self._lr_factors = dict.fromkeys(taken, factor)
+        # Else a batch norm would go on counting, and dropout on drawing.
+        self._frozen_modules = [
+            module for name, module in self.model.named_modules() if _is_in(module, name, frozen)
+        ]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Task":
+        super().train(mode)
+        for module in self._frozen_modules:
+            module.training = False
+        return self
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.make_optimizer(parameter_groups(self.model))
+        optimizer = self.make_optimizer(parameter_groups(self.model, self._lr_factors))
+        for group in optimizer.param_groups:  # before a scheduler takes them as the highest
+            group["lr"] *= group.pop("lr_factor", 1.0)
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
         total_steps = int(self.trainer.estimated_stepping_batches)
@@ -136,16 +170,47 @@ class Task(LightningModule):
         return f"a model of {type(self).__name__}"
 
 
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, lr_factors: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
     """Weight matrices decay; biases, norms, eps, sharpening and other scalars do not.
 
     A parameter is a weight matrix if it has at least two dimensions and is neither a bias nor part
-    of a norm; a layer may hold one matrix for each head.
+    of a norm; a layer may hold one matrix for each head. What is frozen is in no group.
+
+    Args:
+        model (nn.Module): Whose parameters.
+        lr_factors (dict, optional): By a parameter's name its learning rate over that of the rest;
+            the groups of such parameters have it as ``lr_factor``.
     """
-    decayed: dict[nn.Parameter, None] = {}  # ordered, and a shared parameter is in it once
-    free: dict[nn.Parameter, None] = {}
+    factors = {
+        parameter: lr_factors[name]
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if name in (lr_factors or {})
+    }
+    groups: dict[tuple[float, bool], dict[str, Any]] = {
+        (1.0, False): {"params": []},
+        (1.0, True): {"params": [], "weight_decay": 0.0},
+    }
+    seen = set()  # a shared parameter is in a group once
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
+            if parameter in seen or not parameter.requires_grad:
+                continue
+            seen.add(parameter)
             vector = parameter.dim() < 2 or name == "bias" or "Norm" in type(module).__name__
-            (free if vector else decayed)[parameter] = None
-    return [{"params": list(decayed)}, {"params": list(free), "weight_decay": 0.0}]
+            factor = factors.get(parameter, 1.0)
+            group = groups.setdefault((factor, vector), {"params": [], "lr_factor": factor})
+            if vector:
+                group["weight_decay"] = 0.0
+            group["params"].append(parameter)
+    return list(groups.values())
+
+
+def _is_in(module: nn.Module, name: str, frozen: set[str]) -> bool:
+    """Whether a layer has numbers of its own and all of them are among these."""
+    prefix = f"{name}." if name else ""
+    own = [key for key, _ in module.named_parameters(recurse=False)]
+    own += [key for key, _ in module.named_buffers(recurse=False)]
+    saved = [f"{prefix}{key}" for key in own if key not in module._non_persistent_buffers_set]
+    return bool(saved) and frozen.issuperset(saved)

@@ -35,12 +35,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
 
-def load_checkpoint(path: str | Path, *, trust: Iterable[str] = ()) -> dict[str, Any]:
+def load_checkpoint(
+    path: str | Path, *, trust: Iterable[str] = (), setting: str = "ckpt_path"
+) -> dict[str, Any]:
     """Read a checkpoint of gia, and see that it names nothing that may not be built from it.
 
     Args:
         path (Path): The file.
         trust (list of str): Modules whose classes may be built beside gia's and its libraries'.
+        setting (str): Where the path was given, for messages.
 
     Returns:
         Tensors and plain values; nothing has been built.
@@ -50,18 +53,18 @@ def load_checkpoint(path: str | Path, *, trust: Iterable[str] = ()) -> dict[str,
         ValueError: If the file is damaged, was not written by gia, has another format or is
             refused.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, setting)
     check_settings(checkpoint["hyper_parameters"]["settings"], path, trust)
     return checkpoint
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, setting: str = "ckpt_path") -> dict[str, Any]:
     """Read a checkpoint from whose settings nothing is to be built: see :func:`load_checkpoint`."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no checkpoint {path}: give ckpt_path=... the file, as in "
-            "ckpt_path=runs/NAME/TIME/checkpoints/last.ckpt"
+            f"there is no checkpoint {path}: give {setting}=... the file, as in "
+            f"{setting}=runs/NAME/TIME/checkpoints/last.ckpt"
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

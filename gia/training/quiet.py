@@ -12,5 +12,6 @@ def quiet() -> None:
         ".*directory .* exists and is not empty.*",  # it holds config.yaml
         ".*LeafSpec.*",
         ".*dirpath has changed.*",  # a resumed run has a folder of its own
+        ".*in eval mode at the start of training.*",  # what is frozen is meant to be
     ):
         warnings.filterwarnings("ignore", noise)

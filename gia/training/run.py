@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from gia.training.checkpoint import (
     load_checkpoint,
     read_checkpoint,
 )
+from gia.training.init_from import Start, check_start, resume, take
 from gia.training.trusted import as_modules, targets_of
 
 
@@ -40,6 +41,7 @@ class Run:
         folder (Path): Where everything that the run leaves behind goes.
         datamodule, task, trainer: Lightning's three.
         ckpt_path (str, optional): The checkpoint that it resumes from.
+        notes (list of str): What to say of its start at the console.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Run:
     task: Task
     trainer: pl.Trainer
     ckpt_path: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> "Run":
@@ -63,7 +66,8 @@ class Run:
         folder = Path(cfg.run_dir)
         if (folder / "config.yaml").exists():
             raise ValueError(f"run_dir {folder} already holds a run: choose another")
-        checkpoint = load_checkpoint(cfg.ckpt_path, trust=_own(cfg)) if cfg.ckpt_path else None
+        check_start(cfg)
+        source = _source(cfg)
         datamodule = instantiate(cfg.data)
         datamodule.setup()
         inputs = datamodule.inputs()
@@ -75,17 +79,7 @@ class Run:
             cfg.trainer.max_epochs = _whole_epochs(cfg, len(datamodule.train_dataloader()))
         config = OmegaConf.to_container(cfg, resolve=True)
         config |= {"model": model_cfg, "split_fingerprint": datamodule.fingerprint()}
-        task = instantiate(cfg.task)(
-            model=instantiate(model_cfg),
-            optimizer=instantiate(cfg.optimizer),
-            scheduler=instantiate(cfg.scheduler),
-            settings=config,
-        )
-        if cfg.model.get("compile"):
-            task.model.compile_blocks()
-        if checkpoint is not None:
-            check_architecture(task.model, checkpoint, cfg.ckpt_path)
-            _check_split(config, checkpoint, cfg.ckpt_path)
+        task, notes = _task(cfg, config, source)
         trainer = instantiate(
             cfg.trainer,
             callbacks=_all(cfg.get("callbacks")),
@@ -95,7 +89,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
         datamodule.write_splits(folder / "splits.csv")
-        return cls(folder, datamodule, task, trainer, cfg.ckpt_path)
+        return cls(folder, datamodule, task, trainer, cfg.ckpt_path, notes)
 
     def fit(self) -> dict[str, float]:
         """Train, then test the best checkpoint.
@@ -171,6 +165,41 @@ def _own(cfg: DictConfig) -> list[str]:
     """What a run trusts in another's checkpoint: what it names itself, and what the user says."""
     settings = OmegaConf.to_container(cfg, resolve=False)
     return [*as_modules(cfg.get("trust")), *targets_of(settings)]
+
+
+def _task(
+    cfg: DictConfig, config: dict[str, Any], source: dict[str, Any] | None
+) -> tuple[Task, list[str]]:
+    """The task with its model, and what to say of where the model starts from."""
+    model, notes = instantiate(config["model"]), []
+    start: Start | None = None
+    if cfg.ckpt_path:
+        check_architecture(model, source, cfg.ckpt_path)
+        _check_split(config, source, cfg.ckpt_path)
+        start = resume(cfg, source)
+    elif source is not None:
+        start, notes = take(model, source, cfg, config)
+    if start is not None:
+        config |= start.settings()
+    task = instantiate(cfg.task)(
+        model=model,
+        optimizer=instantiate(cfg.optimizer),
+        scheduler=instantiate(cfg.scheduler),
+        settings=config,
+    )
+    if start is not None:
+        task.start_from(start.taken, start.frozen, start.init_lr)
+    if cfg.model.get("compile"):
+        task.model.compile_blocks()
+    return task, notes
+
+
+def _source(cfg: DictConfig) -> dict[str, Any] | None:
+    """The checkpoint that a run goes on from, or else the one that its model starts from."""
+    for setting in ("ckpt_path", "init_from"):
+        if cfg.get(setting):
+            return load_checkpoint(cfg[setting], trust=_own(cfg), setting=setting)
+    return None
 
 
 def _all(group: DictConfig | None) -> list[Any]:
