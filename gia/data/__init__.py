@@ -1,5 +1,6 @@
 """Any PyG dataset, a transform, a split, batches; :mod:`gia.data.schema` says what an item is."""
 
+from gia.data.batcher import Batcher
 from gia.data.collect import collect
 from gia.data.datamodule import DataModule
 from gia.data.datasets import (
@@ -41,6 +42,7 @@ from gia.data.transforms import Chain, LaplacianPE, NextToken, laplacian_eigenve
 __all__ = [
     "TU",
     "BatchSampler",
+    "Batcher",
     "ByteTokenizer",
     "Chain",
     "CharTokenizer",

@@ -14,20 +14,19 @@ from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.data import report
 from gia.data.bad_rows import check_usable, refuse
+from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, View, collect
 from gia.data.datasets import Dataset, SequenceDataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
 from gia.data.inputs import check_fit, describe, training_statistics
 from gia.data.items import Items
 from gia.data.loader import SequenceLoader
-from gia.data.sampler import BatchSampler, GraphBatchSampler, TokenBatchSampler
 from gia.data.splits import PARTS, Split, Splitter
 from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.transforms import LaplacianPE, Steps
 
 SPLITTING = tuple(field.name for field in fields(Splitter))
-BATCH_SIZE = 64  # where neither graphs nor tokens of a batch are given
 
 
 class DataModule(LightningDataModule):
@@ -49,11 +48,8 @@ class DataModule(LightningDataModule):
             0 for none.
         pre_transform: PyG's or your own transform, or a list of them, called with each item once.
         transform: the same, called with each item whenever it is fetched.
-        batch_size: the most graphs of a batch; 64 where ``tokens_per_batch`` is not given either.
-        tokens_per_batch: the most nodes of a batch, counted as if padded, instead.
-        num_workers: processes that fetch batches.
+        batch_size, tokens_per_batch, num_workers, seed: of :class:`gia.data.Batcher`.
         strict: make an error of what would be skipped, masked or read as ``<unk>``.
-        seed: of the batches.
         **options: of the dataset, where it is not made yet.
 
     Attributes:
@@ -100,23 +96,16 @@ class DataModule(LightningDataModule):
         for option, value in (("rwse", rwse), ("laplacian", laplacian)):
             if value < 0:
                 raise ValueError(f"data.{option} must be at least 0, got {value}")
-        if batch_size is not None and tokens_per_batch is not None:
-            raise ValueError(
-                f"data.batch_size={batch_size} and data.tokens_per_batch={tokens_per_batch}: a "
-                "batch is counted in graphs or in tokens; make one of them null"
-            )
         if options and not callable(dataset):
             raise ValueError(
                 f"{', '.join(options)}: the dataset is made already, give it its options itself"
             )
         self.target_type, self.split_column, self.strict = target_type, split_column, strict
-        self.batch_size, self.tokens_per_batch = batch_size, tokens_per_batch
-        self.num_workers, self.seed = num_workers, seed
+        self.batcher = Batcher(batch_size, tokens_per_batch, num_workers, seed)
         walks = [AddRandomWalkPE(rwse)] if rwse else []
         vectors = [LaplacianPE(laplacian)] if laplacian else []
         self.pre_transform = Steps([*walks, *vectors, Steps(pre_transform)])
         self.transform = Steps(transform)
-        self._sampler([])  # its options
         self._dataset, self._options = dataset, options
         self._configured: Dataset | None = None
         self._known: dict[str, Any] | None = None  # of a trained model: see for_model
@@ -155,7 +144,9 @@ class DataModule(LightningDataModule):
             refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
         check_usable(items, self.target_type, predicting=self._known is not None)
         graphs = items.graphs
-        self._sampler(graphs)  # a budget below the longest fails before the longer work to come
+        self.batcher.sampler(
+            graphs
+        )  # a budget below the longest fails before longer work
         base = graphs.graphs if isinstance(graphs, View) else graphs
         rows, texts = [int(data.row) for data in base], [data.text for data in base]
         parts = None
@@ -317,21 +308,11 @@ class DataModule(LightningDataModule):
         later = Steps([Steps(self.dataset.transform), self.transform])
         return replace(items, graphs=View(items.graphs, Prepare(later))) if later else items
 
-    def _sampler(self, graphs: Sequence[Data], **kwargs: Any) -> BatchSampler:
-        """Which of these graphs make up a batch; the keywords are of :class:`BatchSampler`."""
-        if self.tokens_per_batch is None:
-            size = BATCH_SIZE if self.batch_size is None else self.batch_size
-            return GraphBatchSampler(len(graphs), size, **kwargs)
-        return TokenBatchSampler(
-            [data.num_nodes for data in graphs], self.tokens_per_batch, **kwargs
-        )
-
     def _loader(self, graphs: Sequence[Data], shuffle: bool = False) -> SequenceLoader:
         ranks = {}
         if self.trainer is not None:
             ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-        sampler = self._sampler(graphs, shuffle=shuffle, seed=self.seed, **ranks)
-        return SequenceLoader(graphs, sampler, num_workers=self.num_workers)
+        return self.batcher.loader(graphs, shuffle, **ranks)
 
 
 def _some(graphs: Sequence[Data], rows: Sequence[int]) -> Sequence[Data]:

@@ -38,7 +38,7 @@ def summary(data: Any) -> dict[str, Any]:
     result = {"sequences" if sequences else "graphs": len(graphs)}
     result |= _of_sequences(items) if sequences else _of_graphs(items, graphs)
     result |= _of_split(data, graphs)
-    if data.tokens_per_batch is not None:
+    if data.batcher.tokens_per_batch is not None:
         result["padding_waste"] = data.loader("train").batch_sampler.padding_waste()
     for number, (name, own) in enumerate(parts.items()):
         group = data.split.group[data.split.part == number].bincount(minlength=1)

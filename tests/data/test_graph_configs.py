@@ -40,7 +40,7 @@ def test_all_are_found():
 def test_options_reach_the_datamodule(name):
     data = instantiate(compose(name, "data.rwse=5", "data.batch_size=7", "data.split=none").data)
     assert isinstance(data, DataModule)
-    assert (data.pre_transform.transforms[0].walk_length, data.batch_size) == (5, 7)
+    assert (data.pre_transform.transforms[0].walk_length, data.batcher.batch_size) == (5, 7)
     assert data.target_type == "regression"
 
 
