@@ -144,9 +144,7 @@ class DataModule(LightningDataModule):
             refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
         check_usable(items, self.target_type, predicting=self._known is not None)
         graphs = items.graphs
-        self.batcher.sampler(
-            graphs
-        )  # a budget below the longest fails before longer work
+        self.batcher.sampler(graphs)  # a budget below the longest fails before longer work
         base = graphs.graphs if isinstance(graphs, View) else graphs
         rows, texts = [int(data.row) for data in base], [data.text for data in base]
         parts = None
