@@ -148,7 +148,8 @@ class EdgeAdjacency(Adjacency):
         if keep.dim() == 1:
             return self.take(keep)
         edge, head = keep.nonzero().unbind(1)
-        weight = self.edge_weight.expand(keep.shape)[edge, head]
+        edges = self.with_heads(keep.size(1)) if self.edge_weight is None else self
+        weight = edges.edge_weight.view(keep.size(0), -1).expand(keep.shape)[edge, head]
         return EdgeAdjacency(
             self.edge_index[:, edge],
             weight,
@@ -158,9 +159,11 @@ class EdgeAdjacency(Adjacency):
         )
 
     def of_heads(self) -> "EdgeAdjacency":
-        """The same graph with edges that belong to one head each; it needs weights ``[E, H]``."""
+        """The same graph with edges of one head each; a ValueError without weights ``[E, H]``."""
         if self.head is not None:
             return self
+        if self.edge_weight is None or self.edge_weight.dim() != 2:
+            raise ValueError("edges of single heads need weights [E, H]: see with_heads")
         return self.select(torch.ones_like(self.edge_weight, dtype=torch.bool))
 
     def with_heads(self, heads: int) -> "EdgeAdjacency":
@@ -177,8 +180,9 @@ class EdgeAdjacency(Adjacency):
         Each pair is an edge once, ordered by target, then source, with weights ``[E, H]``.
         """
         if self.head is None:
-            nodes = self.num_nodes
-            order = self.edge_index[1] * nodes + self.edge_index[0]
+            sources = self.edge_index[0]  # there may be more of them than targets
+            nodes = max(self.num_nodes, int(sources.max()) + 1 if sources.numel() else 0)
+            order = self.edge_index[1].long() * nodes + sources
             if bool((order[1:] > order[:-1]).all()):
                 return self
             shared = self.edge_weight is None or self.edge_weight.dim() == 1
@@ -187,7 +191,7 @@ class EdgeAdjacency(Adjacency):
                 edges.edge_index, edges.edge_weight, num_nodes=nodes, sort_by_row=False
             )
             weight = weight.squeeze(1) if shared else weight
-            return EdgeAdjacency(edge_index, weight, num_nodes=nodes)
+            return EdgeAdjacency(edge_index, weight, num_nodes=self.num_nodes)
         weight = self.edge_weight.new_zeros(self.edge_index.size(1), self.num_heads)
         edge = torch.arange(self.head.numel(), device=self.head.device)
         weight = weight.index_put((edge, self.head), self.edge_weight)

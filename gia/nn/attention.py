@@ -122,7 +122,7 @@ class GraphAttention(nn.Module):
     @property
     def causal(self) -> bool:
         """Whether over a causal graph a node's output is the same whatever comes after it."""
-        return self.takes == "adjacency" or is_causal(self.conv, None, _heads(self.adjacency))
+        return is_causal(self.conv, None, _heads(self.adjacency))
 
     def reset_parameters(self) -> None:
         """Begin anew, every part."""

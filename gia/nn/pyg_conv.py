@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from gia.graph import Adjacency
+from gia.graph import Adjacency, EdgeAdjacency
 from gia.graph.combine import SumAdjacency
 from gia.nn.conv.message_passing import WeightedMessagePassing
 from gia.nn.mlp import ReLUMLP
@@ -246,7 +246,8 @@ def _try(conv: nn.Module, what: Takes, width: int, edge_dim: int, *, change_last
     training = conv.training
     conv.eval()
     try:
-        if what == "adjacency":  # one of ours, over edges as PyG has them
+        if what == "adjacency":  # one of ours
+            edge_index = EdgeAdjacency(edge_index, num_nodes=NODES)
             weights = {"edge_attr": attr} if takes_given_attr(conv) else {}
         else:
             numbers = {"edge_weight": attr.mean(1), "edge_attr": attr}

@@ -113,3 +113,19 @@ def test_what_is_fast_is_what_is_defined(weights):
         grads = [torch.autograd.grad(total, leaves, retain_graph=True) for total in totals]
         torch.testing.assert_close(*outs)
         torch.testing.assert_close(*grads)
+
+
+def test_edges_of_more_sources_than_targets_are_joined_apart():
+    edge_index = torch.tensor([[2, 0, 2], [0, 1, 0]])
+    graph = EdgeAdjacency(edge_index, torch.tensor([1.0, 2.0, 3.0]), num_nodes=2).joined()
+    assert graph.edge_index.tolist() == [[2, 0], [0, 1]]
+    assert graph.edge_weight.tolist() == [4.0, 2.0]
+
+
+def test_edges_without_weights_are_chosen_for_heads():
+    graph = EdgeAdjacency(torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
+    chosen = graph.select(torch.tensor([[True, False], [True, True]]))
+    assert chosen.edge_weight.tolist() == [1, 1, 1]
+    assert chosen.head.tolist() == [0, 0, 1]
+    with pytest.raises(ValueError, match=r"need weights \[E, H\]"):
+        graph.of_heads()

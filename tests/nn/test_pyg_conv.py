@@ -34,6 +34,7 @@ from torch_geometric.nn import (
     TransformerConv,
 )
 
+import gia.nn
 from gia.attention import CausalScope
 from gia.attention.sparsify import TopK
 from gia.nn import Block, GraphAttention, LanguageModel, PyGAttention, ReLUMLP, SwiGLU
@@ -271,3 +272,34 @@ def test_the_command_of_any_layer():
     assert (type(conv), conv.in_channels, conv.out_channels) == (GraphConv, 16, 16)
     assert type(conv.aggr_module).__name__ == "MaxAggregation"
     assert model.blocks[1].attention.adjacency.sparsify.k == 2
+
+
+class LooksAhead(gia.nn.GINConv):
+    """Takes the mean over all edges, those of later nodes too."""
+
+    def message(self, x_j, edge_attr=None):
+        return x_j - x_j.mean(0)
+
+
+class KnowsAll(nn.Module):
+    """An adjacency's layer that looks at all nodes."""
+
+    takes_adjacency = True
+
+    def __init__(self):
+        super().__init__()
+        self.in_channels = 16  # what it is tried with
+        self.lin = nn.Linear(16, 16)
+
+    def forward(self, x, adjacency):
+        return self.lin(x) + x.mean(0)
+
+
+@pytest.mark.parametrize(
+    "conv", [lambda: LooksAhead(nn.Linear(16, 16)), KnowsAll], ids=["message", "forward"]
+)
+def test_our_own_layers_that_look_ahead_are_refused_too(conv):
+    adjacency = make_adjacency(16, 2)
+    block = Block(16, attention=GraphAttention(adjacency=adjacency, conv=conv()))
+    with pytest.raises(ValueError, match="looks at later nodes"):
+        LanguageModel(vocab_size=9, width=16, heads=2, depth=1, block=block)

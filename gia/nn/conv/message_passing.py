@@ -91,7 +91,10 @@ class WeightedMessagePassing(MessagePassing):
             return False
         if any(own[hooks] for hooks in HOOKS):
             return False
-        return not ("message" in own or "aggregate" in own or "update" in own)
+        # Written out, so that a compiler can read it: METHODS, as an object may have its own.
+        if "message" in own or "aggregate" in own or "update" in own:
+            return False
+        return not ("propagate" in own or "message_and_aggregate" in own)
 
     @torch.jit.unused
     def call(

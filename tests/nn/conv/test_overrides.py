@@ -231,3 +231,11 @@ def test_pieces_do_not_fit_weights_of_heads(x, edges):
     conv.register_message_forward_hook(lambda module, inputs, out: out)
     with pytest.raises(ValueError, match="use decomposed_layers=1"):
         conv(x, edges, edge_weight=torch.rand(edges.size(1), 2))
+
+
+@pytest.mark.parametrize("name", ["propagate", "message_and_aggregate"])
+def test_a_method_set_on_an_object_is_seen(name):
+    conv = GINConv(nn.Linear(4, 4))
+    assert conv.is_plain()
+    setattr(conv, name, lambda *args, **kwargs: None)
+    assert not conv.is_plain()
