@@ -254,3 +254,21 @@ def test_a_classification_starts_from_a_regression(tmp_path):
     for name, value in run.task.model.state_dict().items():
         if name.startswith("encoder."):
             assert torch.equal(value, other[name]), name
+
+
+def test_a_prediction_starts_from_a_language_model(language, tmp_path):
+    """What was learned of peptides without labels begins a model of their activity."""
+    sizes = ["model.width=16", "model.heads=2", "model.depth=2", "mlp.hidden=24"]
+    quiet = ["callbacks.progress_bar=null", "logger.tensorboard=null", "name=test"]
+    cfg = compose_config(
+        "data=peptide_activity", "model=sequence_transformer", *sizes, *quiet, *EPOCH,
+        f"run_dir={tmp_path}/run", f"init_from={language.ckpt}", "trainer.limit_train_batches=4",
+        "trainer.limit_val_batches=1", "trainer.limit_test_batches=1",
+    )  # fmt: skip
+    run = Run.from_config(cfg)
+    other = states(language.ckpt)
+    for name, value in run.task.model.state_dict().items():
+        if name.startswith(("encoder.", "blocks.")):
+            assert torch.equal(value, other[name]), name
+    assert len(run.notes) == 2  # nothing is new and nothing left behind
+    assert run.fit()["test/loss"] > 0
