@@ -66,7 +66,7 @@ AT_MOST = {
     "padding_waste_proteins": 0.05,
     "sparse_layer_over_fused_L4096": 1.6,
     "peak_memory_sparse_over_fused_L8192": 1.5,
-    "epoch_over_gps": 0.9,
+    "epoch_over_gps": 0.65,
     "peak_memory_over_gps": 1.0,
     "step_over_lora": 1.25,
     "peak_memory_over_lora": 1.25,
