@@ -1,7 +1,7 @@
 import pytest
 import torch
 from laws import ATTENTIONS, make_attention, make_model, sequences
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 from torch_geometric.nn import GCNConv
 
 from gia.attention import Cache
@@ -133,3 +133,8 @@ def test_a_wrapped_projection_and_hooks_are_called():
     with torch.no_grad():
         model(graph, Cache(2, 4))
     assert called
+
+
+def test_a_sequence_without_places_is_told():
+    with pytest.raises(ValueError, match="reads the nodes' positions, but the data has no seq_pos"):
+        make_model("gin")(Data(token=torch.tensor([1, 2]), num_nodes=2))

@@ -9,7 +9,6 @@ from torch_geometric.nn.aggr import Aggregation
 from gia.attention import FullScope, InputGraph, Rotary, Scope
 from gia.nn.head import Level, Readout
 from gia.nn.models.transformer import Transformer
-from gia.typing import OptTensor
 
 
 class GraphTransformer(Transformer):
@@ -76,8 +75,3 @@ class GraphTransformer(Transformer):
                 "the data has no edge_index: a graph without edges has one of shape [2, 0]"
             )
         return InputGraph(data.edge_index, *self.edge_encoder.of_kinds(data))
-
-    def _angles(self, data: Data) -> OptTensor:
-        if self.rotary is not None and data.get("seq_pos") is None:
-            raise ValueError("ordered=True reads the nodes' positions, but the data has no seq_pos")
-        return super()._angles(data)

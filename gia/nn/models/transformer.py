@@ -166,6 +166,12 @@ class Transformer(nn.Module):
     def _angles(self, data: Data) -> OptTensor:
         if self.rotary is None:
             return None
+        if data.get("seq_pos") is None:
+            raise ValueError(
+                "the model reads the nodes' positions, but the data has no seq_pos: give each node "
+                "its place in its sequence, from 0 (a graph transformer with ordered=False has no "
+                "need of it)"
+            )
         dtype = torch.promote_types(self._parameter.dtype, torch.float32)
         return self.rotary(data.seq_pos, dtype=dtype)
 
