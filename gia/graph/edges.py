@@ -148,8 +148,7 @@ class EdgeAdjacency(Adjacency):
         if keep.dim() == 1:
             return self.take(keep)
         edge, head = keep.nonzero().unbind(1)
-        edges = self.with_heads(keep.size(1)) if self.edge_weight is None else self
-        weight = edges.edge_weight.view(keep.size(0), -1).expand(keep.shape)[edge, head]
+        weight = self.with_heads(keep.size(1)).edge_weight[edge, head]
         return EdgeAdjacency(
             self.edge_index[:, edge],
             weight,
