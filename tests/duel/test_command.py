@@ -160,7 +160,7 @@ def test_help_says_what_there_is(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-LONG = ["plan.datasets.peptides.steps=40", "variant=gin", "replicate=0"]
+LONG = ["plan.datasets.peptides.steps=150", "variant=gin", "replicate=0"]
 
 
 @pytest.fixture(scope="module")
