@@ -29,7 +29,8 @@ def describe_data(summary: dict[str, Any], console: Console) -> None:
         numbers += [summary[part].get("classes", {}).get(name, 0) for name in classes]
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
-    for note in [*_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
+    notes = summary.get("notes", [])
+    for note in [*notes, *_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
         console.print(f"  {note}", highlight=False, markup=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
@@ -14,17 +15,19 @@ from torch_geometric.data import Data
 from gia.data.files import write_atomically
 from gia.data.items import Items
 from gia.data.splits import PARTS, Split
+from gia.data.targets import classes_of_each, is_shared
 
 
 def summary(data: Any) -> dict[str, Any]:
     """Counts of what was read, lost and split, as plain values.
 
     ``rejected`` lists the rows without a graph and ``masked`` those that lack a target, each by
-    ``row``, ``name`` and ``reason``; ``missing_targets`` counts the missing values of each target.
-    ``duplicates`` counts the items that repeat an earlier one, ``groups`` those that the split
-    kept together, ``cut`` the sequences that lost symbols to ``max_length``; ``padding_waste`` is
-    the share of the training batches that would be padding, where they are made of tokens.
-    ``absent_classes`` names the classes that a part of the split lacks.
+    ``row``, ``name`` and ``reason``; ``notes`` say how the source was read; ``missing_targets``
+    counts the missing values of each target. ``duplicates`` counts the items that repeat an earlier
+    one, ``groups`` those that the split kept together, ``cut`` the sequences that lost symbols to
+    ``max_length``; ``padding_waste`` is the share of the training batches that would be padding,
+    where they are made of tokens. ``absent_classes`` names the classes that a part of the split
+    lacks.
 
     Args:
         data: the :class:`gia.data.DataModule`, set up.
@@ -35,7 +38,7 @@ def summary(data: Any) -> dict[str, Any]:
         for number, name in enumerate(PARTS)
     }
     sequences = data.target_type == "next_token"
-    result = {"sequences" if sequences else "graphs": len(graphs)}
+    result = {"sequences" if sequences else "graphs": len(graphs), "notes": list(items.notes)}
     result |= _of_sequences(items) if sequences else _of_graphs(items, graphs)
     result |= _of_split(data, graphs)
     if data.batcher.tokens_per_batch is not None:
@@ -114,13 +117,13 @@ def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
 def _classes(items: Items, graphs: Sequence[Data]) -> tuple[dict[str, int], list[str]]:
     """How often each class appears, and those that some target lacks."""
     y = torch.cat([graph.y for graph in graphs])
-    names, number = items.class_names, len(items.class_names)
-    counts = [y[~y[:, t].isnan(), t].long().bincount(minlength=number) for t in range(y.size(1))]
-    total = torch.stack(counts).sum(0).tolist()
-    prefix = [f"{name}: " for name in items.target_names] if len(counts) > 1 else [""]
-    absent = [
-        f"{prefix[t]}{names[c]}"
-        for t, count in enumerate(counts)
-        for c in (count == 0).nonzero().flatten().tolist()
-    ]
-    return dict(zip(names, total, strict=True)), absent
+    names, shared = items.target_names, is_shared(items.class_names)
+    total: Counter[str] = Counter()
+    absent = []
+    for t, classes in enumerate(classes_of_each(items.class_names, len(names))):
+        counts = y[~y[:, t].isnan(), t].long().bincount(minlength=len(classes)).tolist()
+        for name, count in zip(classes, counts, strict=True):
+            named = f"{names[t]}: {name}" if len(names) > 1 else name
+            total[name if shared else named] += count
+            absent += [] if count else [named]
+    return dict(total), absent

@@ -1,5 +1,6 @@
 """Train, validation and test: seeded assignments of whole groups of sequences or graphs."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from gia.data.splits.scaffold import scaffolds
 from gia.data.splits.similarity import clusters
 
 PARTS = ("train", "val", "test")
+NAMED = 3  # rows that an error names
 # How a table's column may call them.
 GIVEN = {"valid": "val", "validation": "val", "dev": "val"} | {part: part for part in PARTS}
 
@@ -107,23 +109,30 @@ def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction:
     return Split(checked(part_of_group[group]), group)
 
 
-def given_split(parts: Sequence[str]) -> Split:
+def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Split:
     """As a column says.
 
     Args:
-        parts: of n graphs, ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) or ``test``.
+        parts: of n graphs, ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) or ``test``;
+            ``none`` leaves a graph out.
+        rows: of the n graphs, where each stands in its dataset, for errors.
 
     Raises:
         ValueError: if a part is called otherwise, or would be empty.
     """
-    for part in parts:
-        if part.strip().lower() not in GIVEN:
-            raise ValueError(
-                f"data.split=given: a graph goes to {part!r}, but data.split_column must say "
-                f"train, val or test for each"
-            )
-    numbers = [PARTS.index(GIVEN[part.strip().lower()]) for part in parts]
-    return Split(checked(torch.tensor(numbers)), torch.arange(len(parts)))
+    numbers = {name: PARTS.index(part) for name, part in GIVEN.items()} | {"none": -1}
+    plain = [part.strip().lower() for part in parts]
+    wrong = [place for place, part in enumerate(plain) if part not in numbers]
+    if wrong:
+        places = range(len(parts)) if rows is None else rows
+        named = ", ".join(f"row {places[i]} goes to {parts[i]!r}" for i in wrong[:NAMED])
+        raise ValueError(
+            f"data.split=given: {named}, but data.split_column must say train, val or test for each, "
+            f"or none to leave a row out; {len(wrong):,} of {len(parts):,} say something else (rows "
+            "are counted from 0)"
+        )
+    part = torch.tensor([numbers[name] for name in plain])
+    return Split(checked(part), torch.arange(len(parts)))
 
 
 def kfold_split(
@@ -134,6 +143,7 @@ def kfold_split(
     val_fraction: float,
     seed: int,
     classes: Tensor | None = None,
+    class_names: Sequence[str] = (),
 ) -> Split:
     """The test is one of ``folds`` parts of equal size; validation is drawn from the rest.
 
@@ -147,6 +157,7 @@ def kfold_split(
         val_fraction: share of all graphs for validation.
         seed: of both draws.
         classes: the class of each graph.
+        class_names: what messages call them.
 
     Shapes:
         classes: [n], int64
@@ -168,19 +179,47 @@ def kfold_split(
     if not 0 <= fold < folds:
         raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
     labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
+    if classes is not None:
+        _check_folds(labels, folds, class_names)
     kind = KFold if classes is None else StratifiedKFold
     splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
-    rest, test = list(splits)[fold]
+    with warnings.catch_warnings(action="ignore"):  # _check_folds says it with the settings' names
+        rest, test = list(splits)[fold]
     # A class of one graph cannot be shared out: it goes with the most frequent one.
     counts = np.bincount(labels[rest])
     strata = np.where(counts[labels[rest]] < 2, counts.argmax(), labels[rest])
     n_val = max(1, round(val_fraction * len(firsts)))
+    least = len(np.unique(strata))
+    if classes is not None and not least <= n_val <= len(rest) - least:
+        raise ValueError(
+            f"data.val_fraction={val_fraction} makes {n_val} of {len(firsts)} different graphs the "
+            f"val part, but each of the {least} classes must be in it and in the train part: give "
+            "another data.val_fraction"
+        )
     _, val = train_test_split(
         rest, test_size=n_val, random_state=seed, stratify=strata if classes is not None else None
     )
     part = torch.zeros(len(firsts), dtype=torch.long)
     part[val], part[test] = PARTS.index("val"), PARTS.index("test")
     return Split(checked(part[group]), group)
+
+
+def _check_folds(labels: np.ndarray, folds: int, class_names: Sequence[str]) -> None:
+    """See that a class can be in every fold, and say which ones cannot."""
+    numbers, counts = np.unique(labels, return_counts=True)
+    if counts.max() < folds:
+        raise ValueError(
+            f"data.folds={folds}, but no class has so many different graphs: give data.folds of at "
+            f"most {counts.max()}"
+        )
+    names = dict(enumerate(class_names))
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        if count < folds:
+            warnings.warn(
+                f"the class {names.get(number, number)!r} has {count} different graphs, fewer than "
+                f"data.folds={folds}: {folds - count} of the folds test none of it",
+                stacklevel=4,
+            )
 
 
 def contiguous_split(

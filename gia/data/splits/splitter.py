@@ -105,14 +105,15 @@ class Splitter:
                     "data.split=given needs a column or an attribute that says train, val or test: "
                     "give data.split_column=..., or use another split"
                 )
-            return given_split(parts)
+            return given_split(parts, rows)
         if self.split == "file":
             return file_split(self.split_file, rows, items.num_rows)
         fractions = {"val_fraction": self.val_fraction, "test_fraction": self.test_fraction}
         seed = {"seed": self.split_seed}
         if self.split == "kfold":
             folds = {"folds": self.folds, "fold": self.fold, "val_fraction": self.val_fraction}
-            return kfold_split(texts, **folds, **seed, classes=classes)
+            names = {"classes": classes, "class_names": items.class_names}
+            return kfold_split(texts, **folds, **seed, **names)
         if self.split == "similarity":
             likeness = {"k": self.similarity_k, "threshold": self.similarity_threshold}
             return similarity_split(texts, **fractions, **seed, **likeness)
