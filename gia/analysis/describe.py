@@ -31,7 +31,7 @@ def describe_data(summary: dict[str, Any], console: Console) -> None:
     console.print(table)
     notes = summary.get("notes", [])
     for note in [*notes, *_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
-        console.print(f"  {note}", highlight=False, markup=False)
+        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _of_groups(summary: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 import csv
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -31,6 +31,20 @@ LISTED = 30
 DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)")
 
 
+def word_set(words: Iterable[Any]) -> Callable[[str], bool]:
+    """Whether a cell is one of these words.
+
+    What is no text, as ``nan`` and ``null`` on a command line, stands for all its spellings.
+
+    Args:
+        words: such as ``["NA", "-"]``.
+    """
+    exact = {word for word in words if isinstance(word, str)}
+    others = {"null" if word is None else str(word) for word in words if not isinstance(word, str)}
+    others = set(map(str.casefold, others))
+    return lambda cell: cell in exact or cell.casefold() in others
+
+
 @dataclass
 class Columns:
     """A table that was read.
@@ -40,14 +54,14 @@ class Columns:
         values: the cells of each column, as they were read, by its name.
         notes: what should be said of how it was read.
         separator: between the cells, where the file is text.
-        missing: words that stand for no value.
+        missing: whether a word stands for no value, see :func:`word_set`.
     """
 
     path: str | PathLike
     values: dict[str, list[str]]
     notes: list[str] = field(default_factory=list)
     separator: str | None = None
-    missing: Sequence[str] = ()
+    missing: Callable[[str], bool] = field(default_factory=lambda: word_set(()))
 
     @property
     def names(self) -> list[str]:
@@ -87,7 +101,7 @@ class Columns:
         """The cells of a column without surrounding blanks; empty where they are missing, or where
         there is no such column."""
         cells = [cell.strip() for cell in self.values.get(str(column), [""] * len(self))]
-        return ["" if cell in self.missing else cell for cell in cells] if self.missing else cells
+        return ["" if self.missing(cell) else cell for cell in cells]
 
     def numbers(self, column: Any) -> list[str]:
         """The same of a column of numbers: decimal commas are points where all of it has them.
@@ -140,7 +154,7 @@ def read_columns(
     Args:
         path: the file, also a gzipped one.
         url: where to download it from if ``path`` does not exist.
-        missing: words that stand for no value.
+        missing: words that stand for no value, see :func:`word_set`.
         option: the setting that names the file, for errors.
 
     Raises:
@@ -163,4 +177,4 @@ def read_columns(
     if not table.columns or not table.columns[0]:
         raise ValueError(f"{file} has no rows below its header: {', '.join(table.names)}")
     values = dict(zip(table.names, table.columns, strict=True))
-    return Columns(path, values, table.notes, table.separator, column_names(missing))
+    return Columns(path, values, table.notes, table.separator, word_set(missing))

@@ -24,7 +24,8 @@ class TableDataset(Dataset):
         name_column: the column that holds the names; without it they are ``row_0`` and so on.
         url: where to download the file from if ``path`` does not exist.
         aliases: other names by which a file may call its columns, ``{name: other}``.
-        missing: words that stand for no value, besides an empty cell.
+        missing: words that stand for no value, besides an empty cell: see
+            :func:`gia.data.columns.word_set`.
         **options: of :class:`gia.data.datasets.Dataset`.
     """
 
@@ -37,13 +38,13 @@ class TableDataset(Dataset):
         name_column: str | None = None,
         url: str | None = None,
         aliases: Mapping[str, str] | None = None,
-        missing: Iterable[str] = (),
+        missing: Iterable[Any] = (),
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.path, self.url, self.aliases = path, url, dict(aliases or {})
         self.target_column = column_names(target_column)
-        self.name_column, self.missing = name_column, column_names(missing)
+        self.name_column, self.missing = name_column, list(missing)
 
     def table(self) -> tuple[list[str], list[dict[str, str]]]:
         """The columns and all rows of the file."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gia.data.splits.folds import check_folds, check_fractions
 from gia.data.splits.scaffold import scaffolds
 from gia.data.splits.similarity import clusters
 
@@ -127,9 +128,9 @@ def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Spli
         places = range(len(parts)) if rows is None else rows
         named = ", ".join(f"row {places[i]} goes to {parts[i]!r}" for i in wrong[:NAMED])
         raise ValueError(
-            f"data.split=given: {named}, but data.split_column must say train, val or test for each, "
-            f"or none to leave a row out; {len(wrong):,} of {len(parts):,} say something else (rows "
-            "are counted from 0)"
+            f"data.split=given: {named}, but data.split_column must say train, val or test for "
+            f"each, or none to leave a row out; {len(wrong):,} of {len(parts):,} say something "
+            "else (rows are counted from 0)"
         )
     part = torch.tensor([numbers[name] for name in plain])
     return Split(checked(part), torch.arange(len(parts)))
@@ -180,46 +181,23 @@ def kfold_split(
         raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
     labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
     if classes is not None:
-        _check_folds(labels, folds, class_names)
+        check_folds(labels, folds, class_names)
     kind = KFold if classes is None else StratifiedKFold
     splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
-    with warnings.catch_warnings(action="ignore"):  # _check_folds says it with the settings' names
+    with warnings.catch_warnings(action="ignore"):  # check_folds says it with the settings' names
         rest, test = list(splits)[fold]
     # A class of one graph cannot be shared out: it goes with the most frequent one.
     counts = np.bincount(labels[rest])
     strata = np.where(counts[labels[rest]] < 2, counts.argmax(), labels[rest])
     n_val = max(1, round(val_fraction * len(firsts)))
-    least = len(np.unique(strata))
-    if classes is not None and not least <= n_val <= len(rest) - least:
-        raise ValueError(
-            f"data.val_fraction={val_fraction} makes {n_val} of {len(firsts)} different graphs the "
-            f"val part, but each of the {least} classes must be in it and in the train part: give "
-            "another data.val_fraction"
-        )
+    if classes is not None:
+        check_fractions(strata, n_val, val_fraction)
     _, val = train_test_split(
         rest, test_size=n_val, random_state=seed, stratify=strata if classes is not None else None
     )
     part = torch.zeros(len(firsts), dtype=torch.long)
     part[val], part[test] = PARTS.index("val"), PARTS.index("test")
     return Split(checked(part[group]), group)
-
-
-def _check_folds(labels: np.ndarray, folds: int, class_names: Sequence[str]) -> None:
-    """See that a class can be in every fold, and say which ones cannot."""
-    numbers, counts = np.unique(labels, return_counts=True)
-    if counts.max() < folds:
-        raise ValueError(
-            f"data.folds={folds}, but no class has so many different graphs: give data.folds of at "
-            f"most {counts.max()}"
-        )
-    names = dict(enumerate(class_names))
-    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        if count < folds:
-            warnings.warn(
-                f"the class {names.get(number, number)!r} has {count} different graphs, fewer than "
-                f"data.folds={folds}: {folds - count} of the folds test none of it",
-                stacklevel=4,
-            )
 
 
 def contiguous_split(

@@ -34,18 +34,21 @@ def read_excel(data: bytes) -> RawTable:
         raise ValueError("it is a zip archive: unpack it and name a file in it")
     try:
         sheets = pandas.read_excel(
-            BytesIO(data), sheet_name=None, header=None, dtype=object, engine="openpyxl"
+            BytesIO(data),
+            sheet_name=None,
+            header=None,
+            dtype=object,
+            na_filter=False,
+            engine="openpyxl",
         )
     except ImportError as error:
         raise ImportError(_missing("an Excel file", "openpyxl")) from error
     except Exception as error:  # openpyxl raises whatever zip and XML raise
         raise ValueError(f"its workbook cannot be read: {error}") from error
-    filled = {name: frame.dropna(how="all") for name, frame in sheets.items()}
-    filled = {name: frame for name, frame in filled.items() if len(frame)}
+    filled = {name: rows for name, frame in sheets.items() if (rows := _filled_rows(frame))}
     if not filled:
         return RawTable([], [])
-    name, frame = next(iter(filled.items()))
-    header, *rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    name, (header, *rows) = next(iter(filled.items()))
     notes = [f"the first of {len(filled)} sheets is read, {name!r}"] if len(filled) > 1 else []
     return RawTable(header, by_columns(rows, len(header)), notes)
 
@@ -72,6 +75,12 @@ def read_parquet(data: bytes) -> RawTable:
         frame = frame.reset_index()
     columns = [[_cell(value) for value in frame.iloc[:, i]] for i in range(frame.shape[1])]
     return RawTable(list(map(str, frame.columns)), columns)
+
+
+def _filled_rows(frame: Any) -> list[list[str]]:
+    """The rows of a sheet with anything in them."""
+    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return [row for row in rows if any(row)]
 
 
 def _cell(value: Any) -> str:
