@@ -28,7 +28,7 @@ BINARY = {EXCEL: read_excel, PARQUET: read_parquet}
 JSON_LINES = (".jsonl", ".ndjson")
 # How many of its columns a message lists.
 LISTED = 30
-DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)")
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 
 def word_set(words: Iterable[Any]) -> Callable[[str], bool]:
@@ -117,7 +117,7 @@ class Columns:
             return cells
         note = f"the decimal commas of {str(column)!r} are read as points"
         self.notes += [] if note in self.notes else [note]
-        return [DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
+        return [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
 
     def labels(self, column: Any) -> list[str]:
         """The names of the rows out of a column, ``row_0`` and so on where it has none."""

@@ -149,7 +149,8 @@ def word_note(number: int, column: str, word: str, taken: str) -> str:
         word: the word.
         taken: for what it was taken: ``"class"``, ``"text"`` or ``"missing"``.
     """
-    cells = f"{number:,} cell{'' if number == 1 else 's'} of {column!r} read {word!r}"
+    read = f"cell of {column!r} reads" if number == 1 else f"cells of {column!r} read"
+    cells = f"{number:,} {read} {word!r}"
     if taken == "missing":
         return f"{cells}: taken as missing, as the other classes are numbers"
     return f"{cells}: taken as a {taken}; data.missing=[{word}] makes them missing"

@@ -52,7 +52,7 @@ def read_separated(text: str) -> RawTable:
         names, width = ["", *names], width + 1
     elif not surplus and any(number > width for number in row_widths):
         number = sum(number > width for number in row_widths)
-        notes.append(f"{counted(number, 'row')} end with separators beyond the header")
+        notes.append(f"empty cells beyond the header left out in {counted(number, 'row')}")
         row_widths = [min(number, width) for number in row_widths]
     wrong = [row for row, number in enumerate(row_widths) if number != width]
     if wrong:
