@@ -172,6 +172,8 @@ def read_columns(
         read = partial(read_json, lines=lines) if is_json(data) else read_separated
     try:
         table = read(data).tidied()
+    except ImportError as error:
+        raise ImportError(f"{file}: {error}") from error
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{file} is not a table that can be read: {error}") from error
     if not table.columns or not table.columns[0]:

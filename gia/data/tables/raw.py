@@ -1,9 +1,13 @@
 """What every reader of tables gives: text, column by column."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+# In a name, as spreadsheets have them; nobody can type one at a console.
+LINE_BREAK = re.compile(r"\s*\n\s*")
 
 
 @dataclass
@@ -23,12 +27,13 @@ class RawTable:
     separator: str | None = None
 
     def tidied(self) -> "RawTable":
-        """The same without blanks around the names and without columns that are empty altogether.
+        """The same without blanks around the names, line breaks in them, and empty columns without
+        a name.
 
         Raises:
             ValueError: if two columns have the same name.
         """
-        names = [name.strip() for name in self.names]
+        names = [LINE_BREAK.sub(" ", name.strip()) for name in self.names]
         empty = [
             place
             for place, (name, cells) in enumerate(zip(names, self.columns, strict=True))

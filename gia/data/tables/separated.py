@@ -98,7 +98,7 @@ def _separator(text: str) -> str:
         if len(lines) > SAMPLE:  # the last row may have been cut
             widths.pop()
         if separator == "\t" and len(widths) > 1 and set(widths[1:]) == {widths[0] + 1}:
-            return 1.0  # an index without a name
+            return 1.0 if widths[0] > 1 else 0.0  # an index without a name
         if not widths or widths[0] == 1:
             return -1.0
         return sum(width == widths[0] for width in widths[1:]) / max(len(widths) - 1, 1)
@@ -176,7 +176,8 @@ def _ragged(
         )
     elif separator == "," and all(widths[i] == len(names) + 1 for i in range(len(rows))):
         way = "if the first column is an index, give it a name"
-    header = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    header = ", ".join(" ".join(name.split()) for name in names[:10])
+    header += ", ..." if len(names) > 10 else ""
     return (
         f"{len(wrong):,} of {counted(len(rows), 'row')} do not have the {len(names)} cells of the "
         f"header ({header}): {'; '.join(told)}{more} (rows are counted from 0): {way}"
