@@ -28,6 +28,8 @@ BINARY = {EXCEL: read_excel, PARQUET: read_parquet}
 JSON_LINES = (".jsonl", ".ndjson")
 # How many of its columns a message lists.
 LISTED = 30
+# A number that is no name of a column.
+MEASURED = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 
@@ -83,14 +85,21 @@ class Columns:
         """
         if column is None or str(column) in self.values:
             return
-        close = difflib.get_close_matches(str(column), self.names, n=1)
-        guess = f"; did you mean data.{option}={close[0]}?" if close else ""
         listed = ", ".join(self.names[:LISTED])
         more = f" and {len(self.names) - LISTED:,} more" if len(self.names) > LISTED else ""
         raise ValueError(
             f"data.path={self.path} has no column {str(column)!r} (data.{option}). "
-            f"Its columns: {listed}{more}{guess}"
+            f"Its columns: {listed}{more}{self._guess(option, str(column))}"
         )
+
+    def _guess(self, option: str, column: str) -> str:
+        """What may be the reason that there is no such column."""
+        if column in " ".join(self.names[:1]).split():
+            return "; are its cells separated by blanks? Write commas or tabs"
+        if any(map(MEASURED.fullmatch, self.names)):
+            return "; its first row looks like values: write a row of names above it"
+        close = difflib.get_close_matches(column, self.names, n=1)
+        return f"; did you mean data.{option}={close[0]}?" if close else ""
 
     def rename(self, old: str, new: str) -> None:
         """Call a column otherwise, where there is one and the new name is free."""

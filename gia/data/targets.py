@@ -21,6 +21,7 @@ LARGEST = torch.finfo(torch.float32).max
 BOUND = re.compile(r"(<|<<|<=|>|>>|>=|≤|≥|⩽|⩾)\s*[-+]?\d*[.,]?\d+([eE][-+]?\d+)?")
 
 NO_NUMBER = "is not a number"
+LISTED = 20  # classes in a message
 
 # Of every target the same classes, or a list for each target.
 ClassNames: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
@@ -197,7 +198,8 @@ def _class_reader(class_names: Sequence[str]) -> Callable[[str], float]:
             return math.nan
         name = _number_name(value) if numbers and _is_number(value) else value
         if name not in index:
-            raise ValueError(f"{shortened(value)} is not one of {', '.join(class_names)}")
+            known = ", ".join(class_names[:LISTED]) + (", ..." if len(class_names) > LISTED else "")
+            raise ValueError(f"{shortened(value)} is not one of {known}")
         return index[name]
 
     return read

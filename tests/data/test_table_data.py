@@ -99,6 +99,11 @@ def test_every_column_may_be_a_number(table):
     assert data.split.part.tolist() == [0, 1, 2, 0]
 
 
+def test_a_target_is_named_once(table):
+    with pytest.raises(ValueError, match=r"data\.target_column names 'y' twice"):
+        Molecules(table("smiles,y\nC,1\n"), "smiles", ["y", "y"]).load()
+
+
 def test_only_words_of_which_there_are_few_may_be_classes(table):
     for cells, advised in ((["high", "low"] * 4, True), ([f"C{i}" for i in range(8)], False)):
         text = "smiles,y\n" + "".join(f"C,{cell}\n" for cell in cells)

@@ -44,6 +44,7 @@ def rows(table, names=NAMES):
         PLAIN.replace(",", "\t"),
         SEMICOLONS,
         SEMICOLONS.replace(";", "\t"),
+        PLAIN.replace(",", "|"),
         f"sep=;\n{SEMICOLONS}",
         ",".join(f'"{cell}"' for cell in PLAIN.split(",")).replace("\n", '"\n"').removesuffix('""'),
         f"# made by a program, on a day\n# of rain\n{PLAIN}",
@@ -141,6 +142,8 @@ def test_an_index_without_a_name(read, text, names):
         (PLAIN.replace(",", "\t"), ["its cells are separated by tabs"]),
         (f"# a\n#b\n{PLAIN}", ["2 lines before the header, of comments, left out"]),
         (PLAIN.replace("\n", ",\n"), ["1 column without a name and a cell left out"]),
+        ('a,b\n1,2\n"x\ny",2\n', ["1 row with line breaks in a cell, the first of them 1"]),
+        ('"a\nb",c\n1,2', []),
         ("a,b\n1,2,\n3,4\n", ["empty cells beyond the header left out in 1 row"]),
         ("a,b\n1,2\na,b\n", ["1 row in which the header stands again, the first of them row 1"]),
     ],
@@ -194,6 +197,7 @@ def test_separators_show_in_header_and_rows(read, text, names):
         ('{"a": 1}\n{"a": 2\n', "line 2 is no JSON record"),
         ('{"a": 1, "a": 2}\n{"a": 2}', "an object of its JSON has 'a' twice"),
         ('{"a": {"0": 1}, "b": {"0": 1, "1": 2}}', "only some of its JSON columns have a row '1'"),
+        (r'[{"a": "\ud83d\ude00", "b": "x\ud83d"}]', "row 0 of its JSON holds half a character"),
         ('{"a": [1, 2]}', "'a' of its JSON is no column"),
         ('{"a": ' * 100_000, "nested too deeply|Expecting"),
         ("[]", "no rows"),
@@ -271,6 +275,20 @@ def test_words_for_missing(read):
     assert [word_set([float("nan"), None, -999])(w) for w in ("NaN", "NULL", "-999", "x")] == [
         *(True, True, True, False)
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"),
+    [
+        ("smiles y\nC 1\n", "are its cells separated by blanks"),
+        ("C,-1.167\nCC,0.5\n", "its first row looks like values"),
+        ("smile,y\nC,1\n", r"did you mean data\.smiles_column=smile\?"),
+        ("structure,y\nC,1\n", r"Its columns: structure, y$"),
+    ],
+)
+def test_why_a_column_may_be_missing(read, text, guess):
+    with pytest.raises(ValueError, match=rf"no column 'smiles' .*{guess}"):
+        read(text).check("smiles_column", "smiles")
 
 
 def test_many_columns_are_not_all_listed(read):

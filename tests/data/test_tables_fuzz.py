@@ -82,10 +82,10 @@ def test_what_was_written_is_read_as_pandas_reads_it(read, made, encoding, gzipp
     data = text.encode(encoding)
     table = read(gzip.compress(data) if gzipped else data)
     alone = separator not in text.partition("\n")[0]
-    if alone and any(mark in row[0] for row in rows for mark in ",;\t"):
-        return  # a cell of a column alone may look like two, which is told or refused
+    if alone and any(set(cell) & set(",;\t") or cell.isspace() for (cell,) in rows):
+        return  # a cell of a column alone may look like two, or like a blank line
     found = [list(row) for row in zip(*(table.values[name] for name in names), strict=True)]
-    assert found == [row for row in rows if not (alone and row[0].isspace())]
+    assert found == rows
     if not alone:
         frame = pandas.read_csv(StringIO(text), sep=separator, dtype=str, na_filter=False)
         assert frame[names].values.tolist() == found
@@ -143,9 +143,6 @@ def test_json_is_read_value_by_value(read, made, shape):
         "columns": lambda: json.dumps({n: {i: r[n] for i, r in enumerate(records)} for n in names}),
     }[shape]()
     table = read(text.encode(errors="surrogatepass"))
-    if table is None:
-        assert any(isinstance(v, str) and not v.isprintable() for row in rows for v in row)
-        return
     rows = [*rows, rows[0]] if shape == "lines" else rows
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
         for cell, value in zip(table.values[name], column, strict=True):

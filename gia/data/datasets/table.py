@@ -70,7 +70,7 @@ class TableDataset(Dataset):
             *options: the settings that name further columns.
 
         Raises:
-            ValueError: if one is missing, or if ``labelled`` and there is no target.
+            ValueError: if one is missing, or if ``labelled`` and there is no target or one twice.
         """
         for option in (*options, "name_column"):
             self.columns.check(option, getattr(self, option))
@@ -83,6 +83,8 @@ class TableDataset(Dataset):
             )
         for name in self.target_column:
             self.columns.check("target_column", name)
+            if self.target_column.count(name) > 1:
+                raise ValueError(f"data.target_column names {name!r} twice: once is enough")
 
     def targets(self) -> list[list[str]]:
         """The raw targets of each row, empty where they are absent."""

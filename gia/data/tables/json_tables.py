@@ -75,8 +75,7 @@ def _from_records(records: Sequence[Any]) -> RawTable:
         if not isinstance(record, dict):
             raise ValueError(f"row {row} of its JSON is no object: it must be {SHAPES}")
     names = list(dict.fromkeys(name for record in records for name in record))
-    columns = [[text_cell(record.get(name)) for record in records] for name in names]
-    return RawTable(names, columns)
+    return _whole(names, [[text_cell(record.get(name)) for record in records] for name in names])
 
 
 def _from_columns(table: dict[str, Any]) -> RawTable:
@@ -88,4 +87,16 @@ def _from_columns(table: dict[str, Any]) -> RawTable:
         odd = next(iter(column.keys() ^ set(keys)), None)
         if odd is not None:
             raise ValueError(f"only some of its JSON columns have a row {odd!r}: {name!r} differs")
-    return RawTable(list(table), [[text_cell(c[key]) for key in keys] for c in table.values()])
+    return _whole(list(table), [[text_cell(c[key]) for key in keys] for c in table.values()])
+
+
+def _whole(names: list[str], columns: list[list[str]]) -> RawTable:
+    """A table that can be written as UTF-8: JSON may name one half of a character alone."""
+    for name, column in zip(names, columns, strict=True):
+        for row, cell in enumerate([name, *column]):
+            try:
+                cell.encode()
+            except UnicodeEncodeError:
+                where = f"row {row - 1} of its JSON" if row else "a name of its JSON"
+                raise ValueError(f"{where} holds half a character alone: {cell!a}") from None
+    return RawTable(names, columns)

@@ -4,13 +4,14 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
-from itertools import islice, pairwise
+from itertools import compress, islice, pairwise
 
 from gia.data.tables.raw import RawTable, counted
 
 # In the order in which they are preferred: a header seldom holds those that come first by chance.
-SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+SEPARATORS = {"\t": "tabs", "|": "vertical bars", ";": "semicolons", ",": "commas"}
 # Lines that are looked at to choose one.
 SAMPLE = 1000
 # Rows that an error names.
@@ -20,7 +21,8 @@ EXCEL_HINT = re.compile(r'"?sep=(.)"?')
 
 
 def read_separated(text: str) -> RawTable:
-    """Read a header and the rows below it, separated by commas, semicolons or tabs.
+    """Read a header and the rows below it, separated by commas, semicolons, tabs or vertical
+    bars.
 
     Blank lines are no rows. Lines before the header that begin with ``#`` are left out, and so are
     empty cells beyond the header. Where every row has one cell more than the header has names, as
@@ -38,28 +40,49 @@ def read_separated(text: str) -> RawTable:
     with _cells_of_any_size():
         separator = separator or _separator(body)
         widths, lines = _shape(body, separator)
-    rows = _cells(body, separator, max(widths, default=0), above + lines[-1])
-    if len(rows) != len(widths):  # a row must never be lost between the two readers
+    columns = _cells(body, separator, max(widths, default=0), above + lines[-1])
+    if len(columns[0]) != len(widths):  # a row must never be lost between the two readers
         raise ValueError("its quotation marks can be read in two ways: quote whole cells only")
-    kept = [i for i, width in enumerate(widths) if width]  # others are blank
-    header, *body_rows = [rows[i] for i in kept] or [[]]
-    width, *row_widths = [widths[i] for i in kept] or [0]
-    names = header[:width]
+    number = len(widths)
+    if 0 in widths:  # blank lines
+        columns = [list(compress(cells, widths)) for cells in columns]
+        widths, lines = list(filter(None, widths)), list(compress(lines, widths))
     if separator != ",":
         notes = [f"its cells are separated by {SEPARATORS.get(separator, repr(separator))}", *notes]
-    surplus = any(any(map(str.strip, row[width:])) for row in body_rows)
-    if surplus and separator != "," and set(row_widths) == {width + 1}:
+    table = RawTable([], columns, notes, separator)
+    table = _below_header(table, widths or [0], [above + line for line in lines])
+    if body.count("\n") + (not body.endswith("\n")) > number:
+        table.notes.extend(_of_several_lines(table.columns))
+    return table
+
+
+def _below_header(table: RawTable, widths: list[int], lines: list[int]) -> RawTable:
+    """A table whose first row becomes the names, once all rows below have as many cells.
+
+    Args:
+        table: its columns with the header's cells, filled up to one width.
+        widths: how many cells each row has.
+        lines: where each begins in the file.
+    """
+    width, *row_widths = widths
+    names = [cells[0] for cells in table.columns[:width]]
+    columns = [cells[1:] for cells in table.columns]
+    surplus = any(any(map(str.strip, cells)) for cells in columns[width:])
+    if surplus and table.separator != "," and set(row_widths) == {width + 1}:
         names, width = ["", *names], width + 1
-    elif not surplus and any(number > width for number in row_widths):
+    elif not surplus and len(columns) > width:
         number = sum(number > width for number in row_widths)
-        notes.append(f"empty cells beyond the header left out in {counted(number, 'row')}")
+        table.notes.append(f"empty cells beyond the header left out in {counted(number, 'row')}")
         row_widths = [min(number, width) for number in row_widths]
     wrong = [row for row, number in enumerate(row_widths) if number != width]
     if wrong:
-        where = [above + lines[i] for i in kept[1:]]
-        raise ValueError(_ragged(wrong, body_rows, row_widths, names, where, separator))
-    columns = list(map(list, zip(*(row[:width] for row in body_rows), strict=True)))
-    return RawTable(names, columns or [[] for _ in names], notes, separator)
+        told = [
+            (row, lines[row + 1], [cells[row] for cells in columns[: row_widths[row]]])
+            for row in wrong[:NAMED]
+        ]
+        of_rows = len(wrong), len(row_widths), set(row_widths) == {width + 1}
+        raise ValueError(_ragged(told, *of_rows, names, table.separator))
+    return replace(table, names=names, columns=columns[:width])
 
 
 def _without_preamble(text: str) -> tuple[str, str | None, list[str]]:
@@ -121,8 +144,9 @@ def _shape(text: str, separator: str) -> tuple[list[int], list[int]]:
     return widths, lines or [1]
 
 
-def _cells(text: str, separator: str, width: int, last_line: int) -> Sequence[Sequence[str]]:
-    """The cells of all lines, the header's among them, filled up to one width."""
+def _cells(text: str, separator: str, width: int, last_line: int) -> list[list[str]]:
+    """The cells of each column, the header's and blank lines' among them, filled up to one
+    width."""
     import pandas
 
     try:
@@ -146,40 +170,57 @@ def _cells(text: str, separator: str, width: int, last_line: int) -> Sequence[Se
             f"the quotation mark in the row that begins in line {last_line} is never closed: close "
             "it, or write it twice in a quoted cell"
         ) from error
-    return list(zip(*(frame[column].tolist() for column in frame), strict=True))
+    return [frame[column].tolist() for column in frame]
 
 
 def _is_blank(row: Sequence[str]) -> bool:
     return not row or (len(row) == 1 and row[0].isspace())
 
 
+def _of_several_lines(columns: Sequence[Sequence[str]]) -> list[str]:
+    """What to say of cells with line breaks: a stray quotation mark makes one of several rows."""
+    rows = [row for row, cells in enumerate(zip(*columns, strict=True)) if "\n" in "".join(cells)]
+    if not rows:
+        return []
+    return [f"{counted(len(rows), 'row')} with line breaks in a cell, the first of them {rows[0]}"]
+
+
 def _ragged(
-    wrong: Sequence[int],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
+    first: Sequence[tuple[int, int, list[str]]],
+    wrong: int,
+    rows: int,
+    an_index: bool,
     names: Sequence[str],
-    lines: Sequence[int],
-    separator: str,
+    separator: str | None,
 ) -> str:
-    """What to say of rows that have more or fewer cells than there are names."""
+    """What to say of rows that have more or fewer cells than there are names.
+
+    Args:
+        first: the first of them, each with its number, its line and its cells.
+        wrong: how many there are.
+        rows: of how many.
+        an_index: all rows have one cell more.
+        names: of the header.
+        separator: between the cells.
+    """
     told = []
-    for row in wrong[:NAMED]:
-        cells = separator.join(rows[row][: widths[row]])
-        cells = cells if len(cells) <= 60 else f"{cells[:57]}..."
-        told.append(f"row {row} (line {lines[row]}) has {widths[row]}: {cells!r}")
-    more = f"; and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
+    for row, line, cells in first:
+        joined = (separator or "").join(cells)
+        joined = joined if len(joined) <= 60 else f"{joined[:57]}..."
+        told.append(f"row {row} (line {line}) has {len(cells)}: {joined!r}")
+    more = f"; and {wrong - NAMED:,} more" if wrong > NAMED else ""
     way = "put a cell that holds a separator into quotation marks, and give every row all its cells"
-    if separator == "," and all(_has_decimal_comma(rows[i][: widths[i]]) for i in wrong[:NAMED]):
+    if separator == "," and all(_has_decimal_comma(cells) for *_, cells in first):
         way = (
             "a decimal comma looks like the cause: write decimal points, or separate the cells by "
             "semicolons"
         )
-    elif separator == "," and all(widths[i] == len(names) + 1 for i in range(len(rows))):
+    elif an_index:
         way = "if the first column is an index, give it a name"
     header = ", ".join(" ".join(name.split()) for name in names[:10])
     header += ", ..." if len(names) > 10 else ""
     return (
-        f"{len(wrong):,} of {counted(len(rows), 'row')} do not have the {len(names)} cells of the "
+        f"{wrong:,} of {counted(rows, 'row')} do not have the {len(names)} cells of the "
         f"header ({header}): {'; '.join(told)}{more} (rows are counted from 0): {way}"
     )
 
