@@ -29,8 +29,7 @@ def describe_data(summary: dict[str, Any], console: Console) -> None:
         numbers += [summary[part].get("classes", {}).get(name, 0) for name in classes]
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
-    notes = summary.get("notes", [])
-    for note in [*notes, *_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
+    for note in [*_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
         console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -56,7 +55,7 @@ def _of_sequences(summary: dict[str, Any]) -> list[str]:
     if summary.get("unknown"):
         listed = ", ".join(f"{symbol!r} {n:,}" for symbol, n in summary["unknown"].items())
         notes.append(f"unknown symbols read as <unk>: {listed}")
-    return notes
+    return notes + summary.get("notes", [])
 
 
 def _of_graphs(summary: dict[str, Any]) -> list[str]:

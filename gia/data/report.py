@@ -38,7 +38,7 @@ def summary(data: Any) -> dict[str, Any]:
         for number, name in enumerate(PARTS)
     }
     sequences = data.target_type == "next_token"
-    result = {"sequences" if sequences else "graphs": len(graphs), "notes": list(items.notes)}
+    result = {"sequences" if sequences else "graphs": len(graphs)}
     result |= _of_sequences(items) if sequences else _of_graphs(items, graphs)
     result |= _of_split(data, graphs)
     if data.batcher.tokens_per_batch is not None:
@@ -83,7 +83,7 @@ def _name(part: int) -> str:
     return PARTS[part] if part >= 0 else "none"
 
 
-def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, int]:
+def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, Any]:
     cuts = [int(graph.get("cut") or 0) for graph in graphs]
     result = {
         "duplicates": len(graphs) - len(set(data.texts)),
@@ -92,6 +92,7 @@ def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, int]:
         "cut": sum(cut > 0 for cut in cuts),
         "symbols_cut": sum(cuts),
         "unknown": dict(data.items.unknown),
+        "notes": list(data.items.notes),
     }
     unused = int((data.split.part < 0).sum())
     return result | ({"unused": unused} if unused else {})

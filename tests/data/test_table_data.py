@@ -150,23 +150,6 @@ def test_a_given_part_that_is_empty_is_told_by_row(table):
     assert left.split.part.tolist() == [-1 if i == 17 else i % 3 for i in range(30)]
 
 
-def test_folds_name_the_classes_that_are_too_rare(table):
-    def data(names, **options):
-        lines = "".join(f"{'C' * (i + 1)},{name}\n" for i, name in enumerate(names))
-        file = table(f"smiles,y\n{lines}")
-        options = {"split": "kfold", "target_type": "classification", **options}
-        return DataModule(Molecules(file, "smiles", "y"), **options)
-
-    told = "the class 'rare' has 2 different graphs, fewer than data.folds=5: 3 of the folds"
-    with pytest.warns(UserWarning, match=told) as caught:
-        data(["a", "b"] * 10 + ["rare"] * 2, folds=5, val_fraction=0.2).setup()
-    assert len(caught) == 1
-    with pytest.raises(ValueError, match=r"data\.folds=10, but no class .* of at most 5"):
-        data(list("abcd") * 5).setup()
-    with pytest.raises(ValueError, match=r"data\.val_fraction=0\.1 makes 2 .* the 4 classes"):
-        data(list("abcd") * 5, folds=5).setup()
-
-
 def test_classes_belong_to_a_target(table):
     lines = [
         f"{'ACDEFGHIKL'[i % 10] * 4},{['high', 'low'][i % 2]},{'xyz'[i % 3]}" for i in range(30)
@@ -216,6 +199,7 @@ def test_a_split_file_is_any_table(table):
         "row;split\n0;train\n1;val\n2;test\n",
         "\trow\tsplit\n0\t0\ttrain\n1\t1\tval\n2\t2\ttest\n",
         "train,val,test\n0,1.0,2\n,,\n",
+        ",train,val,test\n0,0,1,2\n",
     ):
         split = file_split(table(text), rows=[0, 1, 2], num_rows=3)
         assert split.part.tolist() == [0, 1, 2]

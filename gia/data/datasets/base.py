@@ -73,7 +73,7 @@ class Dataset(torch_geometric.data.Dataset):
         """The columns and all rows as they were read, to write them out with predictions."""
         raise ValueError(f"{type(self).__name__} is no table: give data.path=... of one")
 
-    def notes(self) -> list[str]:
+    def reading_notes(self) -> list[str]:
         """What should be said of how the source was read."""
         return []
 
@@ -130,7 +130,7 @@ class Dataset(torch_geometric.data.Dataset):
             items = self._build()
         if self.wanted is not None:
             items = _with_targets(items, self.wanted)
-        items = replace(items, notes=[*items.notes, *self.notes()])
+        items = replace(items, notes=[*items.notes, *self.reading_notes()])
         if self.target_type not in ("regression", "classification") or not items.target_names:
             return items
         targets = read_targets(items, self.target_type, self.class_names)

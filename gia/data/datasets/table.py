@@ -94,7 +94,7 @@ class TableDataset(Dataset):
             [] for _ in range(len(self.columns))
         ]
 
-    def notes(self) -> list[str]:
+    def reading_notes(self) -> list[str]:
         """How the table was read, and which words in its texts may have stood for no value."""
         notes = list(self.columns.notes)
         for column in filter(None, (getattr(self, name, None) for name in TEXTS)):

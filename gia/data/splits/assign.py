@@ -1,6 +1,5 @@
 """Train, validation and test: seeded assignments of whole groups of sequences or graphs."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,12 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gia.data.splits.folds import check_folds, check_fractions
 from gia.data.splits.scaffold import scaffolds
 from gia.data.splits.similarity import clusters
 
 PARTS = ("train", "val", "test")
-NAMED = 3  # rows that an error names
 # How a table's column may call them.
 GIVEN = {"valid": "val", "validation": "val", "dev": "val"} | {part: part for part in PARTS}
 
@@ -126,7 +123,7 @@ def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Spli
     wrong = [place for place, part in enumerate(plain) if part not in numbers]
     if wrong:
         places = range(len(parts)) if rows is None else rows
-        named = ", ".join(f"row {places[i]} goes to {parts[i]!r}" for i in wrong[:NAMED])
+        named = ", ".join(f"row {places[i]} goes to {parts[i]!r}" for i in wrong[:3])
         raise ValueError(
             f"data.split=given: {named}, but data.split_column must say train, val or test for "
             f"each, or none to leave a row out; {len(wrong):,} of {len(parts):,} say something "
@@ -144,7 +141,6 @@ def kfold_split(
     val_fraction: float,
     seed: int,
     classes: Tensor | None = None,
-    class_names: Sequence[str] = (),
 ) -> Split:
     """The test is one of ``folds`` parts of equal size; validation is drawn from the rest.
 
@@ -158,7 +154,6 @@ def kfold_split(
         val_fraction: share of all graphs for validation.
         seed: of both draws.
         classes: the class of each graph.
-        class_names: what messages call them.
 
     Shapes:
         classes: [n], int64
@@ -180,18 +175,13 @@ def kfold_split(
     if not 0 <= fold < folds:
         raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
     labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
-    if classes is not None:
-        check_folds(labels, folds, class_names)
     kind = KFold if classes is None else StratifiedKFold
     splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
-    with warnings.catch_warnings(action="ignore"):  # check_folds says it with the settings' names
-        rest, test = list(splits)[fold]
+    rest, test = list(splits)[fold]
     # A class of one graph cannot be shared out: it goes with the most frequent one.
     counts = np.bincount(labels[rest])
     strata = np.where(counts[labels[rest]] < 2, counts.argmax(), labels[rest])
     n_val = max(1, round(val_fraction * len(firsts)))
-    if classes is not None:
-        check_fractions(strata, n_val, val_fraction)
     _, val = train_test_split(
         rest, test_size=n_val, random_state=seed, stratify=strata if classes is not None else None
     )

@@ -95,6 +95,7 @@ def _by_part(found: Any, path: Any, num_rows: int) -> dict[str, Tensor]:
             return {
                 _part(name, path): _rows([e[name] for e in entries if e[name].strip()], name, path)
                 for name in columns
+                if name  # an index has none
             }
         row = next((name for name in ROW if name in columns), None)
         names = [entry[part] for entry in entries]

@@ -112,8 +112,7 @@ class Splitter:
         seed = {"seed": self.split_seed}
         if self.split == "kfold":
             folds = {"folds": self.folds, "fold": self.fold, "val_fraction": self.val_fraction}
-            names = {"classes": classes, "class_names": items.class_names}
-            return kfold_split(texts, **folds, **seed, **names)
+            return kfold_split(texts, **folds, **seed, classes=classes)
         if self.split == "similarity":
             likeness = {"k": self.similarity_k, "threshold": self.similarity_threshold}
             return similarity_split(texts, **fractions, **seed, **likeness)

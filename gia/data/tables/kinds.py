@@ -36,6 +36,7 @@ TEXT = {
     r"#?\s*@<TRIPOS>": ("MOL2", "write its molecules as SMILES into a table"),
     r"(?i)\s*<(!doctype|html|\?xml)": ("a page of the web or XML", "download the file itself"),
     r"version https://git-lfs": ("a pointer of Git LFS", "fetch the file itself with git lfs pull"),
+    r"@[^\n]*\n[A-Za-z]+\n\+": ("FASTQ", "write its sequences as FASTA and use data=fasta"),
     r"LOCUS {5}": ("GenBank", "write its sequences as FASTA and use data=fasta"),
 }
 BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
