@@ -22,12 +22,12 @@ def summary(data: Any) -> dict[str, Any]:
     """Counts of what was read, lost and split, as plain values.
 
     ``rejected`` lists the rows without a graph and ``masked`` those that lack a target, each by
-    ``row``, ``name`` and ``reason``; ``notes`` say how the source was read; ``missing_targets``
-    counts the missing values of each target. ``duplicates`` counts the items that repeat an earlier
-    one, ``groups`` those that the split kept together, ``cut`` the sequences that lost symbols to
-    ``max_length``; ``padding_waste`` is the share of the training batches that would be padding,
-    where they are made of tokens. ``absent_classes`` names the classes that a part of the split
-    lacks.
+    ``row``, ``name`` and ``reason``; ``missing_targets`` counts the missing values of each target.
+    ``duplicates`` counts the items that repeat an earlier one, ``groups`` those that the split
+    kept together, ``cut`` the sequences that lost symbols to ``max_length``; ``padding_waste`` is
+    the share of the training batches that would be padding, where they are made of tokens.
+    ``absent_classes`` names the classes that a part of the split lacks; ``notes`` is what else is
+    to be known of how the data was read.
 
     Args:
         data: the :class:`gia.data.DataModule`, set up.
