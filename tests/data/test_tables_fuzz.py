@@ -16,7 +16,7 @@ from gia.data.columns import read_columns
 pytestmark = pytest.mark.slow
 
 many = settings(
-    max_examples=2000,
+    max_examples=1250,
     deadline=None,
     derandomize=True,
     database=None,
