@@ -190,6 +190,7 @@ def test_separators_show_in_header_and_rows(read, text, names):
         ('a,b\n1,2\n"3,4\n5,6\n', "row that begins in line 3 is never closed"),
         ("y,x,y\n1,2,3\n", r"the column 'y' occurs 2 times \(as columns 1 and 3\)"),
         ("a,,\n1,2,3\n", "2 columns have no name"),
+        ("smiles,y,\nC,0,5\nCC,1,5\n", "column 3 has cells but no name: give it one, or empty it"),
         ("a,b\n", "no rows below its header: a, b"),
         ("a,b\n\n  \n", "no rows below its header: a, b"),
         ("a,b\n1,\0\n", "NUL characters"),

@@ -31,7 +31,7 @@ class RawTable:
         a name.
 
         Raises:
-            ValueError: if two columns have the same name.
+            ValueError: if two columns have the same name, or one that is not the first has none.
         """
         names = [LINE_BREAK.sub(" ", name.strip()) for name in self.names]
         empty = [
@@ -44,9 +44,12 @@ class RawTable:
             notes.append(f"{counted(len(empty), 'column')} without a name and a cell left out")
         kept = [place for place in range(len(names)) if place not in empty]
         names, columns = [names[i] for i in kept], [self.columns[i] for i in kept]
-        _check_different(names)
+        _check_different(names, [place + 1 for place in kept])
+        if "" in names[1:]:
+            number = kept[names.index("")] + 1
+            raise ValueError(f"column {number} has cells but no name: give it one, or empty it")
         if "" in names and len(names) > 1:
-            notes.append(f"column {names.index('') + 1} has no name: it is taken as an index")
+            notes.append("column 1 has no name: it is taken as an index")
         notes += _repeated(names, columns)
         return RawTable(names, columns, notes, self.separator)
 
@@ -71,7 +74,7 @@ def text_cell(value: Any) -> str:
     return str(value)
 
 
-def _check_different(names: Sequence[str]) -> None:
+def _check_different(names: Sequence[str], numbers: Sequence[int]) -> None:
     for name, number in Counter(names).items():
         if number == 1:
             continue
@@ -79,7 +82,8 @@ def _check_different(names: Sequence[str]) -> None:
             raise ValueError(
                 f"{number} columns have no name: does its first row hold the names of the columns?"
             )
-        places = " and ".join(str(i + 1) for i, other in enumerate(names) if other == name)
+        pairs = zip(numbers, names, strict=True)
+        places = " and ".join(str(place) for place, other in pairs if other == name)
         raise ValueError(
             f"the column {name!r} occurs {number} times (as columns {places}): rename all but one"
         )
