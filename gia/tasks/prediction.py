@@ -16,7 +16,7 @@ from torch_geometric.data import Batch, Data
 
 from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
 from gia.analysis.predictions import Predictions
-from gia.analysis.summary import model_name, print_costs, print_metrics, write_summary
+from gia.analysis.summary import write_summary
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import (
     FinishedRun,
@@ -25,10 +25,9 @@ from gia.tasks.report import (
     of_test,
     picture_a_graph,
     picture_curves,
+    print_test,
 )
 from gia.tasks.supervised import Supervised
-
-LISTED = 20  # targets with a row of their own in the table
 
 
 class Prediction(Supervised):
@@ -285,24 +284,5 @@ class Prediction(Supervised):
             "pictures": [picture.name for picture in pictures],
         }
         write_summary(run.folder, summary)
-        self._print_results(summary, console)
+        print_test(self, summary, console)
         return summary
-
-    def _print_results(self, summary: dict[str, Any], console: Console) -> None:
-        test, model = summary["test"], model_name(self.model)
-        names = [name for name in test if "/" not in name]
-        rows = {model: test}
-        if summary["trivial_test"] is not None:
-            rows[self.TRIVIAL_NAME] = summary["trivial_test"]
-        print_metrics("Test", "model", names, rows, console, bold=model)
-        targets, names = self.target_names, [name for name in names if name != "loss"]
-        if len(targets) > 1:
-            title = "Test, each target"
-            if len(targets) > LISTED:
-                title += f" (the first {LISTED} of {len(targets)}; all are in summary.json)"
-            rows = {
-                target: {name: test[f"{name}/{target}"] for name in names}
-                for target in targets[:LISTED]
-            }
-            print_metrics(title, "target", names, rows, console)
-        print_costs(summary, console, self.NODE_NAME)

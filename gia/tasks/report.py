@@ -10,12 +10,13 @@ from rich.console import Console
 from torch_geometric.data import Data
 
 from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
-from gia.analysis.summary import peak_memory
+from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
 from gia.data.node_labels import node_labels
 from gia.nn import count_parameters
 
 PICTURED_NODES = 40  # the test graph in the pictures has at most this many, to be readable,
 MOST_PICTURED = 150  # or is the smallest there is, up to this
+LISTED = 20  # targets with a row of their own in the table
 
 
 class FinishedRun(Protocol):
@@ -120,3 +121,30 @@ def costs(run: FinishedRun) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory(),
         "epochs": epochs,
     }
+
+
+def print_test(task: Any, summary: dict[str, Any], console: Console) -> None:
+    """Print the test metrics of a prediction, beside the trivial one and for each target.
+
+    Args:
+        task (Prediction): What predicted.
+        summary (dict): What ``summary.json`` holds.
+        console (Console): Where the tables go.
+    """
+    test, model = summary["test"], model_name(task.model)
+    names = [name for name in test if "/" not in name]
+    rows = {model: test}
+    if summary["trivial_test"] is not None:
+        rows[task.TRIVIAL_NAME] = summary["trivial_test"]
+    print_metrics("Test", "model", names, rows, console, bold=model)
+    targets, names = task.target_names, [name for name in names if name != "loss"]
+    if len(targets) > 1:
+        title = "Test, each target"
+        if len(targets) > LISTED:
+            title += f" (the first {LISTED} of {len(targets)}; all are in summary.json)"
+        rows = {
+            target: {name: test[f"{name}/{target}"] for name in names}
+            for target in targets[:LISTED]
+        }
+        print_metrics(title, "target", names, rows, console)
+    print_costs(summary, console, task.NODE_NAME)
