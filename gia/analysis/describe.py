@@ -8,6 +8,7 @@ from rich.table import Table
 PARTS = ("train", "val", "test")
 COUNTS = ("sequences", "tokens", "graphs", "nodes", "edges")  # of a part, as far as it has them
 LISTED = 10  # rows that are named; the rest is counted
+KINDS = {"smiles": "molecules", "sequence": "sequences", "name": "items"}
 LONGEST = 40  # letters of a sequence or a molecule that is named
 
 
@@ -48,8 +49,8 @@ def _of_groups(summary: dict[str, Any]) -> list[str]:
         rows = ", ".join(map(str, found["rows"][:LISTED]))
         rows += ", ..." if len(found["rows"]) > LISTED else ""
         notes.append(
-            f"{found['number']:,} of {found['of']:,} different ones have several values of "
-            f"{target}, the first is {_short(found['text'])} (rows {rows})"
+            f"{found['number']:,} of {found['of']:,} different {KINDS[found['kind']]} have several "
+            f"values of {target}, the first is {_short(found['text'])} (rows {rows})"
         )
     if "padding_waste" in summary:
         notes.append(f"{summary['padding_waste']:.1%} of a batch is padding")

@@ -83,6 +83,8 @@ def _way_out(
             f"{looks}, and the model was trained on other letters: write X (or N) for what is not "
             "known, or take a model of this alphabet"
         )
+    if {*"(=#"} & unknown.keys():
+        return "these look like SMILES: use data=molecules"
     if kind and not {*KINDS[kind]} <= {*alphabet}:
         return f"{looks}: give data.alphabet={KINDS[kind]}"
     more = "".join(sorted({s.upper() for s in unknown if s.isalpha() and s.isascii()}))

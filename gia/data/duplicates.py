@@ -23,7 +23,7 @@ def conflicts(items: Items, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     Returns:
         By the name of a target ``number``, how many there are; ``of``, the number of different
-        items; ``text`` of the first one, and the ``rows`` where it stands.
+        items; their ``kind``; the ``text`` of the first one, and the ``rows`` where it stands.
     """
     number = Counter(texts)
     several = [i for i, text in enumerate(texts) if number[text] > 1]
@@ -36,7 +36,7 @@ def conflicts(items: Items, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         differ = [text for text, seen in by_text.items() if len(seen) > 1]
         if differ:
             rows = [int(items.graphs[i].row) for i in several if texts[i] == differ[0]]
-            first = {"text": differ[0], "rows": rows}
+            first = {"kind": items.kind, "text": differ[0], "rows": rows}
             found[name] = {"number": len(differ), "of": len(number), **first}
     return found
 

@@ -50,21 +50,20 @@ class Residues:
         self._sequences["lower case"] += self._loses_case(residues)
         return residues
 
-    def aligned(self, cell: str, sequence: str) -> str:
+    def aligned(self, cell: str, sequence: str, letters: bool) -> str:
         """A cell with one value for each written symbol, as one of those of its residues.
 
-        Letters where the cell is as long as the sequence, else numbers where it has as many; any
-        other cell stays as it is.
+        A cell with another number of values stays as it is.
 
         Args:
-            cell: the values, letters or numbers.
+            cell: the values.
             sequence: as it is written.
+            letters: whether a value is a letter, instead of a number.
         """
-        places = self._places(sequence)
-        if len(cell) == len(sequence):
-            return "".join(cell[place] for place in places)
-        values = re.split(r"[\s,;]+", cell.strip())
-        return " ".join(values[place] for place in places) if len(values) == len(sequence) else cell
+        values = list(cell) if letters else re.split(r"[\s,;]+", cell.strip())
+        if len(values) != len(sequence):
+            return cell
+        return ("" if letters else " ").join(values[place] for place in self._places(sequence))
 
     def notes(self) -> list[str]:
         """What was taken off or is easily missed, in words."""

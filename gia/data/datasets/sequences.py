@@ -129,6 +129,7 @@ class SequenceDataset(Dataset):
         """Of the sequences and the options."""
         options = [self.tokenizer.to_config(), self.max_length, self.append_label]
         options += [self.target_names, self.target_level]
+        options += [self.target_type] if self.target_level == "node" else []
         return digest("sequences", options, [vars(record) for record in self.records()])
 
     def with_file(self, path: Any, **columns: Any) -> Sequences:
@@ -148,7 +149,8 @@ class SequenceDataset(Dataset):
     def _cleaned(self, record: Record, residues: Residues) -> Record:
         sequence, cells = residues(record.sequence), record.cells
         if self.target_level == "node" and sequence != record.sequence:
-            cells = [residues.aligned(cell, record.sequence) for cell in cells]
+            letters = self.target_type == "classification"
+            cells = [residues.aligned(cell, record.sequence, letters) for cell in cells]
         return replace(record, sequence=sequence, cells=cells)
 
     def _graph(self, row: int, record: Record) -> Data:

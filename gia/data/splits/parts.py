@@ -47,7 +47,7 @@ def checked(part: Tensor, group: Tensor | None = None) -> Tensor:
     """
     for i, name in enumerate(PARTS):
         if not (part == i).any():
-            found = f"the {name} part of the split is empty: there are {len(part):,}"
+            found = f"the {name} part of the split is empty: there are {len(part):,} items"
             if group is not None:
                 sizes = torch.bincount(group)
                 found += f" in {len(sizes):,} groups, the largest of {int(sizes.max()):,}"

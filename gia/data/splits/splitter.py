@@ -22,7 +22,7 @@ from gia.data.splits.assign import (
 )
 from gia.data.splits.file import file_split
 from gia.data.splits.kfold import kfold_split
-from gia.data.splits.parts import EmptyPart, Split
+from gia.data.splits.parts import PARTS, EmptyPart, Split
 from gia.data.splits.similarity import DEFAULT_THRESHOLD
 
 SPLITS = (
@@ -34,18 +34,17 @@ COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "seq
 FITTING = {"smiles": "scaffold", "sequence": "similarity"}
 # What items of one group are.
 GROUPS = {
-    "similarity": "families of similar sequences (data.similarity_threshold={threshold})",
-    "scaffold": "molecules of one scaffold",
-    "random": "identical",
-    "kfold": "identical",
+    "similarity": "each a family of similar sequences (data.similarity_threshold={threshold})",
+    "scaffold": "each of one scaffold",
+    "random": "each of identical items",
+    "kfold": "each of identical items",
 }
 # What else may fill all parts, the strictest first.
+LARGER = [{"val_fraction": value, "test_fraction": value} for value in (0.15, 0.25, 0.34)]
 WAYS = (
-    {"val_fraction": 0.15, "test_fraction": 0.15},
-    {"val_fraction": 0.25, "test_fraction": 0.25},
+    *LARGER,
     *({"similarity_threshold": value} for value in (0.5, 0.7, 0.9)),
-    {"split": "random"},
-    {"split": "random", "val_fraction": 0.25, "test_fraction": 0.25},
+    *({"split": "random"} | fractions for fractions in ({}, *LARGER)),
 )
 # So many letters give windows for every part.
 ENOUGH_FOR_WINDOWS, WINDOW = 2560, 256
@@ -117,10 +116,13 @@ class Splitter:
                 raise EmptyPart(
                     f"{error}; data.split_column must send some to each of train, val and test"
                 ) from error
-            groups = GROUPS.get(self.split, "").format(threshold=self.similarity_threshold)
-            message = f"{error}; groups are {groups}" if groups else str(error)
+            if len(set(texts)) < len(PARTS):
+                message = f"three parts take 3 different items at least, here is {len(set(texts))}"
+            else:
+                groups = GROUPS.get(self.split, "in order")
+                message = f"{error}, {groups.format(threshold=self.similarity_threshold)}"
             way = self._way_out(items, texts, rows, classes)
-            raise EmptyPart(f"{message}; {way}") from error
+            raise EmptyPart(f"{message}: {way}") from error
 
     def _split(
         self,
@@ -177,10 +179,11 @@ class Splitter:
             except ValueError:
                 continue
             settings = " ".join(f"data.{name}={value}" for name, value in change.items())
-            relatives = "split" in change and self.split in ("similarity", "scaffold")
+            relaxed = {"split", "similarity_threshold"} & change.keys()
+            relatives = relaxed and self.split in ("similarity", "scaffold")
             leak = ", with relatives in several of them" if relatives else ""
             return f"{settings} fills all parts{leak}"
-        way = f"no split does with {len(set(texts)):,} different ones: give more of them"
+        way = "give more different ones"
         letters = sum(items.letters.values())
         if items.kind == "sequence" and items.level == "node" and letters >= ENOUGH_FOR_WINDOWS:
             way += (
