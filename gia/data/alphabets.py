@@ -51,7 +51,7 @@ def check_letters(items: Items, tokenizer: Tokenizer | None, *, predicting: bool
     """See that the alphabet knows most letters. N and X count as known: they stand for any.
 
     Args:
-        items: with their letters, known and unknown.
+        items: with their letters, known and unknown; a text has none.
         tokenizer: of the letters.
         predicting: for a trained model, whose alphabet cannot be changed.
 
@@ -60,7 +60,7 @@ def check_letters(items: Items, tokenizer: Tokenizer | None, *, predicting: bool
     """
     total = sum(items.letters.values())
     unknown = {s: n for s, n in items.unknown.items() if s.upper() not in ANY}
-    if sum(unknown.values()) <= LARGEST_SHARE * total:
+    if not total or sum(unknown.values()) <= LARGEST_SHARE * total:
         return
     alphabet = getattr(tokenizer, "alphabet", "")
     most = sorted(unknown, key=unknown.get, reverse=True)

@@ -91,5 +91,7 @@ class Residues:
         return kept
 
     def _loses_case(self, residues: str) -> bool:
+        if residues.isupper():
+            return False
         merged = {symbol for symbol in set(residues) if symbol.islower()} - self._symbols
         return bool(merged) and len(self._read("".join(merged))) < len(merged)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gia.data import DataModule, Fasta, Records, Sequences
+from gia.data import CharTokenizer, DataModule, Fasta, Records, Sequences, Text
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
@@ -78,6 +78,14 @@ def test_nucleotides_read_as_amino_acids_are_told(source):
     assert note == "these look like DNA, read as amino acids: data.alphabet=ACGT fits"
     assert data(source(*drawn("ACG"))).summary()["notes"] == []  # a peptide may be of these
     assert data(source(*drawn("ACGT")), "ACGT").summary()["notes"] == []
+
+
+def test_texts_may_hold_anything(tmp_path):
+    file = tmp_path / "t.txt"
+    file.write_text("abc, " * 40)
+    text = Text(file, tokenizer=CharTokenizer("abc"), max_length=8)
+    data = DataModule(text, target_type="next_token", split="contiguous", batch_size=4)
+    assert data.summary()["unknown"] == {" ": 40, ",": 40}
 
 
 def test_rna(shared_data):

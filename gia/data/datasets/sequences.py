@@ -113,11 +113,12 @@ class SequenceDataset(Dataset):
                 reason = "holds no residue" if written.sequence.strip() else "is empty"
                 items.rejected.append(Rejected(row, record.name, f"the sequence {reason}"))
                 continue
-            found = self.tokenizer.count_unknown(record.sequence)
-            if found and not unknown:
+            found = Counter(record.sequence)
+            strange = self.tokenizer.count_unknown("".join(found))
+            if strange and not unknown:
                 items.first_unknown = record.name
-            unknown.update(found)
-            letters.update(record.sequence)
+            unknown.update({symbol: found[symbol] for symbol in strange})
+            letters.update(found)
             data = self._graph(row, record)
             items.graphs.append(frame(data))
             items.cells.append(record.cells)
@@ -128,7 +129,7 @@ class SequenceDataset(Dataset):
     def digest(self) -> str:
         """Of the sequences and the options."""
         options = [self.tokenizer.to_config(), self.max_length, self.append_label]
-        options += [self.target_names, self.target_level]
+        options += [self.target_names, self.target_level, self.notes()]
         options += [self.target_type] if self.target_level == "node" else []
         return digest("sequences", options, [vars(record) for record in self.records()])
 
