@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gia.data.items import Items
 from gia.data.tokenizer import AMINO_ACIDS, Tokenizer
 
 # More than this share of unknown letters is no slip of the pen: the alphabet is the wrong one.
 LARGEST_SHARE = 0.1
+LARGEST_OF_FEW = 0.5  # of those that a trained model reads
 # What is written for any residue, or any base, says itself that it is not known.
 ANY = frozenset("NX")
 KINDS = {"DNA": "ACGT", "RNA": "ACGU", "DNA and RNA": "ACGTU", "proteins": AMINO_ACIDS}
@@ -53,41 +54,49 @@ def check_letters(items: Items, tokenizer: Tokenizer | None, *, predicting: bool
     Args:
         items: with their letters, known and unknown; a text has none.
         tokenizer: of the letters.
-        predicting: for a trained model, whose alphabet cannot be changed.
+        predicting: for a trained model, whose alphabet cannot be changed: a few short sequences may
+            hold more unknown letters then, unless they look like another kind.
 
     Raises:
         ValueError: if more than a tenth is unknown, with the symbols, their share and a way out.
     """
     total = sum(items.letters.values())
     unknown = {s: n for s, n in items.unknown.items() if s.upper() not in ANY}
-    if not total or sum(unknown.values()) <= LARGEST_SHARE * total:
+    share = sum(unknown.values()) / max(1, total)
+    if not total or share <= LARGEST_SHARE:
         return
     alphabet = getattr(tokenizer, "alphabet", "")
+    known = f"data.alphabet={alphabet}" if alphabet else "the tokenizer's vocabulary"
+    kind = _other_kind(items.letters, unknown, alphabet)
+    if predicting and kind is None and share <= LARGEST_OF_FEW:
+        return
     most = sorted(unknown, key=unknown.get, reverse=True)
     listed = ", ".join(f"{symbol!r} ({unknown[symbol]:,})" for symbol in most[:5])
     listed += f" and {len(most) - 5:,} other symbols" if len(most) > 5 else ""
+    looks = f"these look like {kind}" if kind else "these may be no sequences at all"
+    way = "the model was trained on other letters" if predicting else _way(kind, most, alphabet)
     raise ValueError(
-        f"{sum(unknown.values()) / total:.1%} of all letters are not in data.alphabet={alphabet}: "
-        f"{listed}, first in record {items.first_unknown!r}; "
-        + _way_out(items.letters, unknown, alphabet, predicting)
+        f"{share:.1%} of all letters are not in {known}: {listed}, first in record "
+        f"{items.first_unknown!r}; {looks}: {way}"
     )
 
 
-def _way_out(
-    letters: Mapping[str, int], unknown: Mapping[str, int], alphabet: str, predicting: bool
-) -> str:
-    kind = likely_kind(letters)
-    looks = f"these look like {kind}" if kind else "these may be no sequences at all"
-    if predicting:
-        return (
-            f"{looks}, and the model was trained on other letters: write X (or N) for what is not "
-            "known, or take a model of this alphabet"
-        )
+def _other_kind(
+    letters: Mapping[str, int], unknown: Mapping[str, int], alphabet: str
+) -> str | None:
+    """What the letters look like, if that is no kind of the alphabet's."""
     if {*"(=#"} & unknown.keys():
-        return "these look like SMILES: use data=molecules"
-    if kind and not {*KINDS[kind]} <= {*alphabet}:
-        return f"{looks}: give data.alphabet={KINDS[kind]}"
-    more = "".join(sorted({s.upper() for s in unknown if s.isalpha() and s.isascii()}))
-    if len(more) == len({s.upper() for s in unknown}):
-        return f"to read them too, give data.alphabet={alphabet}{more}"
-    return f"{looks}: look at the file, and at data.sequence_column if it is a table"
+        return "SMILES"
+    kind = likely_kind(letters)
+    return None if kind is None or {*KINDS[kind]} <= {*alphabet} else kind
+
+
+def _way(kind: str | None, unknown: Sequence[str], alphabet: str) -> str:
+    if kind == "SMILES":
+        return "use data=molecules"
+    if kind:
+        return f"give data.alphabet={KINDS[kind]}"
+    more = {symbol.upper() for symbol in unknown}
+    if all(symbol.isascii() and symbol.isalpha() for symbol in more):
+        return f"if they are, give data.alphabet={alphabet}{''.join(sorted(more))}"
+    return "look at the file, and at data.sequence_column if it is a table"

@@ -29,7 +29,7 @@ def data(records, alphabet=AMINO_ACIDS, **options):
         ("ACGTU", "ACGT", r"look like DNA and RNA: give data\.alphabet=ACGTU$"),
         ("ACGU", AMINO_ACIDS, r"look like RNA: give data\.alphabet=ACGU$"),
         (AMINO_ACIDS, "ACGT", r"and \d+ other symbols, .* proteins: give data\.alphabet=ACDEF"),
-        (AMINO_ACIDS + "BZJ", AMINO_ACIDS, r"to read them too, give data\.alphabet=.*YBJZ$"),
+        (AMINO_ACIDS + "BZJ", AMINO_ACIDS, r"all: if they are, give data\.alphabet=.*YBJZ$"),
         ("CCCO(=)1", AMINO_ACIDS, "these look like SMILES: use data=molecules"),
         ("0123.", AMINO_ACIDS, r"no sequences at all: look at the file, and at data\.sequence_col"),
     ],
@@ -69,8 +69,22 @@ def test_strict_comes_first(source):
 def test_a_trained_model_keeps_its_alphabet(source):
     trained = data(source(*drawn("ACGT")), "ACGT")
     other = data(source(*drawn("ACGU")), "ACGT").for_model(trained.inputs(), whole=True)
-    with pytest.raises(ValueError, match=r"look like RNA, and the model was trained on other"):
+    with pytest.raises(ValueError, match=r"look like RNA: the model was trained on other letters"):
         other.setup()
+    proteins = data(source(*drawn(AMINO_ACIDS)))
+    for sequences, fits in (
+        (["MKVB"], True),
+        (["MKBB"], True),
+        (["BBVB"], False),
+        (["C(=O)"], False),
+    ):
+        other = DataModule(Records(source(*sequences)), target_type="next_token", batch_size=4)
+        other = other.for_model(proteins.inputs(), whole=True)
+        if fits:
+            assert len(other.test_data) == 1
+        else:
+            with pytest.raises(ValueError, match="the model was trained on other letters"):
+                other.setup()
 
 
 def test_nucleotides_read_as_amino_acids_are_told(source):
