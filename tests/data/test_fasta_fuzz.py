@@ -69,6 +69,18 @@ def test_plain_files_are_biopythons(file, entries, end):
 
 
 @MANY
+@given(records(st.one_of(plain, st.builds(";{}".format, plain))), ends)
+def test_comments_are_those_of_pearson(file, entries, end):
+    fasta = pytest.importorskip("Bio.SeqIO.FastaIO")
+    if not hasattr(fasta, "FastaPearsonIterator"):
+        pytest.skip("this Biopython does not read Pearson's format")
+    lines = [line for entry in entries for line in (f">{entry.header}", *entry.pieces)]
+    file.write_bytes(end.join([*lines, ""]).encode())
+    theirs = [str(record.seq) for record in fasta.FastaPearsonIterator(file)]
+    assert [record.sequence for record in Fasta(file).records()] == theirs
+
+
+@MANY
 @given(records(written), st.data(), ends)
 def test_what_is_no_residue_is_left_out(file, entries, data, end):
     lines, noise = [], st.lists(st.one_of(comments, blanks), max_size=2)

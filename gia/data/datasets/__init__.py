@@ -10,7 +10,7 @@ from gia.data.datasets.sequences import Record, SequenceDataset, Sequences
 from gia.data.datasets.table import TableDataset
 from gia.data.datasets.text import Text
 from gia.data.datasets.tu import TU
-from gia.data.datasets.windows import windows
+from gia.data.datasets.windowing import windows
 
 __all__ = [
     "TU",

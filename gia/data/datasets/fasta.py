@@ -12,7 +12,7 @@ from typing import Any
 
 from gia.data.alphabets import alphabet_notes
 from gia.data.datasets.sequences import Record, SequenceDataset
-from gia.data.datasets.windows import window_items
+from gia.data.datasets.windowing import window_items
 from gia.data.files import read_text
 from gia.data.items import Items
 from gia.data.residues import Residues
