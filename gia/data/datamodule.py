@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.data import report
+from gia.data.alphabets import check_letters
 from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, View, collect
@@ -142,7 +143,9 @@ class DataModule(LightningDataModule):
         items = self._read()
         if self.strict:
             refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
-        check_usable(items, self.target_type, predicting=self._known is not None)
+        predicting = self._known is not None
+        check_usable(items, self.target_type, predicting=predicting)
+        check_letters(items, self.tokenizer, predicting=predicting)
         graphs = items.graphs
         self.batcher.sampler(graphs)  # a budget below the longest fails before longer work
         base = graphs.graphs if isinstance(graphs, View) else graphs
