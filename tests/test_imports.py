@@ -87,3 +87,20 @@ def test_no_module_imports_itself_by_way_of_others():
     assert graph.number_of_edges() > 100
     circles = [sorted(group) for group in nx.strongly_connected_components(graph) if len(group) > 1]
     assert not circles
+
+
+def test_the_command_starts_without_pandas():
+    code = "import sys, gia.cli, gia.conf; assert 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pandas_is_imported_where_a_table_is_read():
+    for path in (ROOT / "gia").rglob("*.py"):
+        top = {name for node in ast.parse(path.read_text()).body for name in _named(node)}
+        assert "pandas" not in top, f"{path} imports pandas at its top"
+
+
+def _named(node):
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    return [(node.module or "").split(".")[0]] if isinstance(node, ast.ImportFrom) else []

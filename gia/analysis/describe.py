@@ -32,7 +32,7 @@ def describe_data(summary: dict[str, Any], console: Console) -> None:
         table.add_row(part, *(f"{number:,}" for number in numbers))
     console.print(table)
     for note in [*_of_groups(summary), *_of_sequences(summary), *_of_graphs(summary)]:
-        console.print(f"  {note}", highlight=False, markup=False)
+        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _of_groups(summary: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from matplotlib import colormaps
@@ -16,6 +17,7 @@ from torchmetrics.functional.classification import (
 )
 
 from gia.analysis.figures import BLUE, GREY, ORANGE
+from gia.data.targets import ClassNames, classes_of_each
 
 MOST_PANELS = 6  # targets in one picture
 MOST_CURVES = 10  # classes in one panel
@@ -34,7 +36,7 @@ def parity_plot(target: Tensor, prediction: Tensor, target_names: Sequence[str])
         - **target, prediction:** ``[R, T]``
     """
     figure, panels = _panels(target_names, 3.8, 3.8)
-    for axes, y, said in _known(panels, target, prediction):
+    for axes, _, y, said in _known(panels, target_names, target, prediction):
         low, high = (float(end) for end in torch.cat([y, said]).aminmax())
         margin = 0.04 * (high - low) or 1.0
         ends = (low - margin, high + margin)
@@ -59,7 +61,7 @@ def residual_histogram(target: Tensor, prediction: Tensor, target_names: Sequenc
         - **target, prediction:** ``[R, T]``
     """
     figure, panels = _panels(target_names, 4.2, 3.2)
-    for axes, y, said in _known(panels, target, prediction):
+    for axes, _, y, said in _known(panels, target_names, target, prediction):
         residual = said - y
         bins = min(max(int(math.sqrt(len(y))), 5), 60)
         axes.hist(residual.tolist(), bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
@@ -72,7 +74,7 @@ def residual_histogram(target: Tensor, prediction: Tensor, target_names: Sequenc
 
 
 def confusion_matrix(
-    target: Tensor, probability: Tensor, target_names: Sequence[str], class_names: Sequence[str]
+    target: Tensor, probability: Tensor, target_names: Sequence[str], class_names: ClassNames
 ) -> Figure:
     """Counts of the likeliest class (columns) for each true one (rows); a row's colours are shares.
 
@@ -80,21 +82,22 @@ def confusion_matrix(
         target (Tensor): Index of the class, NaN where missing.
         probability (Tensor): Of each class.
         target_names (list of str): ``[T]``; one panel for each of the first six.
-        class_names (list of str): ``[C]``.
+        class_names (list): The classes of every target, or a list for each; C at most.
 
     Shapes:
         - **target:** ``[R, T]``
         - **probability:** ``[R, T, C]``
     """
-    classes = len(class_names)
-    side = min(max(0.45 * classes, 2.4), 7)
+    each = classes_of_each(class_names, len(target_names))
+    side = min(max(0.45 * max(map(len, each)), 2.4), 7)
     figure, panels = _panels(target_names, side + 1.4, side + 0.9)
-    for axes, y, said in _known(panels, target, probability):
-        counts = multiclass_confusion_matrix(said.argmax(1), y.long(), classes)
+    for axes, names, y, said in _known(panels, each, target, probability):
+        classes = len(names)
+        counts = multiclass_confusion_matrix(said[:, :classes].argmax(1), y.long(), classes)
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
         image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-        axes.set_xticks(range(classes), class_names, rotation=90 if classes > 4 else 0, fontsize=7)
-        axes.set_yticks(range(classes), class_names, fontsize=7)
+        axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0, fontsize=7)
+        axes.set_yticks(range(classes), names, fontsize=7)
         axes.set(xlabel="predicted class", ylabel="true class")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
@@ -108,7 +111,7 @@ def confusion_matrix(
 
 
 def roc_curves(
-    target: Tensor, probability: Tensor, target_names: Sequence[str], class_names: Sequence[str]
+    target: Tensor, probability: Tensor, target_names: Sequence[str], class_names: ClassNames
 ) -> Figure:
     """True over false positive rate: of the second of two classes, or of each against the rest.
 
@@ -116,17 +119,19 @@ def roc_curves(
         target (Tensor): Index of the class, NaN where missing.
         probability (Tensor): Of each class.
         target_names (list of str): ``[T]``; one panel for each of the first six.
-        class_names (list of str): ``[C]``; a panel has the ten commonest.
+        class_names (list): The classes of every target, or a list for each, C at most; a panel has
+            the ten commonest.
 
     Shapes:
         - **target:** ``[R, T]``
         - **probability:** ``[R, T, C]``
     """
     figure, panels = _panels(target_names, 3.9, 3.9)
-    for axes, y, said in _known(panels, target, probability):
-        counts = y.long().bincount(minlength=len(class_names))
+    each = classes_of_each(class_names, len(target_names))
+    for axes, names, y, said in _known(panels, each, target, probability):
+        counts = y.long().bincount(minlength=len(names))
         chosen = counts.argsort(descending=True, stable=True)[:MOST_CURVES].sort().values.tolist()
-        curves = [1] if len(class_names) == 2 else chosen
+        curves = [1] if len(names) == 2 else chosen
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
         for place, index in enumerate(curves):
             colour = BLUE if len(curves) == 1 else colormaps["tab10"](place)
@@ -134,16 +139,14 @@ def roc_curves(
             if 0 < positive.sum() < len(y):
                 false, true, _ = binary_roc(said[:, index], positive)
                 area = binary_auroc(said[:, index], positive)
-                label = f"{class_names[index]}: AUROC {area:.3f}"
+                label = f"{names[index]}: AUROC {area:.3f}"
                 axes.plot(false, true, color=colour, label=label)
             else:
-                axes.plot([], [], color=colour, label=f"{class_names[index]}: no curve")
+                axes.plot([], [], color=colour, label=f"{names[index]}: no curve")
         axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
         title = None
-        if len(class_names) > 2:
-            some = (
-                f" ({len(curves)} of {len(class_names)})" if len(class_names) > len(curves) else ""
-            )
+        if len(names) > 2:
+            some = f" ({len(curves)} of {len(names)})" if len(names) > len(curves) else ""
             title = f"each class against the rest{some}"
         legend = axes.legend(frameon=False, fontsize=7, loc="lower right", title=title)
         legend.get_title().set_fontsize(7)
@@ -168,14 +171,14 @@ def _panels(names: Sequence[str], width: float, height: float) -> tuple[Figure, 
 
 
 def _known(
-    panels: list[Axes], target: Tensor, prediction: Tensor
-) -> Iterator[tuple[Axes, Tensor, Tensor]]:
-    """Each panel with the known values of its target; one without any says so."""
+    panels: list[Axes], of_each: Sequence[Any], target: Tensor, prediction: Tensor
+) -> Iterator[tuple[Axes, Any, Tensor, Tensor]]:
+    """Each panel with what is given of its target and its known values; one without any says so."""
     target, prediction = target.detach().cpu(), prediction.detach().cpu()
-    for number, axes in enumerate(panels):
+    for number, (axes, given) in enumerate(zip(panels, of_each, strict=False)):
         known = ~target[:, number].isnan()
         if known.any():
-            yield axes, target[known, number].double(), prediction[known, number].double()
+            yield axes, given, target[known, number].double(), prediction[known, number].double()
         else:
             axes.text(0.5, 0.5, "no known target", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from gia.data.items import Items, Rejected
-from gia.data.targets import Targets
+from gia.data.targets import NO_NUMBER, Targets, classes_of_each
 
 # How many rows an error names.
 NAMED = 5
@@ -46,6 +46,7 @@ def sort_out(items: Items, targets: Targets, keep_all: bool = False) -> Items:
         rejected=sorted(rejected, key=lambda entry: entry.row),
         masked=masked,
         class_names=targets.class_names,
+        notes=[*items.notes, *targets.notes],
     )
 
 
@@ -81,7 +82,8 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
     """
     if not len(items.graphs):
         hint = "; for classes use task=classification"
-        hint = hint if target_type == "regression" and not predicting else ""
+        learns_numbers = target_type == "regression" and not predicting
+        hint = hint if learns_numbers and _look_like_classes(items.rejected) else ""
         what = "sequence" if target_type == "next_token" else "graph with a target"
         raise ValueError(
             f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
@@ -89,11 +91,25 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
     if predicting or target_type != "classification":
         return
     y = torch.cat([data.y for data in items.graphs])
-    present = [items.class_names[int(i)] for i in y[~y.isnan()].unique()]
-    if len(present) < 2:
-        raise ValueError(
-            f"there must be at least two classes to tell apart, but all targets are {present[0]}"
-        )
+    each = classes_of_each(items.class_names, y.size(1))
+    present = [
+        [names[int(i)] for i in column[~column.isnan()].unique()]
+        for names, column in zip(each, y.T, strict=True)
+    ]
+    for name, classes in zip(items.target_names, present, strict=True):
+        if len(classes) == 1:
+            which = "targets" if len(present) == 1 else f"values of {name!r}"
+            way = "" if len(present) == 1 else ": leave it out"
+            raise ValueError(
+                f"there must be at least two classes to tell apart, but all {which} are "
+                f"{classes[0]}{way}"
+            )
+
+
+def _look_like_classes(rows: Sequence[Rejected]) -> bool:
+    """Whether all lack a number for words of which there are only a few."""
+    reasons = {entry.reason for entry in rows}
+    return all(NO_NUMBER in reason for reason in reasons) and len(reasons) <= len(rows) / 2
 
 
 def listed(rows: Sequence[Rejected]) -> str:

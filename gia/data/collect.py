@@ -17,6 +17,7 @@ from gia.data.chemistry import same_molecule
 from gia.data.items import Items, Rejected, progress
 from gia.data.residues import same_sequence
 from gia.data.schema import check_alike, conform
+from gia.data.targets import ClassNames, classes_of_each, joint_classes
 from gia.data.transforms import Steps, described
 
 # Which attributes say what splits compare, and what that is.
@@ -78,21 +79,18 @@ class Target:
     Attributes:
         name: the attribute.
         level: ``"graph"`` or ``"node"``.
-        classes: the values that stand for classes, sorted; None for numbers.
+        classes: of each target the values that stand for classes, sorted; None for numbers.
     """
 
     name: str
     level: str
-    classes: Tensor | None = None
+    classes: Sequence[Tensor] | None = None
 
     def __call__(self, data: Data) -> Data:
         """The item with ``y``, ``[1, T]`` or ``[N, T]``."""
         y = as_rows(torch.as_tensor(data[self.name]), self.level)
         if self.classes is not None:
-            number = torch.searchsorted(self.classes, y.nan_to_num().contiguous())
-            number = number.clamp(max=len(self.classes) - 1)
-            known = self.classes[number] == y
-            y = number.to(y.dtype).masked_fill(~known, torch.nan)
+            y = torch.stack(list(map(_numbered, y.T, self.classes)), dim=1)
         data.y = y.masked_fill(~y.isfinite(), torch.nan)
         return data
 
@@ -103,7 +101,7 @@ def collect(
     target: str = "y",
     level: str | None = None,
     target_type: str | None = "regression",
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     labelled: bool = True,
     pre_transform: Any = None,
     transform: Any = None,
@@ -116,7 +114,8 @@ def collect(
         level: ``"graph"`` or ``"node"``, whose target it is; None finds it from its shape.
         target_type: ``"regression"``, ``"classification"``, or ``"next_token"``, for which ``y``
             is as :class:`gia.data.NextToken` makes it.
-        class_names: of a trained model; None takes the classes from the data.
+        class_names: of a trained model, see :func:`gia.data.targets.classes_of_each`; None takes
+            the classes from the data.
         labelled: an item without a target is rejected; otherwise its target is unknown.
         pre_transform: called with each item once.
         transform: called with each item whenever it is fetched.
@@ -218,7 +217,7 @@ def _numbers(value: Any) -> bool:
 
 
 def _targets(
-    items: Items, name: str, level: str | None, classes: bool, class_names: Sequence[str] | None
+    items: Items, name: str, level: str | None, classes: bool, class_names: ClassNames | None
 ) -> tuple[Target, Items]:
     """What reads the targets, and the items with their targets read."""
     absent = [data for data in items.graphs if data.get(name) is None]
@@ -238,9 +237,12 @@ def _targets(
             )
     reader = Target(name, level)
     if classes:
-        numbers = torch.cat([y.flatten() for y in rows])
-        reader = replace(reader, classes=_classes(numbers, name, class_names))
-        names = [f"{value:g}" for value in reader.classes.tolist()]
+        known = classes_of_each(class_names or [], rows[0].size(1))
+        columns = torch.cat(rows).T
+        reader = replace(
+            reader, classes=[_classes(y, name, k) for y, k in zip(columns, known, strict=True)]
+        )
+        names = joint_classes([f"{v:g}" for v in of_one.tolist()] for of_one in reader.classes)
         items = replace(items, class_names=list(class_names) if class_names else names)
     count = rows[0].size(1)
     names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
@@ -265,7 +267,15 @@ def _level(values: Sequence[Tensor], graphs: Sequence[Data], name: str) -> str:
     )
 
 
-def _classes(numbers: Tensor, name: str, class_names: Sequence[str] | None) -> Tensor:
+def _numbered(y: Tensor, classes: Tensor) -> Tensor:
+    """The number of each class; NaN where it is none of these."""
+    if not len(classes):
+        return torch.full_like(y, torch.nan)
+    number = torch.searchsorted(classes, y.nan_to_num().contiguous()).clamp(max=len(classes) - 1)
+    return number.to(y.dtype).masked_fill(classes[number] != y, torch.nan)
+
+
+def _classes(numbers: Tensor, name: str, class_names: Sequence[str]) -> Tensor:
     if class_names:
         return torch.tensor([float(known) for known in class_names])
     values = numbers[numbers.isfinite()].unique()

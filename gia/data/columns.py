@@ -1,15 +1,50 @@
-"""Tables with named columns: CSV, tab-separated or JSON."""
+"""Tables with named columns, of every format: see :mod:`gia.data.tables`."""
 
 import csv
 import difflib
-import json
-from dataclasses import dataclass
-from io import StringIO
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
+from pathlib import PurePath
+from typing import Any
 
-from gia.data.files import read_text
+from gia.data.files import decode, read_bytes
+from gia.data.tables import (
+    EXCEL,
+    PARQUET,
+    check_text,
+    is_json,
+    read_excel,
+    read_json,
+    read_parquet,
+    read_separated,
+)
 
-Row = dict[str, str | None]
+# By their first bytes.
+BINARY = {EXCEL: read_excel, PARQUET: read_parquet}
+# Files of this name hold a record in each line, be it a single one.
+JSON_LINES = (".jsonl", ".ndjson")
+# How many of its columns a message lists.
+LISTED = 30
+# A number that is no name of a column.
+MEASURED = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+
+
+def word_set(words: Iterable[Any]) -> Callable[[str], bool]:
+    """Whether a cell is one of these words.
+
+    What is no text, as ``nan`` and ``null`` on a command line, stands for all its spellings.
+
+    Args:
+        words: such as ``["NA", "-"]``.
+    """
+    exact = {word for word in words if isinstance(word, str)}
+    others = {"null" if word is None else str(word) for word in words if not isinstance(word, str)}
+    others = set(map(str.casefold, others))
+    return lambda cell: cell in exact or cell.casefold() in others
 
 
 @dataclass
@@ -18,15 +53,27 @@ class Columns:
 
     Attributes:
         path: its file.
-        names: of its columns, in order.
-        rows: one dictionary per row, from a column's name to its cell.
+        values: the cells of each column, as they were read, by its name.
+        notes: what should be said of how it was read.
+        separator: between the cells, where the file is text.
+        missing: whether a word stands for no value, see :func:`word_set`.
     """
 
     path: str | PathLike
-    names: list[str]
-    rows: list[Row]
+    values: dict[str, list[str]]
+    notes: list[str] = field(default_factory=list)
+    separator: str | None = None
+    missing: Callable[[str], bool] = field(default_factory=lambda: word_set(()))
 
-    def check(self, option: str, column: str | None) -> None:
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self.values)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values()), ()))
+
+    def check(self, option: str, column: Any) -> None:
         """See that there is such a column, unless it is None.
 
         Args:
@@ -36,75 +83,109 @@ class Columns:
         Raises:
             ValueError: if there is none.
         """
-        if column is None or column in self.names:
+        if column is None or str(column) in self.values:
             return
-        close = difflib.get_close_matches(column, self.names, n=1)
-        guess = f"; did you mean data.{option}={close[0]}?" if close else ""
+        listed = ", ".join(self.names[:LISTED])
+        more = f" and {len(self.names) - LISTED:,} more" if len(self.names) > LISTED else ""
         raise ValueError(
-            f"data.path={self.path} has no column {column!r} (data.{option}). "
-            f"Its columns: {', '.join(self.names)}{guess}"
+            f"data.path={self.path} has no column {str(column)!r} (data.{option}). "
+            f"Its columns: {listed}{more}{self._guess(option, str(column))}"
         )
+
+    def _guess(self, option: str, column: str) -> str:
+        """What may be the reason that there is no such column."""
+        if column in " ".join(self.names[:1]).split():
+            return "; are its cells separated by blanks? Write commas or tabs"
+        if any(map(MEASURED.fullmatch, self.names)):
+            return "; its first row looks like values: write a row of names above it"
+        close = difflib.get_close_matches(column, self.names, n=1)
+        return f"; did you mean data.{option}={close[0]}?" if close else ""
 
     def rename(self, old: str, new: str) -> None:
         """Call a column otherwise, where there is one and the new name is free."""
-        if old in self.names and new not in self.names:
-            self.names = [new if name == old else name for name in self.names]
-            for row in self.rows:
-                row[new] = row.pop(old)
+        if old in self.values and new not in self.values:
+            self.values = {new if n == old else n: cells for n, cells in self.values.items()}
 
-    def cells(self, column: str | None) -> list[str]:
-        """The cells of a column without surrounding blanks; empty where there is no such column."""
-        return [(row.get(column) or "").strip() if column else "" for row in self.rows]
+    def cells(self, column: Any) -> list[str]:
+        """The cells of a column without surrounding blanks; empty where they are missing, or where
+        there is no such column."""
+        cells = [cell.strip() for cell in self.values.get(str(column), [""] * len(self))]
+        return ["" if self.missing(cell) else cell for cell in cells]
 
-    def labels(self, column: str | None) -> list[str]:
+    def numbers(self, column: Any) -> list[str]:
+        """The same of a column of numbers: decimal commas are points where all of it has them.
+
+        Between commas as separators that cannot be told from thousands.
+        """
+        cells = self.cells(column)
+        if self.separator in (None, ","):
+            return cells
+        numbers = [cell for cell in cells if any(map(str.isdigit, cell))]
+        commas = [cell for cell in numbers if DECIMAL_COMMA.fullmatch(cell)]
+        if not commas or any("." in cell or cell.count(",") > 1 for cell in numbers):
+            return cells
+        note = f"the decimal commas of {str(column)!r} are read as points"
+        self.notes += [] if note in self.notes else [note]
+        return [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
+
+    def labels(self, column: Any) -> list[str]:
         """The names of the rows out of a column, ``row_0`` and so on where it has none."""
         return [cell or f"row_{i}" for i, cell in enumerate(self.cells(column))]
 
     def plain(self) -> tuple[list[str], list[dict[str, str]]]:
-        """Columns and rows with strings alone, as they are written back to a CSV."""
-        rows = [{name: row.get(name) or "" for name in self.names} for row in self.rows]
-        return list(self.names), rows
+        """Columns and rows as they were read and are written back to a CSV."""
+        names = self.names
+        rows = zip(*self.values.values(), strict=True)
+        return names, [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def read_columns(path: str | PathLike, url: str | None = None) -> Columns:
-    """Read a table with named columns.
+def column_names(names: Any) -> list[str]:
+    """The names of columns as an option gives them: one or several, be they numbers; none for
+    None."""
+    if names is None:
+        return []
+    several = isinstance(names, Iterable) and not isinstance(names, str)
+    return [str(name) for name in names] if several else [str(names)]
 
-    Either text with a header line, separated by commas or tabs, or the JSON that pandas writes,
-    ``{"column": {"row": value, ...}, ...}``.
+
+def read_columns(
+    path: str | PathLike,
+    url: str | None = None,
+    missing: Iterable[Any] = (),
+    option: str = "data.path",
+) -> Columns:
+    """Read a table with named columns, whatever its format, which its content shows.
+
+    Text with a header line, separated by commas, semicolons or tabs; JSON, as records, lines of
+    records, or the columns that pandas writes, ``{"column": {"row": value, ...}, ...}``; Excel;
+    Parquet. All cells are text.
 
     Args:
         path: the file, also a gzipped one.
         url: where to download it from if ``path`` does not exist.
+        missing: words that stand for no value, see :func:`word_set`.
+        option: the setting that names the file, for errors.
 
     Raises:
+        ImportError: if the format takes a library that is not installed.
         OSError: if the file cannot be read.
         ValueError: if it is no such table.
     """
-    text = read_text(path, url).lstrip()
-    parse = _parse_json if text.startswith("{") else _parse_csv
+    file = f"{option}={path}"
+    data = read_bytes(path, url, option)
+    read = next((read for start, read in BINARY.items() if data.startswith(start)), None)
+    if read is None:
+        data = decode(data, file)
+        check_text(data, file)
+        lines = PurePath(str(path).lower().removesuffix(".gz")).suffix in JSON_LINES
+        read = partial(read_json, lines=lines) if is_json(data) else read_separated
     try:
-        columns = Columns(path, *parse(text))
-    except (ValueError, AttributeError, KeyError, csv.Error) as error:
-        raise ValueError(f"data.path={path} is not a table: {error}") from error
-    if not columns.rows:
-        raise ValueError(
-            f"data.path={path} has no rows below its header: {', '.join(columns.names)}"
-        )
-    return columns
-
-
-def _parse_csv(text: str) -> tuple[list[str], list[Row]]:
-    header = text.partition("\n")[0]
-    delimiter = "\t" if header.count("\t") > header.count(",") else ","
-    reader = csv.DictReader(StringIO(text), delimiter=delimiter)
-    return list(reader.fieldnames or []), list(reader)
-
-
-def _parse_json(text: str) -> tuple[list[str], list[Row]]:
-    table = json.loads(text)
-    columns = list(table)
-    keys = table[columns[0]].keys() if columns else []
-    return columns, [
-        {name: "" if table[name][key] is None else str(table[name][key]) for name in columns}
-        for key in keys
-    ]
+        table = read(data).tidied()
+    except ImportError as error:
+        raise ImportError(f"{file}: {error}") from error
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{file} is not a table that can be read: {error}") from error
+    if not table.columns or not table.columns[0]:
+        raise ValueError(f"{file} has no rows below its header: {', '.join(table.names)}")
+    values = dict(zip(table.names, table.columns, strict=True))
+    return Columns(path, values, table.notes, table.separator, word_set(missing))

@@ -208,8 +208,9 @@ class DataModule(LightningDataModule):
         """What a model must know of the data, as plain values.
 
         Besides what :func:`gia.data.inputs.features` says: ``tokenizer``, its configuration, and
-        ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``;
-        ``out_channels``, T for regression and T times the number of classes for classification;
+        ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``
+        (of every target, or a list for each where they differ); ``out_channels``, T for regression
+        and the number of classes of all targets for classification;
         ``target_mean``, ``target_std`` and ``degree_histogram`` of the training part alone.
         """
         self.setup()

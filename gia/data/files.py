@@ -2,52 +2,88 @@
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gia.data.tables.kinds import check_bytes
 
-def read_text(path: str | os.PathLike, url: str | None = None) -> str:
-    """The text of a file, decompressed if its name ends in ``.gz``.
+GZIP = b"\x1f\x8b"
+
+
+def read_bytes(path: str | os.PathLike, url: str | None = None, option: str = "data.path") -> bytes:
+    """The bytes of a file, decompressed if they are gzipped, whatever its name.
 
     Args:
         path: the file.
         url: where to download it from, once, if ``path`` does not exist.
+        option: the setting that names it, for errors.
 
     Raises:
         FileNotFoundError: if there is no such file, or it could not be downloaded.
         IsADirectoryError: if it is a directory.
         PermissionError: if it may not be read.
-        ValueError: if it is empty, not UTF-8 or not a whole gzip file.
+        ValueError: if it is not a whole gzip file.
     """
-    file = Path(path).expanduser()
+    file = Path(str(path)).expanduser()
     if not file.exists() and url is not None:
         file = download(url, instead_of=path)
     if not file.exists():
-        raise FileNotFoundError(f"data.path={path} does not exist (looked in {Path.cwd()})")
+        raise FileNotFoundError(f"{option}={path} does not exist (looked in {Path.cwd()})")
     if file.is_dir():
-        raise IsADirectoryError(f"data.path={path} is a directory: name a file in it")
-    opened = gzip.open if file.suffix == ".gz" else open
+        raise IsADirectoryError(f"{option}={path} is a directory: name a file in it")
     try:
-        # utf-8-sig also reads plain UTF-8, and drops the mark that spreadsheets put in front.
-        with opened(file, "rt", encoding="utf-8-sig") as stream:
-            text = stream.read()
+        with open(file, "rb") as stream:
+            data = stream.read()
     except PermissionError as error:
-        raise PermissionError(f"data.path={path} may not be read: check its permissions") from error
+        raise PermissionError(f"{option}={path} may not be read: check its permissions") from error
+    try:
+        return gzip.decompress(data) if data.startswith(GZIP) else data
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{option}={path} is not a whole gzip file: {error}") from error
+
+
+def read_text(path: str | os.PathLike, url: str | None = None, option: str = "data.path") -> str:
+    """The text of a file: see :func:`read_bytes` and :func:`decode`.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is empty, no text or not a whole gzip file.
+    """
+    return decode(read_bytes(path, url, option), f"{option}={path}")
+
+
+def decode(data: bytes, file: str) -> str:
+    """Bytes as text: UTF-8, or UTF-16 and UTF-32 where a mark at the beginning or the zeros of the
+    first letters show it. Lines end in ``\\n``.
+
+    Args:
+        data: the bytes.
+        file: what errors call them.
+
+    Raises:
+        ValueError: if they are empty or no text, or show what else they are.
+    """
+    check_bytes(data, file)
+    encoding = json.detect_encoding(data[:4])
+    try:
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        known = encoding.removesuffix("-sig").upper()
         raise ValueError(
-            f"data.path={path} is not UTF-8 text (byte {error.object[error.start]:#04x} at offset "
-            f"{error.start} of what was read): convert it, for example with iconv -t utf-8"
+            f"{file} is not {known} text (byte {error.object[error.start]:#04x} at offset "
+            f"{error.start} of what was read): save it as UTF-8; what a spreadsheet of Windows "
+            "wrote, iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW converts"
         ) from error
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"data.path={path} is not a whole gzip file: {error}") from error
     if not text.strip():
-        raise ValueError(f"data.path={path} is empty: name a file with sequences in it")
-    return text
+        raise ValueError(f"{file} is empty: name a file with data in it")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def download(url: str, instead_of: str | os.PathLike) -> Path:

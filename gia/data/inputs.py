@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from gia.data import schema
 from gia.data.items import Items
+from gia.data.targets import classes_of_each
 from gia.data.tokenizer import Tokenizer
 
 # What the data of a prediction must have in common with that of the training.
@@ -55,11 +56,12 @@ def describe(
         encodings: attributes that are encodings; None takes those that end in ``_pe``.
     """
     names, classes = items.target_names, items.class_names
+    each = classes_of_each(classes, len(names))
     found = features(items, encodings) | {
         "tokenizer": None if tokenizer is None else tokenizer.to_config(),
         "target_names": list(names),
         "class_names": list(classes),
-        "out_channels": len(names) * max(1, len(classes)),
+        "out_channels": sum(max(1, len(of_target)) for of_target in each),
     }
     return found if tokenizer is None else found | {"vocab_size": tokenizer.vocab_size}
 

@@ -46,7 +46,8 @@ class Items:
         rejected: the rows without a graph.
         masked: the rows with a graph that lacks a target.
         target_names: of the targets.
-        class_names: the classes, in the order of their numbers in ``y``.
+        class_names: the classes, in the order of their numbers in ``y``: of every target, or a
+            list for each, see :func:`gia.data.targets.classes_of_each`.
         node_categories: sizes of the columns of ``x``; empty where they are continuous.
         edge_categories: sizes of the columns of ``edge_attr``; empty where they are continuous or
             there are none.
@@ -65,7 +66,7 @@ class Items:
     rejected: list[Rejected] = field(default_factory=list)
     masked: list[Rejected] = field(default_factory=list)
     target_names: list[str] = field(default_factory=list)
-    class_names: list[str] = field(default_factory=list)
+    class_names: list[str] | list[list[str]] = field(default_factory=list)
     node_categories: list[int] = field(default_factory=list)
     edge_categories: list[int] = field(default_factory=list)
     level: str = "graph"

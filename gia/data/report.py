@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
@@ -15,6 +16,7 @@ from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
 from gia.data.items import Items
 from gia.data.splits import PARTS, Split
+from gia.data.targets import classes_of_each, is_shared
 
 
 def summary(data: Any) -> dict[str, Any]:
@@ -131,13 +133,13 @@ def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
 def _classes(items: Items, graphs: Sequence[Data]) -> tuple[dict[str, int], list[str]]:
     """How often each class appears, and those that some target lacks."""
     y = torch.cat([graph.y for graph in graphs])
-    names, number = items.class_names, len(items.class_names)
-    counts = [y[~y[:, t].isnan(), t].long().bincount(minlength=number) for t in range(y.size(1))]
-    total = torch.stack(counts).sum(0).tolist()
-    prefix = [f"{name}: " for name in items.target_names] if len(counts) > 1 else [""]
-    absent = [
-        f"{prefix[t]}{names[c]}"
-        for t, count in enumerate(counts)
-        for c in (count == 0).nonzero().flatten().tolist()
-    ]
-    return dict(zip(names, total, strict=True)), absent
+    names, shared = items.target_names, is_shared(items.class_names)
+    total: Counter[str] = Counter()
+    absent = []
+    for t, classes in enumerate(classes_of_each(items.class_names, len(names))):
+        counts = y[~y[:, t].isnan(), t].long().bincount(minlength=len(classes)).tolist()
+        for name, count in zip(classes, counts, strict=True):
+            named = f"{names[t]}: {name}" if len(names) > 1 else name
+            total[name if shared else named] += count
+            absent += [] if count else [named]
+    return dict(total), absent

@@ -2,8 +2,10 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +17,14 @@ MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none
 # What stands for a residue without a label.
 UNLABELLED = "?"
 LARGEST = torch.finfo(torch.float32).max
+# A value that lies beyond what could be measured: ``<0.5``, ``>= 10``.
+BOUND = re.compile(r"(<|<<|<=|>|>>|>=|≤|≥|⩽|⩾)\s*[-+]?\d*[.,]?\d+([eE][-+]?\d+)?")
+
+NO_NUMBER = "is not a number"
+LISTED = 20  # classes in a message
+
+# Of every target the same classes, or a list for each target.
+ClassNames: TypeAlias = Sequence[str] | Sequence[Sequence[str]]
 
 
 @dataclass
@@ -23,35 +33,63 @@ class Targets:
 
     Attributes:
         y: of each graph, NaN where it is missing or cannot be read.
-        class_names: the classes, of which ``y`` holds the number; empty for regression.
+        class_names: the classes, of which ``y`` holds the number, see :func:`classes_of_each`;
+            empty for regression.
         missing: the graphs that lack a target, and which.
         masked: the graphs with a target that is there but cannot be read, and why.
+        notes: which words of classes may have stood for no value.
 
     Shapes:
         y: [1, T] each, or [N, T] for targets of nodes
     """
 
     y: list[Tensor]
-    class_names: list[str]
+    class_names: list[str] | list[list[str]]
     missing: list[Rejected] = field(default_factory=list)
     masked: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def read_targets(
-    items: Items, target_type: str, class_names: Sequence[str] | None = None
-) -> Targets:
+def is_shared(class_names: ClassNames) -> bool:
+    """Whether these are the classes of every target."""
+    return all(isinstance(name, str) for name in class_names)
+
+
+def classes_of_each(class_names: ClassNames, num_targets: int) -> list[list[str]]:
+    """The classes of each target.
+
+    Args:
+        class_names: those of every target, or a list for each.
+        num_targets: how many targets there are.
+    """
+    if is_shared(class_names):
+        return [list(class_names)] * num_targets
+    return [list(names) for names in class_names]
+
+
+def joint_classes(each: Sequence[Sequence[str]]) -> list[str] | list[list[str]]:
+    """What :func:`classes_of_each` takes apart: one list where all targets have the same."""
+    each = [list(names) for names in each]
+    return each[0] if all(names == each[0] for names in each) else each
+
+
+def read_targets(items: Items, target_type: str, class_names: ClassNames | None = None) -> Targets:
     """The targets of items whose cells are text.
+
+    A number is missing where its cell is empty or holds a word such as ``NA``; a class where its
+    cell is empty, for such a word may be its name, unless all other classes are numbers. An
+    infinite number stands for something that could not be measured, a bound for something beyond
+    what could be: both are masked.
 
     Where targets are of nodes, a graph's cell is cut as its nodes were. It holds one letter a
     node for classes (``?`` for none), and for regression one number a node, separated by blanks,
-    commas or semicolons. An infinite number stands for something that could not be measured: it is
-    masked.
+    commas or semicolons.
 
     Args:
         items: the graphs and their cells.
         target_type: ``"regression"`` or ``"classification"``.
-        class_names: of a trained model; None takes them from the cells: sorted, as numbers if all
-            of them are.
+        class_names: of a trained model, see :func:`classes_of_each`; None takes them from the
+            cells: those of each target, sorted, as numbers if all of them are.
     """
     classes = target_type == "classification"
     by_node = items.level == "node"
@@ -61,23 +99,34 @@ def read_targets(
         [_values(cell, n + lost, classes) if by_node else [cell.strip()] for cell in cells]
         for n, lost, cells in zip(nodes, cut, items.cells, strict=True)
     ]
+    number = len(items.target_names)
+    result = Targets([], [])
+    read: list[Callable[[str], float]] = [_number] * number
     if classes:
-        present = {v for row in values for cell in row for v in cell if not _is_missing(v)}
-        class_names = list(_class_names(present) if class_names is None else class_names)
-    read = _class_reader(class_names) if classes else _number
-    result = Targets([], class_names if classes else [])
+        columns = [[value for row in values for value in row[t]] for t in range(number)]
+        each = [_class_names(set(column)) for column in columns]
+        each = each if class_names is None else classes_of_each(class_names, number)
+        read = [_class_reader(names) for names in each]
+        result.class_names = joint_classes(each) if class_names is None else list(class_names)
+        if not by_node:
+            result.notes = [
+                word_note(times, name, word, "class" if word in names else "missing")
+                for name, names, column in zip(items.target_names, each, columns, strict=True)
+                for word, times in words_for_missing(column).items()
+            ]
     for data, n, lost, row in zip(items.graphs, nodes, cut, values, strict=True):
-        y = torch.full((n, len(row)), math.nan)
+        y = torch.full((n, number), math.nan)
         wrong, absent = [], []
         for t, (name, cell) in enumerate(zip(items.target_names, row, strict=True)):
             if len(cell) != n + lost:
                 wrong.append(f"target {name!r} has {len(cell)} values for {n + lost} nodes")
-            elif all(map(_is_missing, cell)):
+                continue
+            numbers, reasons = zip(*(_read(value, read[t]) for value in cell[:n]), strict=True)
+            y[:, t] = torch.tensor(numbers)
+            told = [f"target {name!r}: {reason}" for reason in reasons if reason][:1]
+            wrong += told
+            if not told and all(map(math.isnan, numbers)):
                 absent.append(name)
-            else:
-                numbers, reasons = zip(*(_read(value, read) for value in cell[:n]), strict=True)
-                y[:, t] = torch.tensor(numbers)
-                wrong += [f"target {name!r}: {reason}" for reason in reasons if reason][:1]
         result.y.append(y)
         if absent:
             reason = f"no target {', '.join(map(repr, absent))}"
@@ -87,6 +136,27 @@ def read_targets(
     return result
 
 
+def words_for_missing(cells: Iterable[str]) -> Counter[str]:
+    """The words among these cells that mostly stand for no value, and how often."""
+    return Counter(cell for cell in cells if cell and _is_missing(cell))
+
+
+def word_note(number: int, column: str, word: str, taken: str) -> str:
+    """What to say of a word that may have stood for no value.
+
+    Args:
+        number: how often it is there.
+        column: where.
+        word: the word.
+        taken: for what it was taken: ``"class"``, ``"text"`` or ``"missing"``.
+    """
+    read = f"cell of {column!r} reads" if number == 1 else f"cells of {column!r} read"
+    cells = f"{number:,} {read} {word!r}"
+    if taken == "missing":
+        return f"{cells}: taken as missing, as the other classes are numbers"
+    return f"{cells}: taken as a {taken}; data.missing=[{word}] makes them missing"
+
+
 def _values(cell: str, nodes: int, classes: bool) -> list[str]:
     """A cell's values, one a node."""
     if not cell.strip() or (_is_missing(cell) and len(cell) != nodes):
@@ -94,14 +164,12 @@ def _values(cell: str, nodes: int, classes: bool) -> list[str]:
     if classes:
         # A blank at an end may be a letter: it is taken off only where it is one too many.
         letters = cell if len(cell) == nodes else cell.strip()
-        return ["" if letter == UNLABELLED else letter for letter in letters]
+        return ["" if letter in (UNLABELLED, " ") else letter for letter in letters]
     return re.split(r"[\s,;]+", cell.strip())
 
 
 def _read(value: str, read: Callable[[str], float]) -> tuple[float, str | None]:
-    """A value's number, or NaN and what is wrong with it."""
-    if _is_missing(value):
-        return math.nan, None
+    """A value's number, or NaN and what is wrong with it, if anything is."""
     try:
         return read(value), None
     except ValueError as error:
@@ -109,12 +177,15 @@ def _read(value: str, read: Callable[[str], float]) -> tuple[float, str | None]:
 
 
 def _number(value: str) -> float:
+    if _is_missing(value):
+        return math.nan
     try:
-        number = float(value)
+        number = _to_float(value)
     except ValueError:
-        raise ValueError(f"{_short(value)} is not a number") from None
+        what = "is a bound, which is no value to learn" if BOUND.fullmatch(value) else NO_NUMBER
+        raise ValueError(f"{shortened(value)} {what}") from None
     if not abs(number) <= LARGEST:
-        raise ValueError(f"{_short(value)} is not finite in single precision")
+        raise ValueError(f"{shortened(value)} is not finite in single precision")
     return number
 
 
@@ -123,9 +194,12 @@ def _class_reader(class_names: Sequence[str]) -> Callable[[str], float]:
     numbers = all(map(_is_number, class_names))
 
     def read(value: str) -> float:
+        if not value.strip() or (numbers and _is_missing(value)):
+            return math.nan
         name = _number_name(value) if numbers and _is_number(value) else value
         if name not in index:
-            raise ValueError(f"{_short(value)} is not one of {', '.join(class_names)}")
+            known = ", ".join(class_names[:LISTED]) + (", ..." if len(class_names) > LISTED else "")
+            raise ValueError(f"{shortened(value)} is not one of {known}")
         return index[name]
 
     return read
@@ -133,10 +207,11 @@ def _class_reader(class_names: Sequence[str]) -> Callable[[str], float]:
 
 def _class_names(present: Iterable[str]) -> list[str]:
     """The classes among the values that are there, sorted as numbers if all of them are."""
-    finite = [value for value in present if not _is_infinite(value)]
-    if all(map(_is_number, finite)):
-        return sorted(set(map(_number_name, finite)), key=float)
-    return sorted(finite)
+    names = [value for value in present if value.strip()]
+    others = [name for name in names if not _is_missing(name) and not _is_infinite(name)]
+    if others and all(map(_is_number, others)):
+        return sorted(set(map(_number_name, others)), key=float)
+    return sorted(names)
 
 
 def _is_missing(value: str) -> bool:
@@ -145,16 +220,22 @@ def _is_missing(value: str) -> bool:
 
 def _is_number(value: str) -> bool:
     try:
-        return math.isfinite(float(value))
+        return math.isfinite(_to_float(value))
     except ValueError:
         return False
 
 
 def _is_infinite(value: str) -> bool:
     try:
-        return math.isinf(float(value))
+        return math.isinf(_to_float(value))
     except ValueError:
         return False
+
+
+def _to_float(value: str) -> float:
+    if "_" in value:  # Python reads 1_000, nobody else does
+        raise ValueError(f"{shortened(value)} {NO_NUMBER}")
+    return float(value)
 
 
 def _number_name(value: str) -> str:
@@ -163,5 +244,6 @@ def _number_name(value: str) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def _short(value: str) -> str:
+def shortened(value: str) -> str:
+    """A value in quotation marks, cut where it is long."""
     return repr(value if len(value) <= 40 else f"{value[:37]}...")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, inf, nn
+from torch.nn.functional import pad
 from torch_geometric.data import Batch
 from torchmetrics.functional.classification import (
     binary_auroc,
@@ -20,6 +21,7 @@ from gia.analysis.figures import save
 from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
+from gia.data.targets import ClassNames, classes_of_each
 from gia.tasks.losses import masked_cross_entropy
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
@@ -34,23 +36,24 @@ class ClassificationMetrics(PredictionMetrics):
     Where a class is absent there is no ROC curve: AUROC is NaN, and one warning names the class.
 
     Args:
-        class_names (list of str): The classes, ``[C]``, the same ones for every target.
+        class_names (list): The classes of every target, or a list for each target.
 
     Shapes:
-        - **output:** logits, ``[R, T, C]`` for R graphs or nodes
+        - **output:** logits, ``[R, T, C]`` for R graphs or nodes and the C classes of the target
+          that has most
         - **target:** index of the class as a float, ``[R, T]``; NaN where missing
     """
 
-    def __init__(self, target_names: Sequence[str], class_names: Sequence[str], *, split: str):
+    def __init__(self, target_names: Sequence[str], class_names: ClassNames, *, split: str):
         super().__init__(target_names, split=split)
-        self.class_names = list(class_names)
+        self.classes = classes_of_each(class_names, len(target_names))
         self._warned = False
 
     def check(self, targets: list[Tensor]) -> None:
         absent = [
-            f"{self.class_names[index]!r} of {name!r}"
-            for name, target in zip(self.target_names, targets, strict=True)
-            for index in (~self._present(target)).nonzero().flatten().tolist()
+            f"{classes[index]!r} of {name!r}"
+            for name, classes, target in zip(self.target_names, self.classes, targets, strict=True)
+            for index in (~_present(target, len(classes))).nonzero().flatten().tolist()
         ]
         if not absent or self._warned:
             return
@@ -70,24 +73,14 @@ class ClassificationMetrics(PredictionMetrics):
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):
             return dict.fromkeys(("accuracy", "auroc", "mcc"), math.nan)
-        target, chosen, classes = target.long(), output.argmax(1), len(self.class_names)
+        target, chosen, classes = target.long(), output.argmax(1), len(self.classes[number])
         varied = chosen.unique().numel() > 1 and target.unique().numel() > 1
         return {
             "accuracy": multiclass_accuracy(chosen, target, classes, average="micro"),
-            "auroc": self._auroc(output.softmax(1), target),
+            "auroc": _auroc(output[:, :classes].softmax(1), target),
             # Who always says the same knows nothing; torchmetrics' estimate says otherwise.
             "mcc": multiclass_matthews_corrcoef(chosen, target, classes) if varied else 0.0,
         }
-
-    def _present(self, target: Tensor) -> Tensor:
-        return target.long().bincount(minlength=len(self.class_names)) > 0
-
-    def _auroc(self, probability: Tensor, target: Tensor) -> Tensor | float:
-        if not self._present(target).all():
-            return math.nan
-        if probability.size(1) == 2:
-            return binary_auroc(probability[:, 1], target)
-        return multiclass_auroc(probability, target, probability.size(1), average="macro")
 
 
 class Classification(Prediction):
@@ -96,15 +89,16 @@ class Classification(Prediction):
     Args:
         model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
         target_names (list of str): The targets, ``[T]``.
-        class_names (list of str): The classes, ``[C]``, the same ones for every target.
+        class_names (list): The classes of every target, or a list for each target.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
-        - **model(batch):** logits, ``[R, T * C]`` for R graphs or nodes, those of a target together
+        - **model(batch):** logits, ``[R, C_1 + ... + C_T]`` for R graphs or nodes and the classes
+          of each target
         - **batch.y:** index of the class as a float, ``[R, T]``; NaN where missing
 
     Raises:
-        ValueError: If there are fewer than two classes.
+        ValueError: If a target has fewer than two classes.
     """
 
     LOSS_NAME = "loss (cross entropy, nats)"
@@ -115,15 +109,17 @@ class Classification(Prediction):
         model: nn.Module,
         *,
         target_names: Sequence[str],
-        class_names: Sequence[str],
+        class_names: ClassNames,
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
-        if len(class_names) < 2:
-            raise ValueError(
-                f"a classification needs at least 2 classes, got {list(class_names)}: "
-                "a target of numbers needs data.target_type=regression"
-            )
+        classes = classes_of_each(class_names, len(target_names))
+        for names in classes or [list(class_names)]:
+            if len(names) < 2:
+                raise ValueError(
+                    f"a classification needs at least 2 classes, got {names}: "
+                    "a target of numbers needs data.target_type=regression"
+                )
         super().__init__(
             model,
             target_names=target_names,
@@ -131,11 +127,21 @@ class Classification(Prediction):
             metrics=lambda split: ClassificationMetrics(target_names, class_names, split=split),
             **kwargs,
         )
-        self.class_names = list(class_names)
+        self.class_names, self.classes = list(class_names), classes
+        self.sizes = list(map(len, classes))
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        return (len(self.target_names), len(self.class_names))
+        return (len(self.classes), max(self.sizes))
+
+    @property
+    def channels(self) -> int:
+        return sum(self.sizes)
+
+    def shaped(self, output: Tensor) -> Tensor:
+        """Logits ``[R, T, C]``; those of classes that a target does not have are minus infinity."""
+        parts, most = output.split(self.sizes, dim=1), max(self.sizes)
+        return torch.stack([pad(part, (0, most - part.size(1)), value=-inf) for part in parts], 1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
@@ -150,9 +156,12 @@ class Classification(Prediction):
         The likeliest class is then the commonest one. Each class counts as seen once more than it
         was, so that no class is impossible.
         """
-        counts = [(seen == index).sum(0) + 1 for index in range(len(self.class_names))]
-        shares = torch.stack(counts, dim=-1).float()  # [T, C]
-        return (shares / shares.sum(-1, keepdim=True)).log()
+        counts = [
+            torch.stack([(column == index).sum() + 1 for index in range(size)]).float()
+            for column, size in zip(seen.T, self.sizes, strict=True)
+        ]
+        logs = torch.cat([(count / count.sum()).log() for count in counts])
+        return self.shaped(logs[None])[0]
 
     def picture(self, predictions: Predictions, folder: Path) -> list[Path]:
         """Draw which classes are taken for which, and the ROC curves."""
@@ -165,26 +174,41 @@ class Classification(Prediction):
     def output_columns(self) -> list[str]:
         several = len(self.target_names) > 1
         columns = []
-        for target in self.target_names:
+        for target, names in zip(self.target_names, self.classes, strict=True):
             columns.append(f"predicted_{target}")
             columns += [
                 f"probability_{target}_{name}" if several else f"probability_{name}"
-                for name in self.class_names
+                for name in names
             ]
         return columns
 
     def output_cells(self, output: Tensor) -> list[str]:
         """The likeliest class of each target, and the probabilities of all, ``[T, C]`` before."""
         cells = []
-        for probabilities in output.tolist():
-            likeliest = max(range(len(probabilities)), key=probabilities.__getitem__)
-            cells += [self.class_names[likeliest], *map(number_cell, probabilities)]
+        for names, probabilities in zip(self.classes, output.tolist(), strict=True):
+            of_classes = probabilities[: len(names)]
+            likeliest = max(range(len(names)), key=of_classes.__getitem__)
+            cells += [names[likeliest], *map(number_cell, of_classes)]
         return cells
 
     def target_cells(self, target: Tensor) -> list[str]:
-        return ["" if value != value else self.class_names[int(value)] for value in target.tolist()]
+        pairs = zip(self.classes, target.tolist(), strict=True)
+        return ["" if value != value else names[int(value)] for names, value in pairs]
 
     def between_nodes(self, column: str) -> str:
         """Nothing between classes of one letter, which are a word then, as a column of targets."""
-        letters = all(len(name) == 1 for name in self.class_names)
+        letters = all(len(name) == 1 for names in self.classes for name in names)
         return "" if letters and column.startswith("predicted_") else " "
+
+
+def _present(target: Tensor, classes: int) -> Tensor:
+    return target.long().bincount(minlength=classes) > 0
+
+
+def _auroc(probability: Tensor, target: Tensor) -> Tensor | float:
+    classes = probability.size(1)
+    if not _present(target, classes).all():
+        return math.nan
+    if classes == 2:
+        return binary_auroc(probability[:, 1], target)
+    return multiclass_auroc(probability, target, classes, average="macro")

@@ -70,20 +70,28 @@ class Prediction(Supervised):
 
     def output(self, batch: Batch) -> Tensor:
         """The model's output in float32 at least, ``[R, T, ...]``."""
-        output = self.model(batch)
-        channels = math.prod(self.output_shape)
+        output, channels = self.model(batch), self.channels
         if output.dim() != 2 or output.size(1) != channels:
             raise ValueError(
                 f"the model must give [.., {channels}], {list(self.output_shape)} for each "
                 f"{self.level}, but gave {list(output.shape)}: is its out_channels right?"
             )
-        output = output.reshape(-1, *self.output_shape)
+        output = self.shaped(output)
         return output.to(torch.promote_types(output.dtype, torch.float32))
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of what the model says of one graph or node."""
+        """Shape of what is said of one graph or node."""
         return (len(self.target_names),)
+
+    @property
+    def channels(self) -> int:
+        """How many numbers the model gives of each graph or node."""
+        return math.prod(self.output_shape)
+
+    def shaped(self, output: Tensor) -> Tensor:
+        """The model's output ``[R, channels]`` as ``[R, *output_shape]``."""
+        return output.reshape(-1, *self.output_shape)
 
     def measure(self, metrics: Metrics, batch: Batch) -> None:
         self.compare(metrics, self.output(batch), batch.y)

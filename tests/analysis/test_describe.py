@@ -45,6 +45,12 @@ def test_graphs_are_counted():
         assert word not in text
 
 
+def test_how_a_table_was_read_is_told_in_one_line():
+    note = "20 cells of 'class' read 'NA': taken as a class; data.missing=[NA] makes them missing"
+    note = f"{note}, and more that is wider than the console"
+    assert f"  {note}\n" in described(GRAPHS | {"notes": [note]})
+
+
 def test_what_is_lost_of_graphs_is_told_by_row():
     rejected = [
         {"row": row, "name": f"row_{row}", "reason": f"no molecule: [bad{row}]"}

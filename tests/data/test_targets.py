@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import Data
 
 from gia.data import Items
-from gia.data.targets import read_targets
+from gia.data.targets import classes_of_each, read_targets
 
 
 def read(*cells, target_type="regression", class_names=None):
@@ -61,3 +61,59 @@ def test_classes_of_a_trained_model():
     assert targets.class_names == ["0", "1"]
     assert values(targets) == [1, None]
     assert targets.masked[0].reason == "target 't0': '2' is not one of 0, 1"
+
+
+@pytest.mark.parametrize("cell", ["<0.5", "> 10", ">=1e3", "≤ -3", "<<1", "<0,5"])
+def test_a_bound_is_masked_and_called_one(cell):
+    targets = read("1", cell)
+    assert values(targets) == [1, None]
+    [entry] = targets.masked
+    assert entry.row == 10
+    assert entry.reason == f"target 't0': {cell!r} is a bound, which is no value to learn"
+
+
+@pytest.mark.parametrize("cell", ["1_000", "1,234.5", "−1", "1..2", "0x10", "y"])
+def test_what_pandas_takes_for_text_is_no_number(cell):
+    targets = read("1", cell)
+    assert values(targets) == [1, None]
+    assert targets.masked[0].reason == f"target 't0': {cell!r} is not a number"
+
+
+def test_words_may_be_classes():
+    targets = read("HA", "NA", "None", "", "NA", target_type="classification")
+    assert targets.class_names == ["HA", "NA", "None"]
+    assert values(targets) == [0, 1, 2, None, 1]
+    assert targets.notes == [
+        "2 cells of 't0' read 'NA': taken as a class; data.missing=[NA] makes them missing",
+        "1 cell of 't0' reads 'None': taken as a class; data.missing=[None] makes them missing",
+    ]
+
+
+def test_words_among_classes_that_are_numbers_are_missing():
+    targets = read("1", "0", "NA", "nan", target_type="classification")
+    assert targets.class_names == ["0", "1"]
+    assert values(targets) == [1, 0, None, None]
+    assert [entry.row for entry in targets.missing] == [20, 30]
+    assert targets.notes[0] == (
+        "1 cell of 't0' reads 'NA': taken as missing, as the other classes are numbers"
+    )
+
+
+def test_a_trained_model_knows_its_words():
+    known = {"target_type": "classification", "class_names": ["HA", "NA"]}
+    assert values(read("NA", "HA", **known)) == [1, 0]
+    assert read("NA", "1", target_type="classification", class_names=["0", "1"]).masked == []
+
+
+def test_classes_belong_to_a_target():
+    targets = read(["low", "x"], ["high", "y"], ["", "z"], target_type="classification")
+    assert targets.class_names == [["high", "low"], ["x", "y", "z"]]
+    y = torch.cat(targets.y)
+    assert y[:2].tolist() == [[1, 0], [0, 1]]
+    assert y[2].isnan().tolist() == [True, False]
+    shared = read(["a", "b"], ["b", "a"], target_type="classification")
+    assert shared.class_names == ["a", "b"]  # one list where all have the same
+    assert classes_of_each(shared.class_names, 2) == [["a", "b"]] * 2
+    assert classes_of_each(targets.class_names, 2) == targets.class_names
+    again = read(["z", "z"], target_type="classification", class_names=targets.class_names)
+    assert again.masked[0].reason == "target 't0': 'z' is not one of high, low"

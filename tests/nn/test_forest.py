@@ -60,6 +60,20 @@ def test_a_class_absent_from_training_has_no_chance_and_no_infinity():
     assert (output.softmax(1)[:, 1] < 1e-5).all()
 
 
+def test_each_target_has_its_classes():
+    labels = [[float(len(s) > 5), float(i % 3)] for i, s in enumerate(SMILES)]
+    data = graphs(labels)
+    forest = FingerprintForest(
+        out_channels=5, class_names=[["short", "long"], ["a", "b", "c"]], num_trees=5
+    ).fit(data)
+    output = forest(Batch.from_data_list(data))
+    assert output.shape == (len(SMILES), 5)
+    for columns in (slice(0, 2), slice(2, 5)):
+        torch.testing.assert_close(
+            output[:, columns].exp().sum(1), torch.ones(len(SMILES)), atol=1e-4, rtol=0
+        )
+
+
 def test_a_molecule_does_not_depend_on_its_batch():
     data = graphs(targets())
     forest = FingerprintForest(

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from sklearn import metrics as sk
 from torch import nn
+from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_mean_pool
@@ -136,6 +137,48 @@ def test_missing_targets_teach_nothing(task):
     # What is said of a missing target changes nothing, not even nonsense.
     output.view(3, 2, -1)[1] = torch.nan
     assert task.loss(batch_of(output.tolist(), y))[0].item() == pytest.approx(loss.item())
+
+
+def test_classes_of_one_target_are_none_of_another():
+    task = Classification(
+        InputGraph(),
+        target_names=["a", "b"],
+        class_names=[["high", "low"], ["x", "y", "z"]],
+        optimizer=ADAM,
+    )
+    logits = torch.randn(6, 5)
+    y = torch.tensor([[0, 0], [1, 1], [0, 2], [1, NAN], [NAN, 0], [1, 1]])
+    batch = batch_of(logits.tolist(), y.tolist())
+    parts = [logits[:, :2], logits[:, 2:]]
+    each = [
+        F.cross_entropy(part[~t.isnan()], t[~t.isnan()].long(), reduction="none")
+        for part, t in zip(parts, y.T, strict=True)
+    ]
+    assert task.loss(batch)[0].item() == pytest.approx(torch.cat(each).mean().item())
+    said = task.predict_step(batch)
+    torch.testing.assert_close(said[:, 0], F.pad(parts[0].softmax(1), (0, 1)))
+    torch.testing.assert_close(said[:, 1], parts[1].softmax(1))
+    found = measured(task, batch)
+    known = ~y.isnan()
+    for name, t, part in (("a", 0, parts[0]), ("b", 1, parts[1])):
+        rows, probability = known[:, t], part.softmax(1).double()
+        expected = sk.roc_auc_score(
+            y[rows, t], probability[rows, 1] if t == 0 else probability[rows], multi_class="ovr"
+        )
+        assert found[f"auroc/{name}"] == pytest.approx(expected)
+        right = (part[rows].argmax(1) == y[rows, t]).float().mean().item()
+        assert found[f"accuracy/{name}"] == pytest.approx(right)
+    assert task.output_columns() == [
+        *("predicted_a", "probability_a_high", "probability_a_low"),
+        *("predicted_b", "probability_b_x", "probability_b_y", "probability_b_z"),
+    ]
+    cells = task.output_cells(said[0])
+    assert (len(cells), cells[0] in ("high", "low"), cells[3] in "xyz") == (7, True, True)
+    assert task.target_cells(y[3]) == ["low", ""]
+    shares = task.trivial_output(y).exp()
+    torch.testing.assert_close(
+        shares, torch.tensor([[3 / 7, 4 / 7, 0], [3, 3, 2]]) / torch.tensor([[1], [8]])
+    )
 
 
 @pytest.mark.parametrize("task", [regression(mean=[3.0], std=[2.0]), classification()])

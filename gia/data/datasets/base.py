@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from gia.data.bad_rows import sort_out
 from gia.data.cache import digest, processed
 from gia.data.items import Items, progress
-from gia.data.targets import read_targets
+from gia.data.targets import ClassNames, read_targets
 from gia.data.transforms import Steps, described
 
 TARGET_TYPES = ("regression", "classification", "next_token")
@@ -49,7 +49,7 @@ class Dataset(torch_geometric.data.Dataset):
         self,
         *,
         target_type: str | None = "regression",
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
         labelled: bool = True,
         transform: Callable[[Data], Data] | None = None,
         pre_transform: Any = None,
@@ -73,6 +73,10 @@ class Dataset(torch_geometric.data.Dataset):
         """The columns and all rows as they were read, to write them out with predictions."""
         raise ValueError(f"{type(self).__name__} is no table: give data.path=... of one")
 
+    def reading_notes(self) -> list[str]:
+        """What should be said of how the source was read."""
+        return []
+
     def with_file(self, path: Any, **columns: Any) -> Dataset:
         """A dataset of the same kind of graphs, out of another file."""
         raise ValueError(
@@ -95,7 +99,7 @@ class Dataset(torch_geometric.data.Dataset):
         Raises:
             ValueError: if there is none.
         """
-        columns, rows = self.table()
+        name, (columns, rows) = str(name), self.table()
         if name not in columns:
             raise ValueError(
                 f"there is no column {name!r} (data.split_column). The columns: "
@@ -126,6 +130,7 @@ class Dataset(torch_geometric.data.Dataset):
             items = self._build()
         if self.wanted is not None:
             items = _with_targets(items, self.wanted)
+        items = replace(items, notes=[*items.notes, *self.reading_notes()])
         if self.target_type not in ("regression", "classification") or not items.target_names:
             return items
         targets = read_targets(items, self.target_type, self.class_names)

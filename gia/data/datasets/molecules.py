@@ -12,6 +12,18 @@ from gia.data.cache import digest
 from gia.data.chemistry import identity, require_rdkit, without_maps
 from gia.data.datasets.table import TableDataset
 from gia.data.items import Items, Rejected, progress
+from gia.data.targets import shortened
+
+# What stands in columns instead of SMILES: how it looks, its name, and how to go on. The ``->`` of
+# a dative bond is no arrow of a reaction.
+OTHERS = (
+    (
+        lambda cell: cell.replace("->", "-").count(">") == 2,
+        "reactions",
+        "give a column of their product or of another molecule",
+    ),
+    (lambda cell: cell.startswith("InChI="), "InChIs", "convert them with rdkit"),
+)
 
 
 class Molecules(TableDataset):
@@ -47,13 +59,14 @@ class Molecules(TableDataset):
         """
         self.check(labelled, "smiles_column")
         smiles = self.columns.cells(self.smiles_column)
+        check_molecules(smiles, f"data.path={self.path}", str(self.smiles_column))
         names = self.columns.labels(self.name_column)
         return molecule_items(smiles, names, self.targets(), self.target_column)
 
     def digest(self) -> str:
         """Of the table and the names of its columns."""
-        options = [self.smiles_column, self.target_column, self.name_column]
-        return digest("molecules", options, self.table())
+        options = [self.smiles_column, self.target_column, self.name_column, self.missing]
+        return digest("molecules", options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:
         """The molecules of another file, in the same columns or in others."""
@@ -64,6 +77,22 @@ class Molecules(TableDataset):
             **self.options,
         }
         return Molecules(path, **mine | columns)
+
+
+def check_molecules(smiles: Sequence[str], file: str, column: str) -> None:
+    """See that a column does not hold something else throughout.
+
+    Raises:
+        ValueError: naming what it holds, in one line.
+    """
+    cells = [(row, cell) for row, cell in enumerate(smiles) if cell]
+    for is_other, what, way in OTHERS:
+        if cells and all(is_other(cell) for _, cell in cells):
+            row, cell = cells[0]
+            raise ValueError(
+                f"{file}: the {len(cells):,} cells of {column!r} are {what}, as row {row}, "
+                f"{shortened(cell)}, and not the SMILES of molecules: {way}"
+            )
 
 
 def molecule_items(
@@ -127,6 +156,9 @@ def to_graph(smiles: str) -> Data:
 
     if not smiles.strip():
         raise ValueError("the SMILES is empty")
+    for is_other, what, _ in OTHERS:
+        if is_other(smiles):
+            raise ValueError(f"{shortened(smiles)} is one of {what}, not the SMILES of a molecule")
     with BlockLogs():  # the reason goes into the error instead
         molecule = chem.MolFromSmiles(smiles)
         if molecule is None:

@@ -7,8 +7,12 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
-from gia.data.columns import Columns, read_columns
+from gia.data.columns import Columns, column_names, read_columns
 from gia.data.datasets.base import Dataset
+from gia.data.targets import word_note, words_for_missing
+
+# Settings that name columns of text.
+TEXTS = ("sequence_column", "label_column")
 
 
 class TableDataset(Dataset):
@@ -20,8 +24,12 @@ class TableDataset(Dataset):
         name_column: the column that holds the names; without it they are ``row_0`` and so on.
         url: where to download the file from if ``path`` does not exist.
         aliases: other names by which a file may call its columns, ``{name: other}``.
+        missing: words that stand for no value, besides an empty cell: see
+            :func:`gia.data.columns.word_set`.
         **options: of :class:`gia.data.datasets.Dataset`.
     """
+
+    target_level = "graph"
 
     def __init__(
         self,
@@ -30,13 +38,13 @@ class TableDataset(Dataset):
         name_column: str | None = None,
         url: str | None = None,
         aliases: Mapping[str, str] | None = None,
+        missing: Iterable[Any] = (),
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.path, self.url, self.aliases = path, url, dict(aliases or {})
-        several = [target_column] if isinstance(target_column, str) else target_column
-        self.target_column = list(several or [])
-        self.name_column = name_column
+        self.target_column = column_names(target_column)
+        self.name_column, self.missing = name_column, list(missing)
 
     def table(self) -> tuple[list[str], list[dict[str, str]]]:
         """The columns and all rows of the file."""
@@ -49,9 +57,9 @@ class TableDataset(Dataset):
     @cached_property
     def columns(self) -> Columns:
         """The table, read when it is first asked for."""
-        columns = read_columns(self.path, self.url)
+        columns = read_columns(self.path, self.url, self.missing)
         for name, other in self.aliases.items():
-            columns.rename(other, name)
+            columns.rename(str(other), str(name))
         return columns
 
     def check(self, labelled: bool, *options: str) -> None:
@@ -62,7 +70,7 @@ class TableDataset(Dataset):
             *options: the settings that name further columns.
 
         Raises:
-            ValueError: if one is missing, or if ``labelled`` and there is no target.
+            ValueError: if one is missing, or if ``labelled`` and there is no target or one twice.
         """
         for option in (*options, "name_column"):
             self.columns.check(option, getattr(self, option))
@@ -75,7 +83,25 @@ class TableDataset(Dataset):
             )
         for name in self.target_column:
             self.columns.check("target_column", name)
+            if self.target_column.count(name) > 1:
+                raise ValueError(f"data.target_column names {name!r} twice: once is enough")
 
     def targets(self) -> list[list[str]]:
         """The raw targets of each row, empty where they are absent."""
-        return [[row.get(name) or "" for name in self.target_column] for row in self.columns.rows]
+        numbers = self.target_type == "regression" and self.target_level == "graph"
+        read = self.columns.numbers if numbers else self.columns.cells
+        return [list(row) for row in zip(*map(read, self.target_column), strict=True)] or [
+            [] for _ in range(len(self.columns))
+        ]
+
+    def reading_notes(self) -> list[str]:
+        """How the table was read, and which words in its texts may have stood for no value."""
+        notes = list(self.columns.notes)
+        for column in filter(None, (getattr(self, name, None) for name in TEXTS)):
+            for word, number in words_for_missing(self.columns.cells(column)).items():
+                notes.append(word_note(number, column, word, "text"))
+        return notes
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return super().options | {"missing": self.missing}

@@ -89,23 +89,30 @@ def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction:
     return Split(checked(part_of_group[group], group), group)
 
 
-def given_split(parts: Sequence[str]) -> Split:
+def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Split:
     """As a column says.
 
     Args:
-        parts: of n graphs, ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) or ``test``.
+        parts: of n graphs, ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) or ``test``;
+            ``none`` leaves a graph out.
+        rows: of the n graphs, where each stands in its dataset, for errors.
 
     Raises:
         ValueError: if a part is called otherwise, or would be empty.
     """
-    for part in parts:
-        if part.strip().lower() not in GIVEN:
-            raise ValueError(
-                f"data.split=given: a graph goes to {part!r}, but data.split_column must say "
-                f"train, val or test for each"
-            )
-    numbers = [PARTS.index(GIVEN[part.strip().lower()]) for part in parts]
-    return Split(checked(torch.tensor(numbers)), torch.arange(len(parts)))
+    numbers = {name: PARTS.index(part) for name, part in GIVEN.items()} | {"none": -1}
+    plain = [part.strip().lower() for part in parts]
+    wrong = [place for place, part in enumerate(plain) if part not in numbers]
+    if wrong:
+        places = range(len(parts)) if rows is None else rows
+        named = ", ".join(f"row {places[i]} goes to {parts[i]!r}" for i in wrong[:3])
+        raise ValueError(
+            f"data.split=given: {named}, but data.split_column must say train, val or test for "
+            f"each, or none to leave a row out; {len(wrong):,} of {len(parts):,} say something "
+            "else (rows are counted from 0)"
+        )
+    part = torch.tensor([numbers[name] for name in plain])
+    return Split(checked(part), torch.arange(len(parts)))
 
 
 def contiguous_split(

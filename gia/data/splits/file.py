@@ -1,6 +1,5 @@
 """A split that a file says: the rows of each part, or the part of each row."""
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gia.data.columns import read_columns
 from gia.data.splits.assign import GIVEN, PARTS, Split, checked
 
 KINDS = ".csv, .json, .npz or .pt"
@@ -67,6 +67,8 @@ def file_split(path: str | PathLike, rows: Sequence[int], num_rows: int) -> Spli
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"data.split_file={path} does not exist (looked in {Path.cwd()})")
+    if path.suffix == ".csv":
+        return read_columns(path, option="data.split_file").plain()[1]
     try:
         if path.suffix == ".json":
             return json.loads(path.read_text(encoding="utf-8"))
@@ -76,9 +78,6 @@ def _read(path: Path) -> Any:
             return found if len(found) > 1 else next(iter(found.values()))
         if path.suffix == ".pt":
             return torch.load(path, weights_only=True, map_location="cpu")
-        if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return list(csv.DictReader(file))
     except Exception as error:  # each reader raises its own
         raise ValueError(f"data.split_file={path} cannot be read: {error}") from error
     raise ValueError(f"data.split_file={path} must be a {KINDS}")
@@ -94,8 +93,9 @@ def _by_part(found: Any, path: Any, num_rows: int) -> dict[str, Tensor]:
         part = next((name for name in PART if name in columns), None)
         if part is None:  # a column of rows for each part
             return {
-                _part(name, path): _rows([e[name] for e in entries if e[name]], name, path)
+                _part(name, path): _rows([e[name] for e in entries if e[name].strip()], name, path)
                 for name in columns
+                if name  # an index has none
             }
         row = next((name for name in ROW if name in columns), None)
         names = [entry[part] for entry in entries]
@@ -129,7 +129,7 @@ def _part(name: str, path: Any) -> str:
 def _rows(values: Iterable[Any], name: str, path: Any) -> Tensor:
     try:
         numbers = [_plain(value) for value in values]
-        rows = torch.tensor([int(number) for number in numbers], dtype=torch.long)
+        rows = torch.tensor([_whole(number) for number in numbers], dtype=torch.long)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"data.split_file={path}: {name} must hold numbers of rows, got {error}"
@@ -139,3 +139,8 @@ def _rows(values: Iterable[Any], name: str, path: Any) -> Tensor:
 
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
+
+
+def _whole(value: Any) -> int:
+    """A row's number; pandas writes ``3.0`` where a column has empty cells."""
+    return int(value.removesuffix(".0") if isinstance(value, str) else value)

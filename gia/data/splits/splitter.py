@@ -144,7 +144,7 @@ class Splitter:
                     "data.split=given needs a column or an attribute that says train, val or test: "
                     "give data.split_column=..., or use another split"
                 )
-            return given_split(parts)
+            return given_split(parts, rows)
         if self.split == "file":
             return file_split(self.split_file, rows, items.num_rows)
         fractions = {"val_fraction": self.val_fraction, "test_fraction": self.test_fraction}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gia.data.fingerprints import morgan_fingerprints
+from gia.data.targets import ClassNames, classes_of_each, is_shared
 
 LEAST = 1e-6  # probability of a class that no tree votes for: its logarithm must be finite
 
@@ -20,10 +21,10 @@ class FingerprintForest(nn.Module):
     :meth:`fit` instead of by steps, has no parameters, and is in no checkpoint.
 
     Args:
-        out_channels (int): What it gives for a molecule: T numbers, or T times C classes.
+        out_channels (int): What it gives for a molecule: T numbers, or the classes of T targets.
         target_mean (list of float): :math:`\mu` of each target, ``[T]``; empty for classes.
         target_std (list of float): :math:`\sigma` of each target, ``[T]``; empty for classes.
-        class_names (list of str): The classes, ``[C]``; empty for numbers.
+        class_names (list): The classes of every target, or a list for each; empty for numbers.
         num_trees (int): Trees of a forest.
         max_features (float or str, optional): Entries of a fingerprint that a split looks at, as
             scikit-learn takes it: a share, ``sqrt``, or None for all.
@@ -45,7 +46,7 @@ class FingerprintForest(nn.Module):
         out_channels: int,
         target_mean: Sequence[float] = (),
         target_std: Sequence[float] = (),
-        class_names: Sequence[str] = (),
+        class_names: ClassNames = (),
         num_trees: int = 500,
         max_features: float | str | None = 0.33,
         min_samples_leaf: int = 1,
@@ -55,8 +56,10 @@ class FingerprintForest(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
-        self.num_classes = len(class_names)
-        self.num_targets = out_channels // max(self.num_classes, 1)
+        shared = class_names and is_shared(class_names)
+        targets = out_channels // len(class_names) if shared else len(class_names)
+        self.num_classes = [len(names) for names in classes_of_each(class_names, targets)]
+        self.num_targets = len(self.num_classes) or out_channels
         self.target_mean, self.target_std = np.array(target_mean), np.array(target_std)
         self.fingerprints = {"radius": radius, "size": size, "counts": counts}
         self.options = {
@@ -98,15 +101,17 @@ class FingerprintForest(nn.Module):
             raise RuntimeError("the forest is not fitted: call fit(graphs) first")
         texts = [data.text] if isinstance(data.text, str) else data.text
         x = morgan_fingerprints(texts, **self.fingerprints)
-        say = self._log_probabilities if self.num_classes else self._numbers
-        output = np.concatenate([say(forest, x) for forest in self.forests], axis=1)
+        sizes = self.num_classes or [0] * self.num_targets
+        output = [_said(forest, x, size) for forest, size in zip(self.forests, sizes, strict=True)]
+        output = np.concatenate(output, axis=1)
         return torch.as_tensor(output, dtype=torch.float32, device=data.x.device)
 
-    def _numbers(self, forest: Any, x: np.ndarray) -> np.ndarray:
-        return forest.predict(x)[:, None]
 
-    def _log_probabilities(self, forest: Any, x: np.ndarray) -> np.ndarray:
-        probabilities = np.zeros((len(x), self.num_classes))
-        # A class may be absent from the training molecules.
-        probabilities[:, forest.classes_.astype(int)] = forest.predict_proba(x)
-        return np.log(probabilities.clip(LEAST))
+def _said(forest: Any, x: np.ndarray, classes: int) -> np.ndarray:
+    """Numbers, or logarithms of the probabilities of classes if there are any."""
+    if not classes:
+        return forest.predict(x)[:, None]
+    probabilities = np.zeros((len(x), classes))
+    # A class may be absent from the training molecules.
+    probabilities[:, forest.classes_.astype(int)] = forest.predict_proba(x)
+    return np.log(probabilities.clip(LEAST))
