@@ -253,8 +253,10 @@ class DataModule(LightningDataModule):
         return _some(self.graphs, chosen)
 
     def train_dataloader(self) -> SequenceLoader:
-        """Training batches, drawn anew each epoch."""
-        self._train_loader = self._loader(self.train_data, shuffle=True)
+        """Training batches, drawn anew each epoch; the same ones where Lightning is to overfit."""
+        # Lightning itself turns shuffling off only in samplers of its own kind.
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0
+        self._train_loader = self._loader(self.train_data, shuffle=not overfits)
         if self._position:
             self._train_loader.load_state_dict(self._position)
         return self._train_loader
