@@ -6,7 +6,6 @@ a seventh fold of three seeds, are jobs that have nothing to do.
 """
 
 import contextlib
-import os
 import sys
 import traceback
 from collections import Counter
@@ -22,6 +21,7 @@ from hydra.experimental.callback import Callback
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from gia.cli.errors import wants_traceback
 from gia.training.quiet import quiet
 from gia_duel.cell import Workshop, said
 from gia_duel.evidence import Evidence
@@ -181,6 +181,6 @@ def _told() -> Iterator[None]:
     except Exception as error:
         cause = said(error)
         expected = isinstance(cause, ValueError | OSError | ImportError | HydraException)
-        if not expected or "HYDRA_FULL_ERROR" in os.environ:
+        if not expected or wants_traceback():
             traceback.print_exc()
         sys.exit(f"gia: {cause}")

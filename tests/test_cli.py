@@ -254,7 +254,8 @@ def test_ctrl_c_says_how_to_go_on(trained, tmp_path):
             _, errors = run.communicate(timeout=patience)
             break
     assert run.returncode == 130
-    assert "interrupted; resume with the same settings and ckpt_path=run/checkpoints/" in errors
+    assert "interrupted; this goes on from there:\ngia train data=fasta" in errors
+    assert errors.splitlines()[-1].endswith(" ckpt_path=run/checkpoints/last.ckpt")
     assert "Traceback" not in errors
     assert "state_dict" in torch.load(last, weights_only=True)
 

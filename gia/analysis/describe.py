@@ -8,6 +8,8 @@ from rich.table import Table
 PARTS = ("train", "val", "test")
 COUNTS = ("sequences", "tokens", "graphs", "nodes", "edges")  # of a part, as far as it has them
 LISTED = 10  # rows that are named; the rest is counted
+KINDS = {"smiles": "molecules", "sequence": "sequences", "name": "items"}
+LONGEST = 40  # letters of a sequence or a molecule that is named
 
 
 def describe_data(summary: dict[str, Any], console: Console) -> None:
@@ -38,6 +40,18 @@ def _of_groups(summary: dict[str, Any]) -> list[str]:
         f"{summary['duplicates']:,} duplicates; {summary['groups']:,} groups kept together, the "
         f"largest of {summary['largest_group']:,}"
     ]
+    if summary.get("in_several_parts"):
+        notes.append(
+            f"{summary['in_several_parts']:,} occur in more than one part of the split: what is "
+            "measured there was seen before"
+        )
+    for target, found in summary.get("conflicting", {}).items():
+        rows = ", ".join(map(str, found["rows"][:LISTED]))
+        rows += ", ..." if len(found["rows"]) > LISTED else ""
+        notes.append(
+            f"{found['number']:,} of {found['of']:,} different {KINDS[found['kind']]} have several "
+            f"values of {target}, the first is {_short(found['text'])} (rows {rows})"
+        )
     if "padding_waste" in summary:
         notes.append(f"{summary['padding_waste']:.1%} of a batch is padding")
     return notes
@@ -55,6 +69,9 @@ def _of_sequences(summary: dict[str, Any]) -> list[str]:
     if summary.get("unknown"):
         listed = ", ".join(f"{symbol!r} {n:,}" for symbol, n in summary["unknown"].items())
         notes.append(f"unknown symbols read as <unk>: {listed}")
+        if summary.get("letters"):
+            share = sum(summary["unknown"].values()) / summary["letters"]
+            notes[-1] += f" ({share:.2%} of all letters)"
     return notes + summary.get("notes", [])
 
 
@@ -74,6 +91,10 @@ def _of_graphs(summary: dict[str, Any]) -> list[str]:
     notes += _rows("skipped", summary.get("rejected", []))
     notes += _rows("without one of their targets, which is masked", summary.get("masked", []))
     return notes
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _rows(what: str, rows: list[dict[str, Any]]) -> list[str]:

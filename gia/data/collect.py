@@ -13,13 +13,17 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.cache import digest, processed
+from gia.data.chemistry import same_molecule
 from gia.data.items import Items, Rejected, progress
+from gia.data.residues import same_sequence
 from gia.data.schema import check_alike, conform
 from gia.data.targets import ClassNames, classes_of_each, joint_classes
 from gia.data.transforms import Steps, described
 
 # Which attributes say what splits compare, and what that is.
 COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
+# What is the same for the same item, however it is written.
+SAME = {"smiles": same_molecule, "sequence": same_sequence}
 
 
 class View(Sequence[Data]):
@@ -147,8 +151,10 @@ def collect(
             f"{type(dataset).__name__} is one graph: gia trains on many, and splits no single one "
             "by its train_mask; give a dataset of several graphs"
         )
-    for data in (*kept, *(found if kept is not found else ())):
-        data.text = str(data[known[0]] if known else data.get("name"))
+    same = SAME.get(items.kind, str)
+    pairs = zip(kept, found, strict=True)
+    for before, data in progress(pairs, len(found), "comparing items"):
+        before.text = data.text = same(str(data[known[0]] if known else data.get("name")))
     check_alike(found)
     if target_type in ("regression", "classification"):
         reader, items = _targets(items, target, level, target_type == "classification", class_names)

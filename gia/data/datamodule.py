@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.data import report
+from gia.data.alphabets import check_letters
 from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, View, collect
@@ -142,7 +143,9 @@ class DataModule(LightningDataModule):
         items = self._read()
         if self.strict:
             refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
-        check_usable(items, self.target_type, predicting=self._known is not None)
+        predicting = self._known is not None
+        check_usable(items, self.target_type, predicting=predicting)
+        check_letters(items, self.tokenizer, predicting=predicting)
         graphs = items.graphs
         self.batcher.sampler(graphs)  # a budget below the longest fails before longer work
         base = graphs.graphs if isinstance(graphs, View) else graphs
@@ -250,8 +253,10 @@ class DataModule(LightningDataModule):
         return _some(self.graphs, chosen)
 
     def train_dataloader(self) -> SequenceLoader:
-        """Training batches, drawn anew each epoch."""
-        self._train_loader = self._loader(self.train_data, shuffle=True)
+        """Training batches, drawn anew each epoch; the same ones where Lightning is to overfit."""
+        # Lightning itself turns shuffling off only in samplers of its own kind.
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0
+        self._train_loader = self._loader(self.train_data, shuffle=not overfits)
         if self._position:
             self._train_loader.load_state_dict(self._position)
         return self._train_loader

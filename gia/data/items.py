@@ -57,7 +57,8 @@ class Items:
         left_out: how many rows were left out on purpose, by reason.
         unknown: how often each symbol appears that the graphs cannot tell apart.
         first_unknown: the name of the first graph with such a symbol.
-        notes: what should be said of how the source was read.
+        letters: how often each letter of sequences appears, known or not.
+        notes: what else is to be known of how the source was read, a sentence each.
     """
 
     graphs: Sequence[Data]
@@ -74,6 +75,7 @@ class Items:
     left_out: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     first_unknown: str | None = None
+    letters: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

@@ -25,9 +25,8 @@ class SequenceLoader(DataLoader):
     def __init__(self, dataset: Sequence[Data], batch_sampler: BatchSampler, **kwargs: Any) -> None:
         # A generator of its own: PyTorch draws a seed for each iteration, and from the global one a
         # resumed run would draw once more than an uninterrupted one.
-        super().__init__(
-            dataset, batch_sampler=batch_sampler, generator=torch.Generator(), **kwargs
-        )
+        kwargs.setdefault("generator", torch.Generator())  # Lightning makes a loader out of another
+        super().__init__(dataset, batch_sampler=batch_sampler, **kwargs)
         self._epoch, self._batches = batch_sampler.epoch, 0
         self._resuming = False
 

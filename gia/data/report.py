@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch_geometric.data import Data
 
+from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
 from gia.data.items import Items
 from gia.data.splits import PARTS, Split
@@ -26,8 +27,10 @@ def summary(data: Any) -> dict[str, Any]:
     ``duplicates`` counts the items that repeat an earlier one, ``groups`` those that the split
     kept together, ``cut`` the sequences that lost symbols to ``max_length``; ``padding_waste`` is
     the share of the training batches that would be padding, where they are made of tokens.
-    ``absent_classes`` names the classes that a part of the split lacks; ``notes`` is what else is
-    to be known of how the data was read.
+    ``absent_classes`` names the classes that a part of the split lacks. ``conflicting`` says of how
+    many items that occur several times the targets differ, and ``in_several_parts`` of how many
+    the split has some in one part and some in another; ``notes`` is what else is to be known of
+    how the data was read and split.
 
     Args:
         data: the :class:`gia.data.DataModule`, set up.
@@ -92,10 +95,22 @@ def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, Any]:
         "cut": sum(cut > 0 for cut in cuts),
         "symbols_cut": sum(cuts),
         "unknown": dict(data.items.unknown),
-        "notes": list(data.items.notes),
+        "letters": sum(data.items.letters.values()),
+        "conflicting": conflicts(data.items, data.texts),
+        "in_several_parts": _in_several_parts(data.texts, data.split),
+        "notes": [*data.items.notes, *data.split.notes],
     }
     unused = int((data.split.part < 0).sum())
     return result | ({"unused": unused} if unused else {})
+
+
+def _in_several_parts(texts: Sequence[str], split: Split) -> int:
+    """How many items the split has some in one part and some in another."""
+    parts: dict[str, set[int]] = {}
+    for text, part in zip(texts, split.part.tolist(), strict=True):
+        if part >= 0:
+            parts.setdefault(text, set()).add(part)
+    return sum(len(found) > 1 for found in parts.values())
 
 
 def _of_sequences(items: Items) -> dict[str, Any]:

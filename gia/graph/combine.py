@@ -31,7 +31,8 @@ class SumAdjacency(Adjacency):
         self.has_messages = first.has_messages or second.has_messages
 
     def sum(self, x: Tensor) -> Tensor:
-        return self.first.sum(x) + self.weight.unsqueeze(1).to(x.dtype) * self.second.sum(x)
+        weight = self.weight.unsqueeze(1).to(x.dtype)
+        return torch.addcmul(self.first.sum(x), weight, self.second.sum(x))
 
     def squares(self, x: Tensor) -> Tensor:
         second = self.weight.unsqueeze(1).to(x.dtype) * self.second.squares(x)

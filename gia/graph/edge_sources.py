@@ -23,11 +23,13 @@ class EdgeSources:
     def _index_select(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
         """What :meth:`gather` gives, as it is defined."""
         sent = x.index_select(0, self.source)
-        return sent + (added if kind is None else added[kind])
+        return _rows(sent + (added if kind is None else added[kind]))
 
     @defined_by(_index_select)
     def gather(self, x: Tensor, added: Tensor, kind: OptTensor = None) -> Tensor:
-        """What each edge's source has plus what the edge, or its kind, adds.
+        """What each edge's source has plus what the edge, or its kind, adds: ``[E, M]``.
+
+        The M channels of a node lie in a row: the result is no view, and may be overwritten.
 
         Args:
             x (Tensor): Features of the sources, ``[N, ...]``.
@@ -41,14 +43,14 @@ class EdgeSources:
         if kind is None:
             if self._ends is None or self._ends.shape[1] != nodes:
                 self._ends = CSR(edge, source, (edges, nodes))
-            return self._ends.multiply(None, rows).view(edges, *x.shape[1:]) + added
+            return self._ends.multiply(None, rows) + _rows(added)
         columns = nodes + added.size(0)
         if self._kinds is None or self._kinds[0] is not kind or self._kinds[1].shape[1] != columns:
             both = torch.stack([source, nodes + kind], dim=1).flatten()  # read together
             pattern = CSR(edge.repeat_interleave(2), both, (edges, columns))
             self._kinds = kind, pattern
         rows = torch.cat([rows, _rows(added)])
-        return self._kinds[1].multiply(None, rows).view(edges, *x.shape[1:])
+        return self._kinds[1].multiply(None, rows)
 
 
 def _rows(x: Tensor) -> Tensor:

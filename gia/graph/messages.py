@@ -53,7 +53,9 @@ class MessageAdjacency(Adjacency):
                 f"channels, but the features have {list(x.shape[1:])}: such a layer takes input "
                 "edges without messages (given=added)"
             )
-        messages = relu_in_place(self.edges.sources.gather(x, self.encoded.to(x.dtype), self.kind))
+        rows = self.edges.sources.gather(x, self.encoded.to(x.dtype), self.kind)
+        # In place before it becomes a view: the gradient of a changed view is copied.
+        messages = relu_in_place(rows).view(-1, *x.shape[1:])
         self._last = (x, messages)
         return messages
 

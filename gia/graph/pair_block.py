@@ -191,11 +191,14 @@ class PairBlock(PairLayout):
     @cached_property
     def _masks(self) -> tuple[Tensor, Tensor]:
         """What a softmax must not see in rows with a candidate, and the rows with one (1 or 0)."""
+        if self.only_padded:
+            # There is no NaN behind it, and adding is several times faster.
+            columns = self.mask[:, None, None, : self.columns]
+            hidden = torch.zeros(columns.shape, device=self.device)
+            live = self.mask[:, None, self.rows, None].to(hidden.dtype)
+            return hidden.masked_fill_(~columns, -torch.inf), live
         empty = self._forbidden.all(-1, keepdim=True)
-        hidden = self._forbidden & ~empty
-        if self.only_padded:  # there is no NaN behind it, and adding is several times faster
-            hidden = torch.zeros(hidden.shape, device=self.device).masked_fill_(hidden, -torch.inf)
-        return hidden, (~empty).to(torch.get_default_dtype())
+        return self._forbidden & ~empty, (~empty).to(torch.get_default_dtype())
 
     def fill(self, values: Tensor, value: float) -> Tensor:
         if self.allowed is None:

@@ -24,7 +24,9 @@ def drop(x: Tensor, p: float) -> Tensor:
         return dropout(x, p)
     bits = torch.empty(-(-number // 4), dtype=torch.int64, device=x.device)
     bits = bits.random_(-(2**63), None).view(torch.int16)[:number].view(x.shape)
-    return _Drop.apply(x, bits >= level - LEVELS // 2, LEVELS / (LEVELS - level))
+    # As bytes: writing and reading bool takes the kernels several times longer.
+    keep = torch.ge(bits, level - LEVELS // 2, out=torch.empty_like(bits, dtype=torch.uint8))
+    return _Drop.apply(x, keep, LEVELS / (LEVELS - level))
 
 
 class _Drop(torch.autograd.Function):
@@ -34,9 +36,9 @@ class _Drop(torch.autograd.Function):
     def forward(ctx, x: Tensor, keep: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(keep)
         ctx.scale = scale
-        return keep.to(x.dtype).mul_(scale).mul_(x)
+        return (x * keep).mul_(scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (keep,) = ctx.saved_tensors
-        return keep.to(grad.dtype).mul_(ctx.scale) * grad, None, None
+        return grad * keep * ctx.scale, None, None

@@ -27,12 +27,14 @@ class FinishedRun(Protocol):
         datamodule, task, trainer: Lightning's three.
         history: ``history.epochs``, the metrics of each epoch.
         throughput: ``throughput.seconds`` of training, and ``throughput.tokens_per_second``.
+        tested_step: Steps that the tested model was trained for; None if it was not by steps.
     """
 
     folder: Path
     datamodule: pl.LightningDataModule
     task: pl.LightningModule
     trainer: pl.Trainer
+    tested_step: int | None
 
     @property
     def history(self) -> Any: ...
@@ -103,7 +105,8 @@ def best_epoch(run: FinishedRun) -> dict[str, float]:
     epochs = [row for row in run.history.epochs if math.isfinite(row.get("val/loss", math.nan))]
     if not epochs:
         return {}
-    best = min(epochs, key=lambda row: row["val/loss"])
+    tested = [row for row in epochs if row["step"] == run.tested_step]
+    best = tested[0] if tested else min(epochs, key=lambda row: row["val/loss"])
     found = {"epoch": best["epoch"]}
     return found | {
         name.removeprefix("val/"): value for name, value in best.items() if name.startswith("val/")
@@ -112,7 +115,8 @@ def best_epoch(run: FinishedRun) -> dict[str, float]:
 
 def costs(run: FinishedRun) -> dict[str, Any]:
     """Parameters, time and memory of a run."""
-    epochs = len(run.history.epochs)
+    # Not the validations: an epoch may have several, or none. What is fitted at once has one.
+    epochs = 1 if run.tested_step is None else run.trainer.current_epoch
     return {
         "parameters": count_parameters(run.task.model),
         "tokens_per_second": run.throughput.tokens_per_second,

@@ -50,6 +50,7 @@ class Task(LightningModule):
         self.make_scheduler = scheduler
         self._frozen_modules: list[nn.Module] = []
         self._lr_factors: dict[str, float] = {}
+        self.lr: float | None = None  # where Lightning's LearningRateFinder puts what it has found
 
     def start_from(self, taken: Iterable[str], frozen: Iterable[str], factor: float) -> None:
         """Train a model on that has taken a part of itself from another.
@@ -93,6 +94,17 @@ class Task(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def on_train_start(self) -> None:
+        # Lightning's finder restores the old learning rate after it has set its own.
+        if self.lr is None:
+            return
+        (optimizer,) = self.trainer.optimizers
+        ratio = self.lr / optimizer.defaults["lr"]
+        for group in optimizer.param_groups:
+            group |= {key: group[key] * ratio for key in ("lr", "initial_lr") if key in group}
+        for config in self.trainer.lr_scheduler_configs:
+            config.scheduler.base_lrs = [lr * ratio for lr in config.scheduler.base_lrs]
 
     def report(
         self, run: FinishedRun, metrics: dict[str, float], console: Console

@@ -12,6 +12,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 
+from gia.training.checkpoint import read_checkpoint
+
 
 class RandomState(Callback):
     """Keep all random states in the checkpoint, so that a resumed run draws what it would have.
@@ -53,15 +55,33 @@ class BestCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint of the best model, which a resumed run inherits into its own folder.
 
     Lightning forgets the best model so far when the folder changes: a run resumed past its best
-    epoch would end with a worse one.
+    epoch would end with a worse one. The best model is looked for beside the checkpoint that is
+    resumed from, so that a folder can be moved or copied, and then where it was written.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._beside: Path | None = None
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._beside = Path(trainer.ckpt_path).parent
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not state_dict["best_model_path"]:
             return
-        best = Path(state_dict["best_model_path"])
-        if not best.is_file():
-            warnings.warn(f"the best model so far, {best}, is gone: starting without", stacklevel=2)
+        written = Path(state_dict["best_model_path"])
+        places = [written] if self._beside is None else [self._beside / written.name, written]
+        best = next((place for place in places if self._is_best(place, state_dict)), None)
+        if best is None:
+            score = float(state_dict["best_model_score"])
+            warnings.warn(
+                f"the best model so far ({self.monitor} {score:.4g}) is not in "
+                f"{' or '.join(dict.fromkeys(map(str, places)))}: from here on the best "
+                "of the epochs to come is kept, which may be worse",
+                stacklevel=1,
+            )
             return
         mine = Path(self.dirpath) / best.name
         if mine != best:
@@ -77,21 +97,47 @@ class BestCheckpoint(ModelCheckpoint):
             }
         )
 
+    def _is_best(self, path: Path, state_dict: dict[str, Any]) -> bool:
+        """Whether a file holds that model, and not a later one that has taken its place."""
+        try:
+            states = read_checkpoint(path)["callbacks"].values()
+        except (OSError, ValueError):  # none, or a damaged one
+            return False
+        scores = [state["best_model_score"] for state in states if state.get("monitor")]
+        return state_dict["best_model_score"] in scores
+
 
 class StepCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint every n steps, at the moments from which a run can resume exactly.
 
-    Not between the batches of one step, whose gradients so far no checkpoint holds; and not at the
-    last step of an epoch, since a run resumed from there would skip the epoch's validation: the
-    checkpoint at the epoch's end follows at once.
+    Not between the batches of one step, whose gradients so far no checkpoint holds; and not where
+    a validation or the end of an epoch comes next, since a run resumed from there would skip it.
     """
 
     def on_train_batch_start(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         self._step_before = trainer.global_step
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step > self._step_before and not trainer.is_last_batch:
-            super().on_train_batch_end(trainer, *args, **kwargs)
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        stepped = trainer.global_step > self._step_before
+        if stepped and not trainer.is_last_batch and not _validates(trainer, batch_idx):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
+def _validates(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows on this batch, by ``val_check_interval``."""
+    every = trainer.check_val_every_n_epoch
+    if every is not None and (trainer.current_epoch + 1) % every:
+        return False
+    # Without epochs to count by, batches are counted through.
+    counted = trainer.fit_loop.total_batch_idx if every is None else batch_idx
+    return (counted + 1) % trainer.val_check_batch == 0
 
 
 class History(Callback):

@@ -2,6 +2,12 @@
 
 import logging
 import warnings
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+
+_pythons = warnings.formatwarning
 
 
 def quiet() -> None:
@@ -13,5 +19,16 @@ def quiet() -> None:
         ".*LeafSpec.*",
         ".*dirpath has changed.*",  # a resumed run has a folder of its own
         ".*in eval mode at the start of training.*",  # what is frozen is meant to be
+        ".*is smaller than the logging interval.*",
+        ".*could not find the monitored key.*",  # a run without validation says so itself
+        ".*SWA is currently only supported every epoch.*",  # and changes the schedule to that
     ):
         warnings.filterwarnings("ignore", noise)
+    warnings.formatwarning = _format
+
+
+def _format(message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> str:
+    """A warning of gia's own in a line, without the place in its code."""
+    if Path(filename).is_relative_to(PACKAGE):
+        return f"gia: {message}\n"
+    return _pythons(message, category, filename, *rest)

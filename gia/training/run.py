@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar, StochasticWeightAveraging
 
 from gia.data import DataModule
 from gia.tasks.task import Task
@@ -23,6 +24,9 @@ from gia.training.checkpoint import (
 )
 from gia.training.init_from import Start, check_start, resume, take
 from gia.training.trusted import as_modules, targets_of
+
+# Switches of Lightning's Trainer, and the callbacks that it would refuse beside them.
+SWITCHES = {"enable_checkpointing": Checkpoint, "enable_progress_bar": ProgressBar}
 
 
 class Interrupted(Exception):
@@ -42,6 +46,7 @@ class Run:
         datamodule, task, trainer: Lightning's three.
         ckpt_path (str, optional): The checkpoint that it resumes from.
         notes (list of str): What to say of its start at the console.
+        tested_step (int, optional): The step after which the model that was tested had its weights.
     """
 
     folder: Path
@@ -50,6 +55,7 @@ class Run:
     trainer: pl.Trainer
     ckpt_path: str | None = None
     notes: list[str] = field(default_factory=list)
+    tested_step: int | None = None
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> "Run":
@@ -82,14 +88,14 @@ class Run:
         task, notes = _task(cfg, config, source)
         trainer = instantiate(
             cfg.trainer,
-            callbacks=_all(cfg.get("callbacks")),
+            callbacks=_callbacks(cfg),
             logger=_all(cfg.get("logger")),
             plugins=[AtomicCheckpointIO()],
         )
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
         datamodule.write_splits(folder / "splits.csv")
-        return cls(folder, datamodule, task, trainer, cfg.ckpt_path, notes)
+        return cls(folder, datamodule, task, trainer, cfg.ckpt_path, [*notes, *_notes(cfg)])
 
     def fit(self) -> dict[str, float]:
         """Train, then test the best checkpoint.
@@ -107,14 +113,30 @@ class Run:
         except SystemExit as stop:  # Lightning's answer to Ctrl-C
             last = self.folder / "checkpoints" / "last.ckpt"
             raise Interrupted(last if last.is_file() else None) from stop
-        best = self._callback(BestCheckpoint).best_model_path
+        self.tested_step = self.trainer.global_step
+        keeper = self._callback(BestCheckpoint)
+        if any(isinstance(made, StochasticWeightAveraging) for made in self.trainer.callbacks):
+            self._offer_average(keeper)
+        best = keeper.best_model_path
         if os.path.isfile(best):  # there is none if the run was done before it began
             # Not through Trainer.test, which would set the callbacks' history back as well.
-            self.task.load_state_dict(read_checkpoint(best)["state_dict"])
+            checkpoint = read_checkpoint(best)
+            self.task.load_state_dict(checkpoint["state_dict"])
+            self.tested_step = checkpoint["global_step"]
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
         return metrics[0]
+
+    def _offer_average(self, keeper: BestCheckpoint) -> None:
+        """Let averaged weights, which are there after the last validation, be the best as well."""
+        if not self.trainer.enable_validation or not keeper.best_model_path:
+            return
+        self.trainer.validate(self.task, self.datamodule, verbose=False)
+        score = self.trainer.callback_metrics[keeper.monitor]
+        if score < keeper.best_model_score:
+            keeper.best_model_score = score
+            self.trainer.save_checkpoint(keeper.best_model_path)
 
     @property
     def history(self) -> History:
@@ -205,6 +227,21 @@ def _source(cfg: DictConfig) -> dict[str, Any] | None:
 def _all(group: DictConfig | None) -> list[Any]:
     """Every member of a group of the configuration that is not switched off with null."""
     return [instantiate(member) for member in (group or {}).values() if member]
+
+
+def _callbacks(cfg: DictConfig) -> list[pl.Callback]:
+    """Without those that the trainer's own switches turn off."""
+    off = [kind for switch, kind in SWITCHES.items() if cfg.trainer.get(switch) is False]
+    return [made for made in _all(cfg.get("callbacks")) if not isinstance(made, tuple(off))]
+
+
+def _notes(cfg: DictConfig) -> list[str]:
+    """What to say where no best model can be known."""
+    for setting, value in (("limit_val_batches", 0), ("enable_checkpointing", False)):
+        if cfg.trainer.get(setting) == value:
+            said = f"trainer.{setting}={str(value).lower()}"
+            return [f"{said}: the last model is tested, not the best"]
+    return []
 
 
 def _whole_epochs(cfg: DictConfig, batches: int) -> int:

@@ -85,3 +85,25 @@ def test_classes_are_counted_in_each_part():
     rows = [line.replace("│", " ").split() for line in described(summary).splitlines()]
     assert ["train", "10", "1,234", "2,468", "7", "3"] in rows
     assert ["val", "10", "1,234", "2,468", "0", "0"] in rows
+
+
+def test_what_is_known_of_sequences_is_told():
+    first = {"kind": "sequence", "text": "M" * 50, "rows": list(range(12))}
+    text = described(
+        SEQUENCES
+        | {
+            "letters": 200,
+            "in_several_parts": 2,
+            "conflicting": {"phase": {"number": 1, "of": 27, **first}},
+            "notes": ["3 lines of comment were left out"],
+        }
+    )
+    text = " ".join(text.split())
+    for said in (
+        "unknown symbols read as <unk>: '1' 2 (1.00% of all letters)",
+        "2 occur in more than one part of the split",
+        f"1 of 27 different sequences have several values of phase, the first is {'M' * 40}... "
+        "(rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)",
+        "3 lines of comment were left out",
+    ):
+        assert said in text

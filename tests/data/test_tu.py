@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 from torch_geometric.datasets import TUDataset
+from torch_geometric.transforms import Constant
 
 from gia.data import TU, DataModule
 
@@ -55,7 +56,7 @@ def test_graphs_are_those_of_pyg(shared_data, tmp_path, name, number, channels):
 
 def test_files_are_read_once(shared_data, monkeypatch):
     TU("MUTAG", shared_data / "tu")
-    monkeypatch.setattr(TUDataset, "process", None)
+    monkeypatch.setattr("gia.data.datasets.tu._Reader.process", None)
     assert len(TU("MUTAG", shared_data / "tu")) == 188
 
 
@@ -99,11 +100,49 @@ def test_targets_that_are_numbers(tmp_path):
 def test_damaged_files_are_told(tmp_path):
     for labels, message in (("5\n3\n", "2 targets"), ("5\n3\n1\n2\n", "4 targets")):
         folder = tiny(tmp_path / message, graph_labels=labels)
-        with pytest.raises(ValueError, match=f"TINY/raw holds 3 graphs but {message}: .*damaged"):
+        with pytest.raises(ValueError, match=rf"TINY/raw .*3 graphs but {message}\): .*damaged"):
             TU("TINY", folder)
     folder = tiny(tmp_path / "empty", graph_indicator="1\n1\n")
     with pytest.raises(ValueError, match=r"TINY/raw cannot be read as a dataset .* damaged"):
         TU("TINY", folder)
+    folder = tiny(tmp_path / "order", graph_indicator="1\n1\n2\n1\n3\n3\n")
+    with pytest.raises(ValueError, match=r"the graph indicator .* in order, from 1"):
+        TU("TINY", folder)
+    folder = tiny(tmp_path / "long", node_labels="0\n" * 7)
+    with pytest.raises(ValueError, match=r"6 nodes but labels or attributes of 7"):
+        TU("TINY", folder)
+
+
+def test_graphs_without_edges_count_too(tmp_path):
+    indicator, labels = "1\n1\n2\n3\n3\n4\n", "5\n3\n5\n3\n"
+    files = {"graph_indicator": indicator, "graph_labels": labels}
+    for name, edges, found in (
+        ("last", "1, 2\n2, 1\n", [2, 0, 0, 0]),
+        ("one", "4, 5\n", [0, 0, 1, 0]),
+        ("none", "", [0, 0, 0, 0]),
+        ("loops", "1, 1\n6, 6\n", [0, 0, 0, 0]),
+    ):
+        graphs = TU("TINY", tiny(tmp_path / name, A=edges, **files))
+        assert [data.num_edges for data in graphs] == found
+        assert [data.num_nodes for data in graphs] == [2, 1, 2, 1]
+        assert [int(data.y) for data in graphs] == [1, 0, 1, 0]
+    labelled = files | {"A": "1, 2\n2, 1\n", "edge_labels": "0\n1\n", "node_labels": "0\n1\n" * 3}
+    graphs = TU("TINY", tiny(tmp_path / "labels", **labelled))
+    assert [data.edge_attr.shape for data in graphs[:1]] == [(2, 2)]
+    assert len(graphs) == 4
+
+
+def test_what_is_made_of_graphs_without_edges_is_whole(tmp_path):
+    folder = tiny(tmp_path, A="1, 2\n2, 1\n")
+    graphs = TU("TINY", folder, pre_transform=Constant())
+    assert [data.x.shape for data in graphs] == [(3, 1), (1, 1), (2, 1)]
+
+
+def test_a_last_line_needs_no_end(tmp_path):
+    whole = TU("TINY", tiny(tmp_path / "whole"))
+    contents = {"A": "1, 2\r\n2, 1\r\n2, 3\r\n3, 2\r\n5, 6\r\n6, 5", "graph_labels": "5\n3\n5\n\n"}
+    torn = TU("TINY", tiny(tmp_path / "torn", graph_indicator="1\n1\n1\n2\n3\n3", **contents))
+    assert [data.num_edges for data in torn] == [data.num_edges for data in whole] == [4, 0, 2]
 
 
 def test_downloads_once_and_whole(tmp_path, monkeypatch, cache):

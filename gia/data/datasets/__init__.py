@@ -5,10 +5,12 @@ from gia.data.datasets.compounds import Compounds
 from gia.data.datasets.fasta import Fasta
 from gia.data.datasets.molecules import Molecules
 from gia.data.datasets.peptides import Peptides
-from gia.data.datasets.sequences import Record, Records, SequenceDataset, Sequences, to_data
+from gia.data.datasets.records import Records, to_data
+from gia.data.datasets.sequences import Record, SequenceDataset, Sequences
 from gia.data.datasets.table import TableDataset
-from gia.data.datasets.text import Text, windows
+from gia.data.datasets.text import Text
 from gia.data.datasets.tu import TU
+from gia.data.datasets.windowing import windows
 
 __all__ = [
     "TU",

@@ -9,7 +9,7 @@ from typing import Any
 from torch_geometric.data import Data
 
 from gia.data.cache import digest
-from gia.data.chemistry import require_rdkit
+from gia.data.chemistry import identity, require_rdkit, without_maps
 from gia.data.datasets.table import TableDataset
 from gia.data.items import Items, Rejected, progress
 from gia.data.targets import shortened
@@ -137,7 +137,9 @@ def molecule_items(
 
 
 def to_graph(smiles: str) -> Data:
-    """A molecule as a graph, with its canonical SMILES as ``text``.
+    """A molecule as a graph without atom maps, with its identity as ``text``.
+
+    See :func:`gia.data.chemistry.identity` for what makes two molecules one.
 
     Shapes:
         x: [N, 9], int64
@@ -163,11 +165,12 @@ def to_graph(smiles: str) -> Data:
             raise ValueError(f"rdkit rejects {smiles!r}: {_reason(smiles)}")
         if molecule.GetNumAtoms() == 0:
             raise ValueError(f"{smiles!r} has no atom")
+        molecule = without_maps(molecule)
         try:
             data = from_rdmol(molecule)
         except ValueError as error:
             raise ValueError(f"an atom of {smiles!r} is beyond PyG's features: {error}") from error
-        data.text = chem.MolToSmiles(molecule)
+        data.text = identity(molecule)
     return data
 
 

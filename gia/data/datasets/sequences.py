@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
 import torch
 from torch_geometric.data import Data
 
+from gia.data.alphabets import alphabet_notes
 from gia.data.cache import digest
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.table import TableDataset
 from gia.data.items import Items, Rejected, progress
+from gia.data.residues import Residues
 from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 from gia.data.transforms import SEPARATOR, Chain, NextToken, label_token
 
@@ -35,7 +37,8 @@ class SequenceDataset(Dataset):
     """Sequences: ``token [N]``, ``seq_pos [N]`` and ``text``, the sequence as it is seen.
 
     With targets, or without any, neighbours are joined by :class:`gia.data.Chain`; for
-    ``target_type="next_token"`` a sequence is framed by :class:`gia.data.NextToken`.
+    ``target_type="next_token"`` a sequence is framed by :class:`gia.data.NextToken`. Blanks, gaps
+    and a stop at the end are left out, see :class:`gia.data.residues.Residues`.
 
     A subclass gives :meth:`records`.
 
@@ -81,6 +84,10 @@ class SequenceDataset(Dataset):
         """All sequences of the source, in its order."""
         raise NotImplementedError
 
+    def notes(self) -> list[str]:
+        """What is to be known of how the records were read, a sentence each."""
+        return []
+
     def load(self, labelled: bool = True) -> Items:
         """The sequences that are not empty, in the source's order.
 
@@ -97,25 +104,33 @@ class SequenceDataset(Dataset):
             kind="sequence",
             num_rows=len(records),
         )
+        residues = Residues(self.tokenizer)
         unknown: Counter[str] = Counter()
-        for row, record in progress(enumerate(records), len(records), "reading sequences"):
+        letters: Counter[str] = Counter()
+        for row, written in progress(enumerate(records), len(records), "reading sequences"):
+            record = self._cleaned(written, residues)
             if not record.sequence:
-                items.rejected.append(Rejected(row, record.name, "the sequence is empty"))
+                reason = "holds no residue" if written.sequence.strip() else "is empty"
+                items.rejected.append(Rejected(row, record.name, f"the sequence {reason}"))
                 continue
-            found = self.tokenizer.count_unknown(record.sequence)
-            if found and not unknown:
+            found = Counter(record.sequence)
+            strange = self.tokenizer.count_unknown("".join(found))
+            if strange and not unknown:
                 items.first_unknown = record.name
-            unknown.update(found)
+            unknown.update({symbol: found[symbol] for symbol in strange})
+            letters.update(found)
             data = self._graph(row, record)
             items.graphs.append(frame(data))
             items.cells.append(record.cells)
-        items.unknown = dict(sorted(unknown.items()))
+        items.unknown, items.letters = dict(sorted(unknown.items())), dict(letters)
+        items.notes = [*self.notes(), *residues.notes(), *alphabet_notes(letters, self.tokenizer)]
         return items
 
     def digest(self) -> str:
         """Of the sequences and the options."""
         options = [self.tokenizer.to_config(), self.max_length, self.append_label]
-        options += [self.target_names, self.target_level]
+        options += [self.target_names, self.target_level, self.notes()]
+        options += [self.target_type] if self.target_level == "node" else []
         return digest("sequences", options, [vars(record) for record in self.records()])
 
     def with_file(self, path: Any, **columns: Any) -> Sequences:
@@ -131,6 +146,13 @@ class SequenceDataset(Dataset):
             "append_label": self.append_label,
             "target_level": self.target_level,
         }
+
+    def _cleaned(self, record: Record, residues: Residues) -> Record:
+        sequence, cells = residues(record.sequence), record.cells
+        if self.target_level == "node" and sequence != record.sequence:
+            letters = self.target_type == "classification"
+            cells = [residues.aligned(cell, record.sequence, letters) for cell in cells]
+        return replace(record, sequence=sequence, cells=cells)
 
     def _graph(self, row: int, record: Record) -> Data:
         symbols = self.tokenizer.encode(record.sequence)
@@ -219,50 +241,3 @@ class Sequences(TableDataset, SequenceDataset):
             "aliases": self.aliases,
         }
         return Sequences(path, **mine | self.options | columns)
-
-
-def to_data(
-    record: Record, tokenizer: Tokenizer, max_length: int, append_label: bool = False
-) -> Data:
-    """One record as a language model reads it: see :class:`gia.data.NextToken`.
-
-    Args:
-        record: the sequence.
-        tokenizer: with the tokens ``|`` and ``<label>`` where ``append_label`` is set.
-        max_length: the most nodes L of the graph.
-        append_label: end the sequence with its class token.
-
-    Shapes:
-        token, y, seq_pos: [L], int64
-        label_mask: [L], bool, true where ``y`` is the class token (with ``append_label`` only)
-
-    Raises:
-        ValueError: if a label is wanted and the record has none.
-    """
-    dataset = Records(
-        [record],
-        tokenizer=tokenizer,
-        max_length=max_length,
-        append_label=append_label,
-        target_type="next_token",
-    )
-    return dataset.load().graphs[0]
-
-
-class Records(SequenceDataset):
-    """Sequences that are at hand.
-
-    Args:
-        records: the sequences.
-        target_names: names of the targets that the records hold as ``cells``.
-        **options: of :class:`gia.data.datasets.SequenceDataset`.
-    """
-
-    def __init__(
-        self, records: Iterable[Record], target_names: Iterable[str] = (), **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self._records, self.target_names = list(records), tuple(target_names)
-
-    def records(self) -> list[Record]:
-        return self._records

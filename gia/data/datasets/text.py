@@ -8,13 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from torch_geometric.data import Data
-
 from gia.data.datasets.sequences import Record, SequenceDataset
+from gia.data.datasets.windowing import window_items
 from gia.data.files import read_text
 from gia.data.items import Items
 from gia.data.tokenizer import ByteTokenizer, Tokenizer
-from gia.data.transforms import NextToken
 
 
 class Text(SequenceDataset):
@@ -82,24 +80,7 @@ class Text(SequenceDataset):
                 "windows of a text have no target to predict: use data=labelled_csv, or "
                 "task=language_modeling"
             )
-        graphs, unknown, first = [], {}, None
-        for record in self.records():
-            found = self.tokenizer.count_unknown(record.sequence)
-            first = first or (record.name if found else None)
-            unknown |= {symbol: unknown.get(symbol, 0) + n for symbol, n in found.items()}
-            graphs += windows(record, self.tokenizer, self.max_length)
-        if not graphs:
-            raise ValueError("no sequence left: a text needs at least two symbols")
-        for row, data in enumerate(graphs):
-            data.row = row
-        return Items(
-            graphs=graphs,
-            level="node",
-            kind="sequence",
-            num_rows=len(graphs),
-            unknown=dict(sorted(unknown.items())),
-            first_unknown=first,
-        )
+        return window_items(self.records(), self.tokenizer, self.max_length)
 
     def with_file(self, path: Any, **columns: Any) -> Text:
         """The windows of another text."""
@@ -108,26 +89,6 @@ class Text(SequenceDataset):
         options = self.options
         del options["target_level"], options["append_label"]
         return Text(path, **options)
-
-
-def windows(record: Record, tokenizer: Tokenizer, length: int) -> list[Data]:
-    """A long text as consecutive graphs of ``length`` targets each, the last one shorter.
-
-    Args:
-        record: the text.
-        tokenizer: used without ``<bos>`` and ``<eos>``.
-        length: nodes L of a window.
-
-    Shapes:
-        token, y, seq_pos: [L], int64
-    """
-    symbols, frame, graphs = tokenizer.encode(record.sequence), NextToken(framed=False), []
-    for start in range(0, len(symbols) - 1, length):
-        chunk = symbols[start : start + length + 1]
-        data = Data(token=chunk, name=f"{record.name}:{start}", cut=0)
-        data.text = tokenizer.decode(chunk[1:], specials=False)
-        graphs.append(frame(data))
-    return graphs
 
 
 def _expand(entry: str | PathLike) -> list[str]:

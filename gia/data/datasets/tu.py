@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.datasets import TUDataset
+from torch_geometric.io.tu import read_file, read_tu_data
 from torch_geometric.utils import degree
 
 from gia.data.cache import digest
@@ -55,9 +57,6 @@ class TU(TUDataset):
         if not (folder / name / "processed").is_dir():
             _process(folder, name, raw, options)
         super().__init__(str(folder), name, use_node_attr=use_node_attr, **options)
-        if self._data.y is None or len(self._data.y) != len(self):
-            found = 0 if self._data.y is None else len(self._data.y)
-            raise ValueError(f"{raw} holds {len(self)} graphs but {found} targets: it is damaged")
 
     def get(self, idx: int) -> Data:
         data = super().get(idx)
@@ -85,14 +84,57 @@ class TU(TUDataset):
         )
 
 
+class _Reader(TUDataset):
+    """PyG's reader, which counts graphs by their edges, with those that have none at the end."""
+
+    def process(self) -> None:
+        data, slices, sizes = read_tu_data(self.raw_dir, self.name)
+        batch = read_file(self.raw_dir, self.name, "graph_indicator", torch.long)
+        _check(data, batch)
+        number = int(batch[-1])
+        for key in ("edge_index", "edge_attr"):
+            if key in slices:
+                missing = number + 1 - len(slices[key])
+                slices[key] = torch.cat([slices[key], slices[key][-1:].expand(missing)])
+        self.data, self.slices = data, slices
+        if self.pre_filter is not None or self.pre_transform is not None:
+            graphs = [self.get(i) for i in range(number)]
+            graphs = [g for g in graphs if self.pre_filter is None or self.pre_filter(g)]
+            graphs = [g if self.pre_transform is None else self.pre_transform(g) for g in graphs]
+            self.data, self.slices = self.collate(graphs)
+            self._data_list = None
+        content = (self._data.to_dict(), self.slices, sizes, type(self._data))
+        torch.save(content, self.processed_paths[0])
+
+
+def _check(data: Data, batch: Tensor) -> None:
+    """See that files fit together where PyG would cut them wrongly.
+
+    Shapes:
+        batch: [N], int64, the graph of each node, from 1
+
+    Raises:
+        ValueError: if they do not.
+    """
+    number = int(batch.max())
+    if not bool((batch.diff() >= 0).all()) or int(batch[0]) < 1:
+        raise ValueError("the graph indicator does not go through the graphs in order, from 1")
+    targets = 0 if data.y is None else len(data.y)
+    if targets != number:
+        raise ValueError(f"there are {number} graphs but {targets} targets")
+    if data.x is not None and len(data.x) != len(batch):
+        raise ValueError(f"there are {len(batch)} nodes but labels or attributes of {len(data.x)}")
+
+
 def _process(folder: Path, name: str, raw: Path, options: dict[str, Any]) -> None:
     """Let PyG read the files beside where they are to be, and move what it made there at once."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as part:
-        (Path(part) / name).mkdir()
-        (Path(part) / name / "raw").symlink_to(raw.resolve())
+        tidied = Path(part) / name / "raw"
+        tidied.mkdir(parents=True)
+        _tidy(raw.resolve(), tidied, name)
         try:
-            TUDataset(part, name, **options)
+            _Reader(part, name, **options)
         except (RuntimeError, ValueError, IndexError) as error:
             raise ValueError(
                 f"{raw} cannot be read as a dataset of the TUDataset collection ({error}): its "
@@ -102,6 +144,25 @@ def _process(folder: Path, name: str, raw: Path, options: dict[str, Any]) -> Non
         if not (folder / name / "raw").is_symlink():
             (folder / name / "raw").symlink_to(raw.resolve())
         os.replace(Path(part) / name / "processed", folder / name / "processed")
+
+
+def _tidy(raw: Path, folder: Path, name: str) -> None:
+    """The same files, as PyG reads them: it loses a last line that does not end, stumbles over an
+    empty one, and takes no fewer than two edges.
+
+    Two loops at the last node, which it drops again, stand for what is missing.
+    """
+    edges = (raw / f"{name}_A.txt").read_text().split("\n")
+    few = sum(bool(line.strip()) for line in edges) < 2
+    for file in raw.glob(f"{name}_*.txt"):
+        what = file.stem.removeprefix(f"{name}_")
+        if few and what.startswith("edge_"):
+            continue
+        text = file.read_text().rstrip()
+        if few and what == "A":
+            last = len((raw / f"{name}_graph_indicator.txt").read_text().split())
+            text = f"{text}\n{last}, {last}\n{last}, {last}".lstrip()
+        (folder / file.name).write_text(f"{text}\n" if text else "")
 
 
 def _raw_folder(name: str, root: str | os.PathLike | None) -> Path:

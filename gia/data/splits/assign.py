@@ -1,31 +1,13 @@
 """Train, validation and test: seeded assignments of whole groups of sequences or graphs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gia.data.splits.parts import GIVEN, PARTS, Split, checked, identical, part_sizes
 from gia.data.splits.scaffold import scaffolds
 from gia.data.splits.similarity import clusters
-
-PARTS = ("train", "val", "test")
-# How a table's column may call them.
-GIVEN = {"valid": "val", "validation": "val", "dev": "val"} | {part: part for part in PARTS}
-
-
-@dataclass
-class Split:
-    """Where each of n sequences goes.
-
-    Shapes:
-        part: [n], int64, 0 for train, 1 for validation, 2 for test, -1 for none of them
-        group: [n], int64, the group that was kept together
-    """
-
-    part: Tensor
-    group: Tensor
 
 
 def random_split(
@@ -42,7 +24,7 @@ def random_split(
     Raises:
         ValueError: if a part would be empty.
     """
-    group = _identical(sequences)
+    group = identical(sequences)
     return Split(_deal(group, val_fraction, test_fraction, seed), group)
 
 
@@ -90,7 +72,7 @@ def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction:
     """
     n = len(smiles)
     group = scaffolds(smiles)
-    n_val, n_test = _sizes(n, val_fraction, test_fraction)
+    n_val, n_test = part_sizes(n, val_fraction, test_fraction)
     sizes = torch.bincount(group)
     part_of_group = torch.zeros_like(sizes)
     trained, held = 0, 0
@@ -104,7 +86,7 @@ def scaffold_split(smiles: Sequence[str], *, val_fraction: float, test_fraction:
             held += size
         else:
             part_of_group[g] = PARTS.index("test")
-    return Split(checked(part_of_group[group]), group)
+    return Split(checked(part_of_group[group], group), group)
 
 
 def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Split:
@@ -133,63 +115,6 @@ def given_split(parts: Sequence[str], rows: Sequence[int] | None = None) -> Spli
     return Split(checked(part), torch.arange(len(parts)))
 
 
-def kfold_split(
-    texts: Sequence[str],
-    *,
-    folds: int,
-    fold: int,
-    val_fraction: float,
-    seed: int,
-    classes: Tensor | None = None,
-) -> Split:
-    """The test is one of ``folds`` parts of equal size; validation is drawn from the rest.
-
-    Every graph is tested in exactly one fold. Graphs with the same text are kept together, and the
-    shares of the classes are kept in all three parts, where classes are given.
-
-    Args:
-        texts: of n graphs.
-        folds: how many parts there are.
-        fold: which of them is the test, from 0.
-        val_fraction: share of all graphs for validation.
-        seed: of both draws.
-        classes: the class of each graph.
-
-    Shapes:
-        classes: [n], int64
-
-    Raises:
-        ValueError: if an option is out of range, or a part would be empty.
-    """
-    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
-
-    n = len(texts)
-    _sizes(n, val_fraction, 1 / folds if folds > 1 else 0.5)
-    group = _identical(texts)
-    firsts = np.unique(group, return_index=True)[1]  # one graph of each text stands for all of it
-    if not 2 <= folds <= len(firsts):
-        raise ValueError(
-            f"data.folds must be from 2 to the number of different graphs ({len(firsts)}), "
-            f"got {folds}"
-        )
-    if not 0 <= fold < folds:
-        raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
-    labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
-    kind = KFold if classes is None else StratifiedKFold
-    splits = kind(folds, shuffle=True, random_state=seed).split(labels, labels)
-    rest, test = list(splits)[fold]
-    # A class of one graph cannot be shared out: it goes with the most frequent one.
-    counts = np.bincount(labels[rest])
-    strata = np.where(counts[labels[rest]] < 2, counts.argmax(), labels[rest])
-    n_val = max(1, round(val_fraction * len(firsts)))
-    _, val = train_test_split(
-        rest, test_size=n_val, random_state=seed, stratify=strata if classes is not None else None
-    )
-    part = torch.zeros(len(firsts), dtype=torch.long)
-    part[val], part[test] = PARTS.index("val"), PARTS.index("test")
-    return Split(checked(part[group]), group)
-
-
 def contiguous_split(
     sequences: Sequence[str], *, val_fraction: float, test_fraction: float
 ) -> Split:
@@ -204,7 +129,7 @@ def contiguous_split(
         ValueError: if a part would be empty.
     """
     n = len(sequences)
-    n_val, n_test = _sizes(n, val_fraction, test_fraction)
+    n_val, n_test = part_sizes(n, val_fraction, test_fraction)
     part = torch.zeros(n, dtype=torch.long)
     part[n - n_test - n_val :] = PARTS.index("val")
     part[n - n_test :] = PARTS.index("test")
@@ -221,15 +146,9 @@ def no_split(sequences: Sequence[str]) -> Split:
     return Split(torch.full((n,), PARTS.index("test")), torch.arange(n))
 
 
-def _identical(texts: Sequence[str]) -> Tensor:
-    """The number of each text, the same for identical ones."""
-    numbers: dict[str, int] = {}
-    return torch.tensor([numbers.setdefault(text, len(numbers)) for text in texts])
-
-
 def _deal(group: Tensor, val_fraction: float, test_fraction: float, seed: int) -> Tensor:
     """Groups in random order go to the test if they still fit, to validation, else to training."""
-    n_val, n_test = _sizes(len(group), val_fraction, test_fraction)
+    n_val, n_test = part_sizes(len(group), val_fraction, test_fraction)
     sizes = torch.bincount(group)
     order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
     part_of_group = torch.zeros(len(sizes), dtype=torch.long)
@@ -241,32 +160,4 @@ def _deal(group: Tensor, val_fraction: float, test_fraction: float, seed: int) -
                 part_of_group[g] = part
                 left[part] -= size
                 break
-    return checked(part_of_group[group])
-
-
-def _sizes(n: int, val_fraction: float, test_fraction: float) -> tuple[int, int]:
-    for name, fraction in (("val", val_fraction), ("test", test_fraction)):
-        if not 0 < fraction < 1:
-            raise ValueError(f"data.{name}_fraction must lie between 0 and 1, got {fraction}")
-    if val_fraction + test_fraction >= 1:
-        raise ValueError(
-            f"data.val_fraction={val_fraction} and data.test_fraction={test_fraction} leave "
-            f"nothing to train on: their sum must be below 1"
-        )
-    return max(1, round(val_fraction * n)), max(1, round(test_fraction * n))
-
-
-def checked(part: Tensor) -> Tensor:
-    """The same parts.
-
-    Raises:
-        ValueError: if one of them is empty.
-    """
-    for i, name in enumerate(PARTS):
-        if not (part == i).any():
-            raise ValueError(
-                f"the {name} part of the split is empty ({len(part)} sequences in all): give more "
-                f"different sequences, or try data.split=random, a higher "
-                f"data.similarity_threshold or larger fractions"
-            )
-    return part
+    return checked(part_of_group[group], group)

@@ -22,6 +22,7 @@ def scaffolds(smiles: Sequence[str]) -> Tensor:
 
     Raises:
         ImportError: if rdkit is not installed.
+        ValueError: if one of them is no SMILES.
     """
     chem = require_rdkit()
     from rdkit.Chem.Scaffolds import MurckoScaffold
@@ -33,6 +34,11 @@ def scaffolds(smiles: Sequence[str]) -> Tensor:
         for text in smiles:
             if text not in found:
                 molecule = chem.MolFromSmiles(text)
+                if molecule is None:
+                    raise ValueError(
+                        f"data.split=scaffold compares molecules, and {text[:40]!r} is no SMILES: "
+                        "use data.split=random here"
+                    )
                 scaffold = MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
                 found[text] = numbers.setdefault(scaffold, len(numbers))
     return torch.tensor([found[text] for text in smiles], dtype=torch.long)

@@ -9,6 +9,11 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from gia.data.tokenizer import UNK
+
+# One letter for a symbol of which nothing is known, not even that it is the same one elsewhere.
+UNKNOWN = "\ufffd"
+
 # Entries of one block of the pair table: bounds the memory, whatever the number of sequences.
 BLOCK_ENTRIES = 5_000_000
 
@@ -32,7 +37,8 @@ def clusters(
     .. math:: |K_a \\cap K_b| \\ge \\text{threshold} \\cdot \\min(|K_a|, |K_b|),
 
     and a cluster is a connected component of these links. A sequence shorter than ``k`` counts as
-    one k-mer. Identical sequences always share a cluster.
+    one k-mer, and so does one in which every k-mer holds an unknown symbol: others that do link
+    nothing. Identical sequences always share a cluster.
 
     Args:
         sequences: n strings.
@@ -46,8 +52,9 @@ def clusters(
     Raises:
         ValueError: if ``k`` or ``threshold`` is out of range.
     """
+    sequences = [sequence.replace(UNK, UNKNOWN) for sequence in sequences]
     if k is None:
-        letters = len(set().union(*sequences))
+        letters = len(set().union(*sequences) - {UNKNOWN})
         k = math.ceil(math.log(POSSIBLE_KMERS) / math.log(max(2, letters)))
     if k < 1:
         raise ValueError(f"data.similarity_k must be at least 1, got {k}")
@@ -80,6 +87,7 @@ def _incidence(sequences: Sequence[str], k: int) -> csr_array:
     ends = [0]
     for sequence in sequences:
         kmers = {sequence[i : i + k] for i in range(max(1, len(sequence) - k + 1))}
+        kmers = {kmer for kmer in kmers if UNKNOWN not in kmer} or {sequence}
         columns += [numbers.setdefault(kmer, len(numbers)) for kmer in kmers]
         ends.append(len(columns))
     ones = np.ones(len(columns), dtype=np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -13,16 +13,16 @@ from torch_geometric.data import Data
 
 from gia.data.items import Items
 from gia.data.splits.assign import (
-    Split,
     contiguous_split,
     given_split,
-    kfold_split,
     no_split,
     random_split,
     scaffold_split,
     similarity_split,
 )
 from gia.data.splits.file import file_split
+from gia.data.splits.kfold import kfold_split
+from gia.data.splits.parts import PARTS, EmptyPart, Split
 from gia.data.splits.similarity import DEFAULT_THRESHOLD
 
 SPLITS = (
@@ -32,6 +32,22 @@ SPLITS = (
 # What a split compares, and which one fits data of another kind.
 COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "sequences")}
 FITTING = {"smiles": "scaffold", "sequence": "similarity"}
+# What items of one group are.
+GROUPS = {
+    "similarity": "each a family of similar sequences (data.similarity_threshold={threshold})",
+    "scaffold": "each of one scaffold",
+    "random": "each of identical items",
+    "kfold": "each of identical items",
+}
+# What else may fill all parts, the strictest first.
+LARGER = [{"val_fraction": value, "test_fraction": value} for value in (0.15, 0.25, 0.34)]
+WAYS = (
+    *LARGER,
+    *({"similarity_threshold": value} for value in (0.5, 0.7, 0.9)),
+    *({"split": "random"} | fractions for fractions in ({}, *LARGER)),
+)
+# So many letters give windows for every part.
+ENOUGH_FOR_WINDOWS, WINDOW = 2560, 256
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,29 @@ class Splitter:
         Raises:
             ValueError: if the items cannot be split so, see the message.
         """
+        try:
+            return self._split(items, texts, rows, parts, classes)
+        except EmptyPart as error:
+            if self.split == "given":
+                raise EmptyPart(
+                    f"{error}; data.split_column must send some to each of train, val and test"
+                ) from error
+            if len(set(texts)) < len(PARTS):
+                message = f"three parts take 3 different items at least, here is {len(set(texts))}"
+            else:
+                groups = GROUPS.get(self.split, "in order")
+                message = f"{error}, {groups.format(threshold=self.similarity_threshold)}"
+            way = self._way_out(items, texts, rows, classes)
+            raise EmptyPart(f"{message}: {way}") from error
+
+    def _split(
+        self,
+        items: Items,
+        texts: Sequence[str],
+        rows: Sequence[int],
+        parts: Sequence[str] | None,
+        classes: Tensor | None,
+    ) -> Split:
         kind, what = COMPARED.get(self.split, (items.kind, ""))
         if kind != items.kind:
             other = FITTING.get(items.kind, "random")
@@ -112,7 +151,8 @@ class Splitter:
         seed = {"seed": self.split_seed}
         if self.split == "kfold":
             folds = {"folds": self.folds, "fold": self.fold, "val_fraction": self.val_fraction}
-            return kfold_split(texts, **folds, **seed, classes=classes)
+            names = items.class_names
+            return kfold_split(texts, **folds, **seed, classes=classes, class_names=names)
         if self.split == "similarity":
             likeness = {"k": self.similarity_k, "threshold": self.similarity_threshold}
             return similarity_split(texts, **fractions, **seed, **likeness)
@@ -122,6 +162,35 @@ class Splitter:
             return no_split(texts)
         in_order = {"scaffold": scaffold_split, "contiguous": contiguous_split}
         return in_order[self.split](texts, **fractions)
+
+    def _way_out(
+        self,
+        items: Items,
+        texts: Sequence[str],
+        rows: Sequence[int],
+        classes: Tensor | None,
+    ) -> str:
+        """Settings with which no part is empty, tried; or what the data lacks."""
+        for change in WAYS:
+            if "similarity_threshold" in change and self.split != "similarity":
+                continue
+            try:
+                replace(self, **change)._split(items, texts, rows, None, classes)
+            except ValueError:
+                continue
+            settings = " ".join(f"data.{name}={value}" for name, value in change.items())
+            relaxed = {"split", "similarity_threshold"} & change.keys()
+            relatives = relaxed and self.split in ("similarity", "scaffold")
+            leak = ", with relatives in several of them" if relatives else ""
+            return f"{settings} fills all parts{leak}"
+        way = "give more different ones"
+        letters = sum(items.letters.values())
+        if items.kind == "sequence" and items.level == "node" and letters >= ENOUGH_FOR_WINDOWS:
+            way += (
+                f", or read long sequences of a FASTA file in windows, for a language model: "
+                f"data.windows=true data.max_length={WINDOW}"
+            )
+        return way
 
 
 def said_parts(dataset: Any, column: str, graphs: Sequence[Data], rows: Sequence[int]) -> list[str]:

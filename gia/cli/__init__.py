@@ -1,0 +1,6 @@
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
+
+from gia.cli.commands import console, evaluate, generate, predict, train
+from gia.cli.entry import main
+
+__all__ = ["console", "evaluate", "generate", "main", "predict", "train"]

@@ -1,0 +1,5 @@
+"""``python -m gia.cli`` is the command ``gia``."""
+
+from gia.cli import main
+
+main()

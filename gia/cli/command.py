@@ -1,0 +1,108 @@
+"""What all commands share: settings as they are spelled, one clear line where they are wrong."""
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_original_cwd
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from gia.cli.errors import HYDRAS, of_composition, of_job, raised_by_hydra, wants_traceback
+from gia.cli.resume import resume_command
+from gia.cli.texts import as_spelled, settle
+
+
+def command(config: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a command of a function: Hydra composes its configuration from the command line.
+
+    What a user can cause ends with one line; a fault of gia's own with a traceback.
+
+    Args:
+        config (str): The configuration's name in ``conf``.
+    """
+
+    def decorate(body: Callable[[DictConfig], None]) -> Callable[[], None]:
+        main = hydra.main(version_base="1.3", config_path="pkg://gia.conf", config_name=config)
+        app = main(_guarded(body, config))
+
+        @functools.wraps(body)
+        def entry() -> None:
+            run_app(app, config)
+
+        return entry
+
+    return decorate
+
+
+def run_app(app: Callable[[], None], config: str) -> None:
+    """Call a function of ``hydra.main`` with the texts of the command line as they are spelled."""
+    program, *arguments = sys.argv
+    sys.argv = [program, *as_spelled(arguments)]
+    try:
+        with raised_by_hydra():
+            app()
+    except HYDRAS as error:
+        if wants_traceback():
+            raise
+        fail(of_composition(error, arguments, config))
+
+
+def fail(message: str, status: int = 1) -> None:
+    """End with one line."""
+    # The run's folder, if nothing is in it yet.
+    with contextlib.suppress(OSError, ValueError, OmegaConfBaseException):
+        os.removedirs(HydraConfig.get().runtime.output_dir)
+    errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    errors.print(f"gia: {message}", soft_wrap=True)
+    sys.exit(status)
+
+
+def _guarded(body: Callable[[DictConfig], None], config: str) -> Callable[[DictConfig], None]:
+    @functools.wraps(body)
+    def wrapped(cfg: DictConfig) -> None:
+        from gia.training import Interrupted
+        from gia.training.quiet import quiet
+
+        quiet()
+        try:
+            _prepare(cfg)
+            body(cfg)
+        except Interrupted as stop:
+            if stop.checkpoint is None:
+                fail("interrupted before the first checkpoint: nothing to resume from", 130)
+            fail(f"interrupted; this goes on from there:\n{resume_command(stop.checkpoint)}", 130)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+        except Exception as error:
+            message = of_job(error, HydraConfig.get().overrides.task, config)
+            if message is None or wants_traceback():
+                raise
+            fail(message)
+
+    return wrapped
+
+
+def _prepare(cfg: DictConfig) -> None:
+    """Say what is missing, and make texts of texts."""
+    missing = _missing(OmegaConf.to_container(cfg, resolve=False))
+    if missing:
+        raise ValueError("; ".join(f"{key} is missing: give {key}=..." for key in missing))
+    origin = Path(get_original_cwd())
+    moved = origin != Path.cwd()  # by hydra.job.chdir=true
+    for note in settle(cfg, origin if moved else None):
+        print(f"  {note}")
+
+
+def _missing(cfg: Any, prefix: str = "") -> list[str]:
+    """Keys whose value only the user can give."""
+    if isinstance(cfg, dict):
+        return [key for name in cfg for key in _missing(cfg[name], f"{prefix}{name}.")]
+    return [prefix.removesuffix(".")] if cfg == "???" else []

@@ -1,0 +1,116 @@
+"""The commands, each one function of its configuration."""
+
+import math
+import os
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_original_cwd, instantiate
+from omegaconf import DictConfig, open_dict
+from rich.console import Console
+
+from gia.cli.command import command
+
+# Names of columns, classes and folders are printed as they are: [nM] is no style, :x: no picture.
+console = Console(markup=False, emoji=False, highlight=False)
+
+
+@command("train")
+def train(cfg: DictConfig) -> None:
+    """Train, test, and leave a folder worth opening."""
+    from gia.analysis import describe_data
+    from gia.nn import count_parameters
+
+    with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
+        folder = HydraConfig.get().runtime.output_dir
+        moved = get_original_cwd() != os.getcwd()  # by hydra.job.chdir=true
+        cfg.run_dir = folder if moved else os.path.relpath(folder)
+    run = instantiate(cfg.runner)(cfg)
+    describe_data(run.datamodule.summary(), console)
+    console.print(
+        f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
+        soft_wrap=True,
+    )
+    for note in run.notes:
+        console.print(f"  {note}", soft_wrap=True)
+    metrics = run.fit()
+    run.task.report(run, metrics, console)
+    console.print(f"everything is in {run.folder}", style="bold", soft_wrap=True)
+
+
+@command("evaluate")
+def evaluate(cfg: DictConfig) -> None:
+    """Measure a trained model on one part of its data, or of other data."""
+    import pytorch_lightning as pl
+    from rich.table import Table
+
+    from gia.analysis import describe_data
+    from gia.training import load_trained, trained_data
+
+    if cfg.part not in ("train", "val", "test", "all"):
+        raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    data = trained_data(trained, cfg.data, whole=cfg.part == "all")
+    describe_data(data.summary(), console)
+    trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    part = "test" if cfg.part == "all" else cfg.part
+    (metrics,) = trainer.test(task, data.loader(part), verbose=False)
+    if math.isnan(metrics["test/loss"]):
+        raise ValueError("no target is known here: name the column with data.target_column=...")
+    console.print(f"  {cfg.ckpt_path}", soft_wrap=True)
+    table = Table(title=cfg.part.capitalize(), title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in metrics.items():
+        table.add_row(name.removeprefix("test/"), f"{value:.4f}")
+    console.print(table)
+
+
+@command("predict")
+def predict(cfg: DictConfig) -> None:
+    """Predict the rows of a table, or one part of the data that a model was trained with."""
+    import torch
+
+    from gia.analysis import check_out
+    from gia.training import load_trained, trained_data
+
+    if cfg.ckpt_path is None:
+        raise ValueError("ckpt_path is missing: give ckpt_path=...")
+    path, part = cfg.data.path, cfg.part or "test"
+    if path is not None and cfg.part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+    if part not in ("train", "val", "test"):
+        raise ValueError(f"part must be train, val or test, got {part!r}")
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task.check_predicts()
+    # Suffixes as in molecules.csv.gz are no part of the name.
+    name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
+    out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = trained_data(trained, cfg.data)
+    done = task.predict_part(data, part, out) if path is None else task.predict_table(data, out)
+    console.print(f"  {done['predicted']:,} predictions in {out}", soft_wrap=True)
+    if done["problems"]:
+        console.print(f"  {done['problems']:,} rows without one: the column problem says why")
+
+
+@command("generate")
+def generate(cfg: DictConfig) -> None:
+    """Write new sequences."""
+    from gia.data.files import write_atomically
+    from gia.training import load_trained
+
+    task, _ = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    settings = ("num_samples", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
+    sequences = task.generate(cfg.prompt or "", **{name: cfg[name] for name in settings})
+    text = "\n".join(
+        line
+        for number, sequence in enumerate(sequences, start=1)
+        for line in (f">sample_{number}", sequence)
+    )
+    if cfg.out is None:
+        print(text)
+    else:
+        with write_atomically(cfg.out) as file:
+            file.write(text + "\n")
+        console.print(f"{cfg.num_samples} sequences in {cfg.out}")

@@ -1,0 +1,44 @@
+"""``gia COMMAND``: from a name to its command."""
+
+import sys
+
+from gia.cli import commands
+
+HELP = """\
+gia: graph-aware transformers
+
+  gia train       train a model                    gia train experiment=protein_fold
+  gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
+  gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
+  gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
+  gia duel        compare models fairly            gia duel plan=graphs
+
+Settings are given as key=value; gia COMMAND --help lists them all.
+"""
+
+
+def main() -> None:
+    """Entry point of the command ``gia``."""
+    known = {
+        "train": commands.train,
+        "evaluate": commands.evaluate,
+        "predict": commands.predict,
+        "generate": commands.generate,
+        "duel": duel,
+    }
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help", "help"):
+        print(HELP)
+        return
+    if name not in known:
+        sys.exit(f"gia: no command {name!r}\n\n{HELP}")
+    sys.argv = [f"gia {name}", *sys.argv[2:]]
+    known[name]()
+
+
+def duel() -> None:
+    """Compare models on equal terms."""
+    from gia.cli.command import run_app
+    from gia_duel.command import duel
+
+    run_app(duel, "duel")

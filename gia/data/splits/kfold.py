@@ -1,0 +1,108 @@
+"""The test is one of several parts of equal size."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gia.data.splits.parts import PARTS, Split, checked, identical, part_sizes
+
+
+def kfold_split(
+    texts: Sequence[str],
+    *,
+    folds: int,
+    fold: int,
+    val_fraction: float,
+    seed: int,
+    classes: Tensor | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Split:
+    """The test is one of ``folds`` parts of equal size; validation is drawn from the rest.
+
+    Every graph is tested in exactly one fold. Graphs with the same text are kept together, and the
+    shares of the classes are kept in all three parts, where classes are given.
+
+    Args:
+        texts: of n graphs.
+        folds: how many parts there are.
+        fold: which of them is the test, from 0.
+        val_fraction: share of all graphs for validation.
+        seed: of both draws.
+        classes: the class of each graph.
+        class_names: of the classes, for messages.
+
+    Shapes:
+        classes: [n], int64
+
+    Raises:
+        ValueError: if an option is out of range, or a class cannot be shared out.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    group = identical(texts)
+    firsts = np.unique(group, return_index=True)[1]  # one graph of each text stands for all of it
+    part_sizes(len(texts), val_fraction, 1 / folds if folds > 1 else 0.5)
+    if not 2 <= folds <= len(firsts):
+        raise ValueError(
+            f"data.folds must be from 2 to the number of different graphs ({len(firsts)}), "
+            f"got {folds}"
+        )
+    if not 0 <= fold < folds:
+        raise ValueError(f"data.fold must be from 0 to {folds - 1} (data.folds - 1), got {fold}")
+    labels = np.zeros(len(firsts), int) if classes is None else classes.numpy()[firsts]
+    notes = [] if classes is None else _rare_classes(labels, folds, class_names)
+    kind = KFold if classes is None else StratifiedKFold
+    with warnings.catch_warnings():  # what scikit-learn says of rare classes is in the notes
+        warnings.simplefilter("ignore", UserWarning)
+        splits = list(kind(folds, shuffle=True, random_state=seed).split(labels, labels))
+    rest, test = splits[fold]
+    strata = None if classes is None else labels[rest]
+    val = _drawn(rest, strata, max(1, round(val_fraction * len(firsts))), seed)
+    part = torch.zeros(len(firsts), dtype=torch.long)
+    part[val], part[test] = PARTS.index("val"), PARTS.index("test")
+    return Split(checked(part[group], group), group, notes)
+
+
+def _drawn(rest: np.ndarray, strata: np.ndarray | None, number: int, seed: int) -> np.ndarray:
+    """Some of the rest for validation, with its shares of the classes."""
+    from sklearn.model_selection import train_test_split
+
+    if strata is not None:
+        # A class of one graph cannot be shared out: it goes with the most frequent one.
+        counts = np.bincount(strata)
+        strata = np.where(counts[strata] < 2, counts.argmax(), strata)
+        kinds = len(np.unique(strata))
+        if min(number, len(rest) - number) < kinds:
+            way = "larger" if number < kinds else "smaller"
+            raise ValueError(
+                f"data.val_fraction puts {number} of {len(rest)} different graphs into validation, "
+                f"but it and the training need each of the {kinds} classes: give a {way} "
+                "data.val_fraction, or data.split=random"
+            )
+    return train_test_split(rest, test_size=number, random_state=seed, stratify=strata)[1]
+
+
+def _rare_classes(labels: np.ndarray, folds: int, class_names: Sequence[str] | None) -> list[str]:
+    """What is to be known of classes that have fewer graphs than there are folds.
+
+    Raises:
+        ValueError: if all of them have.
+    """
+    counts = {int(label): int((labels == label).sum()) for label in np.unique(labels)}
+    names = {label: class_names[label] if class_names else str(label) for label in counts}
+    most = max(counts, key=counts.get)
+    if counts[most] < folds:
+        way = f"data.folds={counts[most]}, or " if counts[most] > 1 else ""
+        raise ValueError(
+            f"data.folds={folds} is more than the different graphs of any class, the most are "
+            f"{counts[most]} of {names[most]!r}: give {way}data.split=random"
+        )
+    return [
+        f"the class {names[label]!r} has {number} different graphs, fewer than data.folds={folds}: "
+        f"{folds - number} of the folds have none of it in the test"
+        for label, number in counts.items()
+        if number < folds
+    ]

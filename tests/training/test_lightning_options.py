@@ -1,0 +1,193 @@
+"""Lightning's own options, each as a user gives it."""
+
+import json
+import time
+
+import pytest
+import torch
+from runs import SMALL, in_fresh_process, peptides_fasta, small_run
+
+from gia.tasks.report import costs
+from gia.training import BestCheckpoint, Run, load_trained
+
+FAST = ["data.tokens_per_batch=1024", "trainer.max_epochs=2"]
+ALL_STEPS = [
+    "callbacks.last.filename='epoch{epoch}'",
+    "+callbacks.last.auto_insert_metric_name=false",
+    "+callbacks.last.save_top_k=-1",
+    "callbacks.last_steps.filename='step{step}'",
+    "+callbacks.last_steps.auto_insert_metric_name=false",
+    "+callbacks.last_steps.save_top_k=-1",
+    "callbacks.last_steps.every_n_train_steps=1",
+]
+SWA = "pytorch_lightning.callbacks.StochasticWeightAveraging"
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory):
+    return peptides_fasta(tmp_path_factory.mktemp("options"))
+
+
+def run_of(folder, fasta, *arguments):
+    return Run.from_config(small_run(folder, fasta, *FAST, *arguments))
+
+
+def epochs(run):
+    return [(row["epoch"], row["step"], row["val/loss"]) for row in run.history.epochs]
+
+
+# The last column: the checkpoints that are resumed from. Every other one was tried as well.
+INTERVALS = {
+    "twice an epoch": (["trainer.val_check_interval=0.5"], ["step3", "step5"]),
+    "every three batches": (["trainer.val_check_interval=3"], ["step7", "epoch0"]),
+    "every other epoch": (["trainer.check_val_every_n_epoch=2"], ["step9", "epoch0"]),
+    "every five batches of all": (
+        ["trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=5"],
+        ["step3", "step11"],
+    ),
+    "in the middle of steps": (
+        ["trainer.val_check_interval=0.5", "trainer.accumulate_grad_batches=3"],
+        ["step1", "epoch0"],
+    ),
+    "of a part of the batches": (["trainer.limit_train_batches=5"], ["step7"]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", INTERVALS)
+def test_resumed_equals_uninterrupted_however_it_is_validated(case, fasta, tmp_path):
+    options, checkpoints = INTERVALS[case]
+    options = [*options, *ALL_STEPS, "model.dropout=0.2"]
+    whole = run_of(tmp_path / "whole", fasta, *options)
+    whole.trainer.fit(whole.task, whole.datamodule)
+    for name in checkpoints:
+        path = tmp_path / "whole" / "checkpoints" / f"{name}.ckpt"
+        run = run_of(tmp_path / name, fasta, *options, f"ckpt_path={path}")
+        run.trainer.fit(run.task, run.datamodule, ckpt_path=run.ckpt_path, weights_only=True)
+        assert epochs(run) == epochs(whole), name
+        for key, value in run.task.state_dict().items():
+            assert torch.equal(value, whole.task.state_dict()[key]), f"{name}: {key}"
+
+
+def test_no_step_checkpoint_before_a_validation(fasta, tmp_path):
+    """A run resumed from there would skip it."""
+    run = run_of(tmp_path / "run", fasta, *ALL_STEPS, "trainer.val_check_interval=0.5")
+    run.fit()
+    half = len(run.datamodule.train_dataloader()) // 2
+    steps = {row["step"] for row in run.history.epochs}
+    assert steps == {half, 2 * half, 3 * half, 4 * half}
+    saved = {int(p.stem[4:]) for p in (tmp_path / "run" / "checkpoints").glob("step*")}
+    assert saved == set(range(1, 4 * half)) - steps
+    assert costs(run)["epochs"] == 2
+
+
+def test_an_epoch_without_validation_leaves_a_checkpoint(fasta, tmp_path):
+    options = ["trainer.check_val_every_n_epoch=2", "trainer.max_epochs=1"]
+    run = run_of(tmp_path / "run", fasta, *options)
+    run.fit()
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["epoch"] == 0
+
+
+def test_time_that_is_over_ends_a_run_which_can_go_on(fasta, tmp_path):
+    long = ["trainer.max_epochs=5000", "callbacks.early_stopping=null"]
+    start = time.monotonic()
+    run = run_of(tmp_path / "run", fasta, *long, "trainer.max_time=00:00:00:02")
+    run.fit()
+    assert time.monotonic() - start < 60
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    done = torch.load(last, weights_only=True)["global_step"]
+    assert 0 < done <= run.trainer.global_step
+    more = ["trainer.max_time=00:00:00:04", f"ckpt_path={last}"]
+    again = run_of(tmp_path / "again", fasta, *long, *more)
+    again.fit()
+    assert again.trainer.global_step > done
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches=0: the last model is tested"),
+        ("trainer.enable_checkpointing=false", "trainer.enable_checkpointing=false: the last"),
+    ],
+)
+def test_without_a_best_model_the_last_is_tested_and_said_to_be(option, said, fasta, tmp_path):
+    run = run_of(tmp_path / "run", fasta, option)
+    assert any(note.startswith(said) for note in run.notes)
+    before = {key: value.clone() for key, value in run.task.state_dict().items()}
+    assert run.fit()["test/loss"] > 0
+    assert run.trainer.current_epoch == costs(run)["epochs"] == 2
+    assert any(not torch.equal(before[key], value) for key, value in run.task.state_dict().items())
+
+
+def test_a_development_run_is_one_batch_of_everything(fasta, tmp_path):
+    run = run_of(tmp_path / "run", fasta, "trainer.fast_dev_run=true")
+    assert run.fit()["test/loss"] > 0
+    assert run.trainer.global_step == 1
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_the_progress_bar_has_a_switch(fasta, tmp_path):
+    bar = "callbacks.progress_bar={_target_:gia.training.ProgressBar}"
+    run = run_of(tmp_path / "run", fasta, bar, "trainer.enable_progress_bar=false")
+    assert run.trainer.progress_bar_callback is None
+
+
+def test_averaged_weights_are_tested_where_they_are_better(fasta, tmp_path):
+    callback = [f"+callbacks.swa._target_={SWA}", "+callbacks.swa.swa_lrs=0.02"]
+    options = [*callback, "trainer.max_epochs=5", "optimizer.lr=0.02", "scheduler.warmup_steps=1"]
+    run = run_of(tmp_path / "run", fasta, *options)
+    run.trainer.fit(run.task, run.datamodule)
+    averaged = {key: value.clone() for key, value in run.task.state_dict().items()}
+    last = run.history.epochs[-1]["val/loss"]
+    (keeper,) = (made for made in run.trainer.callbacks if isinstance(made, BestCheckpoint))
+    found = float(keeper.best_model_score)
+    run._offer_average(keeper)
+    score = run.history.epochs[-1]["val/loss"]
+    assert score != last  # of other weights
+    kept, _ = load_trained(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    same = all(torch.equal(value, averaged[key]) for key, value in kept.state_dict().items())
+    assert same == (score < found)
+    assert float(keeper.best_model_score) == pytest.approx(min(score, found))
+
+
+def test_lightning_finds_a_learning_rate(fasta, tmp_path):
+    finder = "pytorch_lightning.callbacks.LearningRateFinder"
+    options = [f"+callbacks.lr._target_={finder}", "+callbacks.lr.num_training_steps=20"]
+    run = run_of(tmp_path / "run", fasta, *options)
+    run.trainer.fit(run.task, run.datamodule)
+    assert run.task.lr is not None
+    groups = run.trainer.optimizers[0].param_groups
+    assert all(group["initial_lr"] == pytest.approx(run.task.lr) for group in groups)
+    assert run.trainer.global_step == 2 * len(run.datamodule.train_dataloader())
+
+
+def test_a_working_folder_of_hydras_own(fasta, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "p.fasta").write_bytes(fasta.read_bytes())
+    small = [*SMALL, "data=fasta", "data.path=data/p.fasta", "debug=fast"]
+    arguments = [*small, "run_dir=runs/one", "hydra.job.chdir=true"]
+    done = in_fresh_process("train", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs" / "one"
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert str(run) in done.stdout
+    # The settings of a checkpoint are right from anywhere.
+    done = in_fresh_process("evaluate", f"ckpt_path={run}/checkpoints/best.ckpt", cwd=run)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_configuration_of_the_users_own_is_not_needed_afterwards(fasta, tmp_path):
+    group = tmp_path / "mine" / "data"
+    group.mkdir(parents=True)
+    (group / "ours.yaml").write_text(f"defaults:\n  - fasta\npath: {fasta}\nmax_length: 30\n")
+    arguments = ["--config-dir=mine", "data=ours", *SMALL, "debug=fast"]
+    done = in_fresh_process("train", *arguments, "run_dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (group / "ours.yaml").unlink()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["data"]["cut"] > 0
+    arguments = ["evaluate", "ckpt_path=run/checkpoints/best.ckpt"]
+    done = in_fresh_process(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "loss" in done.stdout
