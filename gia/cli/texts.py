@@ -38,6 +38,7 @@ LISTS = ("data.path", "data.target_column", "data.missing", "data.encodings", "t
 SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.-]+)=(?P<value>.*)", re.DOTALL)
 SWEEP = re.compile(r"\s*(choice|range|shuffle|sort|tag|interval|glob)\s*\(.*\)\s*", re.DOTALL)
 INTERPOLATION = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")
+ESCAPE = re.compile(r"\\[()\[\]{}:=, \t]")  # of Hydra's; other backslashes are letters
 FLAGS_WITH_VALUES = (
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i"),
@@ -144,7 +145,7 @@ def _quote(value: str) -> str:
 
 def _is_quoted(value: str) -> bool:
     """Whether Hydra's own quotes or backslashes make a text of a value."""
-    if value[0] not in "'\"" and "\\" not in value:
+    if value[0] not in "'\"" and not ESCAPE.search(value):
         return False
     return isinstance(_reads_as(f"text={value}"), str)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from torch import Tensor
 
 from gia.training.checkpoint import read_checkpoint
 
@@ -51,6 +52,11 @@ class RandomState(Callback):
         np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
 
 
+# What is said of a best model that is not found.
+OVERTAKEN = "a later one is, which this run meets if it goes the same way"
+LOST = "from here on the best of the epochs to come is kept, which may be worse"
+
+
 class BestCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint of the best model, which a resumed run inherits into its own folder.
 
@@ -71,15 +77,16 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not state_dict["best_model_path"]:
             return
-        written = Path(state_dict["best_model_path"])
+        written, score = Path(state_dict["best_model_path"]), state_dict["best_model_score"]
         places = [written] if self._beside is None else [self._beside / written.name, written]
-        best = next((place for place in places if self._is_best(place, state_dict)), None)
+        # A later one may have taken its place: each file says how good its own model is.
+        scores = {place: self._score(place) for place in places}
+        best = next((place for place, found in scores.items() if found == score), None)
         if best is None:
-            score = float(state_dict["best_model_score"])
+            overtaken = any(self._is_better(found, score) for found in scores.values())
             warnings.warn(
-                f"the best model so far ({self.monitor} {score:.4g}) is not in "
-                f"{' or '.join(dict.fromkeys(map(str, places)))}: from here on the best "
-                "of the epochs to come is kept, which may be worse",
+                f"the best model so far ({self.monitor} {float(score):.4g}) is not in "
+                f"{' or '.join(map(str, scores))}: {OVERTAKEN if overtaken else LOST}",
                 stacklevel=1,
             )
             return
@@ -93,18 +100,21 @@ class BestCheckpoint(ModelCheckpoint):
                 "dirpath": self.dirpath,
                 "best_model_path": str(mine),
                 "kth_best_model_path": str(mine),
-                "best_k_models": {str(mine): state_dict["best_model_score"]},
+                "best_k_models": {str(mine): score},
             }
         )
 
-    def _is_best(self, path: Path, state_dict: dict[str, Any]) -> bool:
-        """Whether a file holds that model, and not a later one that has taken its place."""
+    def _score(self, path: Path) -> Tensor | None:
+        """Of the model in a file; None if there is none, or if it cannot be read."""
         try:
             states = read_checkpoint(path)["callbacks"].values()
-        except (OSError, ValueError):  # none, or a damaged one
-            return False
+        except (OSError, ValueError):
+            return None
         scores = [state["best_model_score"] for state in states if state.get("monitor")]
-        return state_dict["best_model_score"] in scores
+        return scores[0] if scores else None
+
+    def _is_better(self, score: Tensor | None, other: Tensor) -> bool:
+        return score is not None and bool(score > other if self.mode == "max" else score < other)
 
 
 class StepCheckpoint(ModelCheckpoint):

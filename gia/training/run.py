@@ -92,6 +92,11 @@ class Run:
             logger=_all(cfg.get("logger")),
             plugins=[AtomicCheckpointIO()],
         )
+        if trainer.world_size > 1 and cfg.trainer.get("use_distributed_sampler"):
+            raise ValueError(
+                "trainer.use_distributed_sampler=true: batches are shared out among the processes "
+                "as it is; leave it false"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
         datamodule.write_splits(folder / "splits.csv")

@@ -133,6 +133,14 @@ def test_the_progress_bar_has_a_switch(fasta, tmp_path):
     assert run.trainer.progress_bar_callback is None
 
 
+def test_lightning_does_not_share_the_batches_out_again(fasta, tmp_path):
+    several = ["trainer.devices=2", "trainer.accelerator=cpu", "+trainer.strategy=ddp"]
+    with pytest.raises(ValueError, match="use_distributed_sampler=true: batches are shared out"):
+        run_of(tmp_path / "a", fasta, *several, "trainer.use_distributed_sampler=true")
+    assert not (tmp_path / "a").exists()
+    assert run_of(tmp_path / "b", fasta, "trainer.use_distributed_sampler=true").fit()
+
+
 def test_averaged_weights_are_tested_where_they_are_better(fasta, tmp_path):
     callback = [f"+callbacks.swa._target_={SWA}", "+callbacks.swa.swa_lrs=0.02"]
     options = [*callback, "trainer.max_epochs=5", "optimizer.lr=0.02", "scheduler.warmup_steps=1"]

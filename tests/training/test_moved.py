@@ -44,6 +44,13 @@ def stopped(whole, tmp_path):
     return tmp_path / "old"
 
 
+def make_better(state):
+    """The state of a checkpoint, as of a later epoch."""
+    for member in state["callbacks"].values():
+        if member.get("monitor") and member.get("best_model_score") is not None:
+            member["best_model_score"] = member["best_model_score"] - 1
+
+
 def goes_on(tmp_path, fasta, checkpoint):
     return train(tmp_path / "resumed", fasta, 4, f"ckpt_path={checkpoint}")
 
@@ -85,10 +92,24 @@ def test_a_later_model_in_its_place_is_not_taken_for_it(whole, stopped, tmp_path
     other = tmp_path / "copy" / "best.ckpt"
     state = torch.load(other, weights_only=True)
     original = state["global_step"]
-    for member in state["callbacks"].values():
-        if member.get("monitor") and member.get("best_model_score") is not None:
-            member["best_model_score"] = member["best_model_score"] - 1
+    make_better(state)
     torch.save(state | {"global_step": 10_000}, other)
     goes_on(tmp_path, fasta, tmp_path / "copy" / "last.ckpt").fit()
     inherited = torch.load(tmp_path / "resumed" / "checkpoints" / "best.ckpt", weights_only=True)
     assert inherited["global_step"] == original
+
+
+@pytest.mark.slow
+def test_a_later_model_alone_is_told(whole, stopped, tmp_path):
+    """As after a kill between a validation and the checkpoint that follows it."""
+    fasta, *_ = whole
+    path = stopped / "checkpoints" / "best.ckpt"
+    state = torch.load(path, weights_only=True)
+    make_better(state)
+    torch.save(state, path)
+    again = goes_on(tmp_path, fasta, stopped / "checkpoints" / "last.ckpt")
+    with pytest.warns(UserWarning, match="a later one is, which this run meets"):
+        again.trainer.fit(
+            again.task, again.datamodule, ckpt_path=again.ckpt_path, weights_only=True
+        )
+    assert best(again).best_model_score == again.history.epochs[-1]["val/loss"]
