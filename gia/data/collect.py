@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,40 +19,14 @@ from gia.data.residues import same_sequence
 from gia.data.schema import check_alike, conform
 from gia.data.targets import ClassNames, classes_of_each, joint_classes
 from gia.data.transforms import Steps, described
+from gia.data.view import View
 
 # Which attributes say what splits compare, and what that is.
 COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
 # What is the same for the same item, however it is written.
 SAME = {"smiles": same_molecule, "sequence": same_sequence}
-
-
-class View(Sequence[Data]):
-    """Some of the graphs, each changed when it is fetched.
-
-    Args:
-        graphs: all of them.
-        prepare: from a graph to the item.
-        rows: which of them, in order; all if left out.
-    """
-
-    def __init__(
-        self,
-        graphs: Sequence[Data],
-        prepare: Callable[[Data], Data],
-        rows: Sequence[int] | None = None,
-    ) -> None:
-        self.graphs, self.prepare = graphs, prepare
-        self.rows = range(len(graphs)) if rows is None else rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Data:
-        return self.prepare(copy.copy(self.graphs[self.rows[index]]))
-
-    def part(self, rows: Sequence[int]) -> View:
-        """Some of the items."""
-        return View(self.graphs, self.prepare, [self.rows[row] for row in rows])
+# The share of its spread that a target may lose in single precision before that is told.
+ROUNDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -91,6 +65,7 @@ class Target:
         y = as_rows(torch.as_tensor(data[self.name]), self.level)
         if self.classes is not None:
             y = torch.stack(list(map(_numbered, y.T, self.classes)), dim=1)
+        y = y.to(torch.float32)
         data.y = y.masked_fill(~y.isfinite(), torch.nan)
         return data
 
@@ -117,7 +92,8 @@ def collect(
         class_names: of a trained model, see :func:`gia.data.targets.classes_of_each`; None takes
             the classes from the data.
         labelled: an item without a target is rejected; otherwise its target is unknown.
-        pre_transform: called with each item once.
+        pre_transform: called with each item once; but where the dataset has a transform of its own,
+            after that, so whenever it is fetched.
         transform: called with each item whenever it is fetched.
 
     Raises:
@@ -129,9 +105,10 @@ def collect(
     if own is not None:  # it is called when an item is fetched, as ours is
         dataset = copy.copy(dataset)
         dataset.transform = None
-    kept = _read(dataset, Steps(pre_transform))
-    later = Prepare(Steps([*Steps(own).transforms, *Steps(transform).transforms]))
-    found = [later(copy.copy(data)) for data in kept]
+    once, always = (None, [own, pre_transform]) if own is not None else (pre_transform, None)
+    kept = _read(dataset, Steps(once))
+    later = Prepare(Steps([Steps(always), Steps(transform)]))
+    found = list(View(kept, later)) if later.steps else [later(data) for data in kept]
     rejected = [r for r in map(_reason, found, [target if labelled else None] * len(found)) if r]
     lost = {entry.row for entry in rejected}
     pairs = [(a, b) for a, b in zip(kept, found, strict=True) if b.row not in lost]
@@ -165,8 +142,8 @@ def collect(
 
 
 def as_rows(y: Tensor, level: str) -> Tensor:
-    """A target as ``[1, T]`` of a graph, or ``[N, T]`` of its nodes, float32."""
-    y = y.to(torch.float32)
+    """A target as ``[1, T]`` of a graph, or ``[N, T]`` of its nodes, int64 or float64."""
+    y = y.to(torch.float64 if y.is_floating_point() else torch.long)  # classes may be large
     if level == "node":
         return y.unsqueeze(1) if y.dim() == 1 else y
     return y.reshape(1, -1)
@@ -177,11 +154,14 @@ def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
 
     def build() -> Items:
         rows = progress(range(len(dataset)), len(dataset), "reading items")
-        graphs = [steps(_named(dataset[row], row)) for row in rows]
-        return Items(graphs=[conform(data, row) for row, data in enumerate(graphs)])
+        graphs = [conform(_named(dataset[row], row), row) for row in rows]
+        if steps:
+            graphs = [conform(steps(data.clone()), data.row) for data in graphs]
+        return Items(graphs=graphs)
 
     key, how = getattr(dataset, "digest", None), described(steps)
-    if key is None or how is None:
+    subset = getattr(dataset, "_indices", None) is not None  # PyG's, of which no digest knows
+    if key is None or how is None or subset:
         return list(build().graphs)
     return list(processed(digest("items", key(), how), build).graphs)
 
@@ -242,12 +222,25 @@ def _targets(
         reader = replace(
             reader, classes=[_classes(y, name, k) for y, k in zip(columns, known, strict=True)]
         )
-        names = joint_classes([f"{v:g}" for v in of_one.tolist()] for of_one in reader.classes)
+        names = joint_classes([str(int(v)) for v in of_one] for of_one in reader.classes)
         items = replace(items, class_names=list(class_names) if class_names else names)
     count = rows[0].size(1)
     names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
     graphs = [reader(data) for data in items.graphs]
-    return reader, replace(items, graphs=graphs, level=level, target_names=names)
+    notes = [] if classes else _rounded(torch.cat(rows), names)
+    return reader, replace(items, graphs=graphs, level=level, target_names=names, notes=notes)
+
+
+def _rounded(y: Tensor, names: Sequence[str]) -> list[str]:
+    """What single precision loses of targets that differ little for their size."""
+    y = y.double()
+    lost, spread = (y - y.float()).abs().nan_to_num(0, 0), (y - y.nanmean(0)).abs().nanmean(0)
+    return [
+        f"{name} differs by {own:.3g} on average and is rounded by up to {most:.3g} in single "
+        "precision: take its mean off before"
+        for name, own, most in zip(names, spread.tolist(), lost.amax(0).tolist(), strict=True)
+        if most > ROUNDED * own
+    ]
 
 
 def _level(values: Sequence[Tensor], graphs: Sequence[Data], name: str) -> str:
@@ -270,14 +263,15 @@ def _level(values: Sequence[Tensor], graphs: Sequence[Data], name: str) -> str:
 def _numbered(y: Tensor, classes: Tensor) -> Tensor:
     """The number of each class; NaN where it is none of these."""
     if not len(classes):
-        return torch.full_like(y, torch.nan)
-    number = torch.searchsorted(classes, y.nan_to_num().contiguous()).clamp(max=len(classes) - 1)
-    return number.to(y.dtype).masked_fill(classes[number] != y, torch.nan)
+        return torch.full(y.shape, torch.nan)
+    sought = y.nan_to_num().to(classes.dtype).contiguous()
+    number = torch.searchsorted(classes, sought).clamp(max=len(classes) - 1)
+    return number.float().masked_fill((classes[number] != sought) | (sought != y), torch.nan)
 
 
 def _classes(numbers: Tensor, name: str, class_names: Sequence[str]) -> Tensor:
     if class_names:
-        return torch.tensor([float(known) for known in class_names])
+        return torch.tensor([_number(known) for known in class_names])
     values = numbers[numbers.isfinite()].unique()
     if (values != values.round()).any():
         broken = float(values[values != values.round()][0])
@@ -286,3 +280,10 @@ def _classes(numbers: Tensor, name: str, class_names: Sequence[str]) -> Tensor:
             "task=regression"
         )
     return values
+
+
+def _number(name: str) -> int | float:
+    try:
+        return int(name)
+    except ValueError:
+        return float(name)

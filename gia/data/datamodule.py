@@ -8,7 +8,9 @@ from os import PathLike
 from typing import Any
 
 import torch
+import torch_geometric.data
 from pytorch_lightning import LightningDataModule
+from torch.utils.data import Subset
 from torch_geometric.data import Data
 from torch_geometric.transforms import AddRandomWalkPE
 
@@ -16,7 +18,7 @@ from gia.data import report
 from gia.data.alphabets import check_letters
 from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
-from gia.data.collect import Prepare, View, collect
+from gia.data.collect import Prepare, collect
 from gia.data.datasets import Dataset, SequenceDataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
 from gia.data.inputs import check_fit, describe, training_statistics
@@ -26,6 +28,7 @@ from gia.data.splits import PARTS, Split, Splitter
 from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.transforms import LaplacianPE, Steps
+from gia.data.view import View
 
 SPLITTING = tuple(field.name for field in fields(Splitter))
 
@@ -47,7 +50,9 @@ class DataModule(LightningDataModule):
         rwse: steps of ``random_walk_pe``, by PyG's ``AddRandomWalkPE``; 0 for none.
         laplacian: eigenvectors of ``laplacian_eigenvector_pe``, by :class:`gia.data.LaplacianPE`;
             0 for none.
-        pre_transform: PyG's or your own transform, or a list of them, called with each item once.
+        pre_transform: PyG's or your own transform, or a list of them, called with each item once;
+            encodings and these come after the dataset's own ``transform``, if it has one, and are
+            called as often as that.
         transform: the same, called with each item whenever it is fetched.
         batch_size, tokens_per_batch, num_workers, seed: of :class:`gia.data.Batcher`.
         strict: make an error of what would be skipped, masked or read as ``<unk>``.
@@ -124,6 +129,11 @@ class DataModule(LightningDataModule):
         made = isinstance(self._dataset, torch.utils.data.Dataset)
         if callable(self._dataset) and not made:
             self._dataset = self._dataset(**self._options)
+        while isinstance(self._dataset, Subset) and isinstance(
+            self._dataset.dataset, torch_geometric.data.Dataset
+        ):
+            # PyG's own subset, whose transform and source can be seen.
+            self._dataset = self._dataset.dataset[list(self._dataset.indices)]
         return self._dataset
 
     @property
@@ -305,11 +315,12 @@ class DataModule(LightningDataModule):
                 transform=self.transform,
                 **common,
             )
-        steps = Steps([self.dataset.steps, self.pre_transform])
+        own = Steps(self.dataset.transform)
+        steps = self.dataset.steps if own else Steps([self.dataset.steps, self.pre_transform])
         wanted = None if self._labelled else list(known["target_names"])
         self._configured = self.dataset.but(**common, steps=steps, wanted=wanted)
         items = self._configured.items
-        later = Steps([Steps(self.dataset.transform), self.transform])
+        later = Steps([own, self.pre_transform, self.transform] if own else self.transform)
         return replace(items, graphs=View(items.graphs, Prepare(later))) if later else items
 
     def _loader(self, graphs: Sequence[Data], shuffle: bool = False) -> SequenceLoader:

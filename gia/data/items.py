@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -77,6 +77,19 @@ class Items:
     first_unknown: str | None = None
     letters: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+
+def chosen(items: Items, rows: Sequence[int]) -> Items:
+    """The items of these rows alone, in their order."""
+    place = {int(data.row): i for i, data in enumerate(items.graphs)}
+    places, among = [place[row] for row in rows if row in place], set(rows)
+    return replace(
+        items,
+        graphs=[items.graphs[i] for i in places],
+        cells=[items.cells[i] for i in places] if items.cells else [],
+        rejected=[entry for entry in items.rejected if entry.row in among],
+        masked=[entry for entry in items.masked if entry.row in among],
+    )
 
 
 def to_plain(items: Items) -> dict[str, Any]:

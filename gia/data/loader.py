@@ -8,6 +8,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 
 from gia.data.sampler import BatchSampler
+from gia.data.view import mixed_seed
 
 
 class SequenceLoader(DataLoader):
@@ -23,8 +24,8 @@ class SequenceLoader(DataLoader):
     """
 
     def __init__(self, dataset: Sequence[Data], batch_sampler: BatchSampler, **kwargs: Any) -> None:
-        # A generator of its own: PyTorch draws a seed for each iteration, and from the global one a
-        # resumed run would draw once more than an uninterrupted one.
+        # A generator of its own: PyTorch draws a seed for the workers of each iteration, and from
+        # the global one a resumed run would draw once more than an uninterrupted one.
         kwargs.setdefault("generator", torch.Generator())  # Lightning makes a loader out of another
         super().__init__(dataset, batch_sampler=batch_sampler, **kwargs)
         self._epoch, self._batches = batch_sampler.epoch, 0
@@ -37,6 +38,7 @@ class SequenceLoader(DataLoader):
         resumes = self._resuming and self._epoch == sampler.epoch
         self._epoch, self._resuming = sampler.epoch, False
         self._batches = sampler.start = self._batches if resumes else 0
+        self.generator.manual_seed(mixed_seed(sampler.seed, sampler.epoch))
         for batch in super().__iter__():
             self._batches += 1  # counted when handed over, not when a worker prefetched it
             # Noted while ptr is still on the host, so that no layer has to ask a GPU for it.

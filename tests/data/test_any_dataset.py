@@ -260,3 +260,39 @@ def test_a_split_that_a_run_has_written(tmp_path):
     assert again.fingerprint() == data.fingerprint()
     with pytest.raises(FileNotFoundError, match=r"data\.split_file=.*none\.json does not exist"):
         DataModule(rings(), split="file", split_file=tmp_path / "none.json").setup()
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.float64])
+def test_classes_of_many_digits_stay_apart(dtype):
+    numbers = [100_000_000 + i % 10 for i in range(60)]
+    graphs = [ring(3 + i % 7) for i in range(60)]
+    for graph, number in zip(graphs, numbers, strict=True):
+        graph.y = torch.tensor([number], dtype=dtype)
+    data = DataModule(graphs, target_type="classification", split="none", transform=lambda d: d)
+    assert data.inputs()["class_names"] == [str(100_000_000 + i) for i in range(10)]
+    assert [int(graph.y) for graph in data.test_data] == [i % 10 for i in range(60)]
+    graphs[0].y = torch.tensor([100_000_010], dtype=dtype)
+    known = data.for_model(data.inputs())  # a class that a trained model does not know
+    first, *others = known.test_data
+    assert first.y.isnan().all()
+    assert [int(graph.y) for graph in others] == [i % 10 for i in range(1, 60)]
+
+
+def test_classes_larger_than_a_float_counts():
+    graphs = [ring(3 + i % 7) for i in range(60)]
+    for i, graph in enumerate(graphs):
+        graph.y = torch.tensor([2**60 + i % 2])
+    data = DataModule(graphs, target_type="classification", split="none")
+    assert data.inputs()["class_names"] == [str(2**60), str(2**60 + 1)]
+    assert [int(graph.y) for graph in data.test_data] == [i % 2 for i in range(60)]
+
+
+def test_targets_that_single_precision_rounds_are_told():
+    graphs = [ring(3 + i % 7) for i in range(60)]
+    for i, graph in enumerate(graphs):
+        graph.y = torch.tensor([1e8 + i], dtype=torch.float64)
+    (note,) = DataModule(graphs, split="none").summary()["notes"]
+    assert "differs by 15 on average and is rounded by up to 4 in single precision" in note
+    for i, graph in enumerate(graphs):
+        graph.y = torch.tensor([0.1 + i], dtype=torch.float64)
+    assert DataModule(graphs, split="none").summary()["notes"] == []

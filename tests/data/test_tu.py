@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 from torch_geometric.datasets import TUDataset
-from torch_geometric.transforms import Constant
+from torch_geometric.transforms import AddRandomWalkPE, Constant
 
 from gia.data import TU, DataModule
 
@@ -171,3 +171,34 @@ def test_downloads_once_and_whole(tmp_path, monkeypatch, cache):
 def test_no_file_stands_for_a_dataset(tmp_path):
     with pytest.raises(ValueError, match=r"data\.path=new\.csv: give data\.name=.* data\.root="):
         TU("TINY", tiny(tmp_path)).with_file("new.csv")
+
+
+def test_graphs_are_kept_by_what_their_options_say(shared_data):
+    root = shared_data / "tu"
+
+    def used(**options):
+        dataset = TU("MUTAG", root, **options)
+        data = DataModule(dataset, target_type="classification")
+        data.setup()
+        assert len(data.graphs) == len(dataset)
+        return data.graphs
+
+    for length in (4, 8):
+        graphs = used(pre_transform=AddRandomWalkPE(length))
+        assert graphs[0].random_walk_pe.shape == (17, length)
+    assert used()[0].edge_attr is not None
+    assert used()[0].get("random_walk_pe") is None
+    for most in (15, 20):
+        graphs = used(pre_filter=lambda data, most=most: data.num_nodes < most)
+        assert max(graph.num_nodes for graph in graphs) == most - 1
+        values = used(pre_transform=lambda data, most=most: Constant(most)(data))
+        assert float(values[0].x[0, -1]) == most
+
+
+def test_attributes_of_edges(tmp_path):
+    attributes = "".join(f"{i}.5\n" for i in range(6))
+    labels = "1\n" * 6
+    root = tiny(tmp_path, edge_attributes=attributes, edge_labels=labels)
+    for use, columns in ((False, 1), (True, 2)):
+        data = DataModule(TU("TINY", root, use_edge_attr=use), split="none")
+        assert data.test_data[0].edge_attr.size(1) == columns

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 from gia.data.bad_rows import sort_out
 from gia.data.cache import digest, processed
-from gia.data.items import Items, progress
+from gia.data.items import Items, chosen, progress
 from gia.data.targets import ClassNames, read_targets
 from gia.data.transforms import Steps, described
 
@@ -44,6 +44,8 @@ class Dataset(torch_geometric.data.Dataset):
 
     # The names of the targets that a trained model says, whatever a file has of them.
     wanted: list[str] | None = None
+    # The rows of the items that PyG's subset of a dataset has left, in its order.
+    rows: list[int] | None = None
 
     def __init__(
         self,
@@ -108,8 +110,14 @@ class Dataset(torch_geometric.data.Dataset):
         return [row[name] for row in rows]
 
     def but(self, **changes: Any) -> Dataset:
-        """The same dataset with other options, which is read anew."""
+        """The same dataset with other options, which is read anew.
+
+        Of a subset, as PyG makes it by ``dataset[:100]`` or ``dataset.shuffle()``, the same rows.
+        """
         other = copy.copy(self)
+        if self._indices is not None:  # places among the items, which may be others then
+            other.rows = [int(self.items.graphs[i].row) for i in self._indices]
+            other._indices = None
         other.__dict__.pop("items", None)
         for name, value in changes.items():
             setattr(other, name, value)
@@ -131,23 +139,24 @@ class Dataset(torch_geometric.data.Dataset):
         if self.wanted is not None:
             items = _with_targets(items, self.wanted)
         items = replace(items, notes=[*items.notes, *self.reading_notes()])
-        if self.target_type not in ("regression", "classification") or not items.target_names:
-            return items
-        targets = read_targets(items, self.target_type, self.class_names)
-        return sort_out(items, targets, keep_all=not self.labelled)
+        if self.target_type in ("regression", "classification") and items.target_names:
+            targets = read_targets(items, self.target_type, self.class_names)
+            items = sort_out(items, targets, keep_all=not self.labelled)
+        return items if self.rows is None else chosen(items, self.rows)
 
     def len(self) -> int:
         return len(self.items.graphs)
 
     def get(self, idx: int) -> Data:
-        return copy.copy(self.items.graphs[idx])
+        data = self.items.graphs[idx]
+        return copy.copy(data) if self.transform is None else data.clone()  # it may work in place
 
     def _build(self) -> Items:
         items = self.load(self.labelled)
         if self.steps:
             number = len(items.graphs)
             graphs = progress(items.graphs, number, "transforming graphs")
-            items.graphs = [self.steps(data) for data in graphs]
+            items.graphs = [self.steps(data.clone()) for data in graphs]
         return items
 
 

@@ -17,6 +17,7 @@ from torch_geometric.utils import degree
 
 from gia.data.cache import digest
 from gia.data.files import cache_folder
+from gia.data.transforms import Steps, described
 
 # Degrees from here on count as one.
 MAX_DEGREE = 127
@@ -52,8 +53,15 @@ class TU(TUDataset):
         content = hashlib.sha256()
         for file in sorted(raw.glob(f"{name}_*.txt")):
             content.update(f"{file.name}\0".encode() + file.read_bytes())
-        self._key = digest("tu", name, content.hexdigest(), repr(options.get("pre_transform")))
-        folder = cache_folder("tu") / "processed" / self._key
+        how = described(Steps(options.get("pre_transform")))
+        folder = cache_folder("tu") / "processed"
+        if how is None or options.get("pre_filter") is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as once:  # nothing tells what they do
+                _process(Path(once), name, raw, options)
+                super().__init__(once, name, use_node_attr=use_node_attr, **options)
+            return
+        folder = folder / digest("tu", name, content.hexdigest(), how)
         if not (folder / name / "processed").is_dir():
             _process(folder, name, raw, options)
         super().__init__(str(folder), name, use_node_attr=use_node_attr, **options)
@@ -69,8 +77,14 @@ class TU(TUDataset):
         return data
 
     def digest(self) -> str:
-        """Of the raw files and the options."""
-        return digest(self._key, self.num_node_features)
+        """Of the graphs themselves, whatever options and transforms have made of the files."""
+        content = hashlib.sha256()
+        for part in (self._data.to_dict(), self.slices):
+            for key, value in sorted(part.items()):
+                plain = value.numpy() if isinstance(value, Tensor) else value
+                content.update(repr((key, getattr(plain, "shape", plain))).encode())
+                content.update(plain.tobytes() if isinstance(value, Tensor) else b"")
+        return digest("tu", self.name, content.hexdigest())
 
     def with_file(self, path: Any, **columns: Any) -> TU:
         """There is none: such a dataset is a folder.

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -76,7 +77,8 @@ def flat(transforms: Any) -> list[Transform]:
 def described(value: Any) -> Any:
     """A transform as plain values by which what it made can be kept; None where it has no such.
 
-    Its class, its settings, and the source of a class that is neither ours nor PyG's.
+    Its class, its settings, and the source of the files of all its classes that are neither ours
+    nor PyG's.
     """
     if isinstance(value, PLAIN):
         return [value]
@@ -93,10 +95,20 @@ def described(value: Any) -> Any:
     settings = described(sorted(vars(value).items()))
     if settings is None:
         return None
-    if f"{kind.__module__}.".startswith(KNOWN):
-        return [kind.__qualname__, settings]
+    sources = [_source(base) for base in kind.__mro__ if not _is_known(base)]
+    return None if None in sources else [kind.__qualname__, *sources, settings]
+
+
+def _is_known(kind: type) -> bool:
+    return kind is object or f"{kind.__module__}.".startswith(KNOWN)
+
+
+def _source(kind: type) -> str | None:
+    """A digest of the whole file of a class, with the functions and constants that it may use."""
+    if "<locals>" in kind.__qualname__:
+        return None  # it may read what is around it
     try:
-        source = inspect.getsource(kind)
-    except (OSError, TypeError):
+        source = inspect.getsource(sys.modules[kind.__module__])
+    except (KeyError, OSError, TypeError):
         return None
-    return [kind.__qualname__, hashlib.sha256(source.encode()).hexdigest(), settings]
+    return hashlib.sha256(source.encode()).hexdigest()
