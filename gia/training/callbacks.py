@@ -56,7 +56,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning forgets the best model so far when the folder changes: a run resumed past its best
     epoch would end with a worse one. The best model is looked for beside the checkpoint that is
-    resumed from, so that a folder can be moved or copied, and then where it was written.
+    resumed from, so that a folder can be moved or copied, and in the run's own folder: the path in
+    the checkpoint may be any file's, so only its name counts.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -71,8 +72,9 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not state_dict["best_model_path"]:
             return
-        written = Path(state_dict["best_model_path"])
-        places = [written] if self._beside is None else [self._beside / written.name, written]
+        name = Path(state_dict["best_model_path"]).name
+        folders = [folder for folder in (self._beside, Path(self.dirpath)) if folder is not None]
+        places = [folder / name for folder in folders]
         best = next((place for place in places if self._is_best(place, state_dict)), None)
         if best is None:
             score = float(state_dict["best_model_score"])
