@@ -3,6 +3,7 @@
 import csv
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,7 +100,7 @@ class Columns:
         if any(map(MEASURED.fullmatch, self.names)):
             return "; its first row looks like values: write a row of names above it"
         close = difflib.get_close_matches(column, self.names, n=1)
-        return f"; did you mean data.{option}={close[0]}?" if close else ""
+        return f"; did you mean {shlex.quote(f'data.{option}={close[0]}')}?" if close else ""
 
     def rename(self, old: str, new: str) -> None:
         """Call a column otherwise, where there is one and the new name is free."""

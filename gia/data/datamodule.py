@@ -182,6 +182,7 @@ class DataModule(LightningDataModule):
         path: str | PathLike | None = None,
         *,
         whole: bool = False,
+        split_file: str | PathLike | None = None,
         **columns: Any,
     ) -> DataModule:
         """Another datamodule with data as a trained model knows it; this one stays as it is.
@@ -191,6 +192,8 @@ class DataModule(LightningDataModule):
             path: another file to read in the dataset's way, all of it in the test part, where
                 targets may be absent: they are NaN then. None reads the same data.
             whole: put everything into the test part.
+            split_file: which row of the same data is in which part, see
+                :func:`gia.data.file_split`; None splits it as it is set up.
             **columns: of the file where they have other names, such as ``smiles_column``.
 
         Raises:
@@ -199,6 +202,11 @@ class DataModule(LightningDataModule):
         """
         if path is None and columns:
             raise ValueError(f"{', '.join(columns)} name columns of a file: give data.path=... too")
+        if split_file is not None and (whole or path is not None):
+            raise ValueError(
+                f"data.split_file={split_file} is for the parts of the model's own data: leave it "
+                "out where all of the data is read"
+            )
         dataset = self.dataset
         if path is not None:
             if not hasattr(dataset, "with_file"):
@@ -209,7 +217,11 @@ class DataModule(LightningDataModule):
             dataset = dataset.with_file(path, **columns)
         if isinstance(dataset, SequenceDataset) and inputs.get("tokenizer"):
             dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
-        apart = {"split": "none", "split_file": None} if whole or path is not None else {}
+        apart = {}
+        if whole or path is not None:
+            apart = {"split": "none", "split_file": None}
+        elif split_file is not None:
+            apart = {"split": "file", "split_file": split_file, "split_column": None}
         other = DataModule(dataset, **self._settings | apart)
         other._known, other._labelled = inputs, path is None
         return other
@@ -234,7 +246,10 @@ class DataModule(LightningDataModule):
     def fingerprint(self) -> str:
         """A digest of the split, to tell whether a checkpoint was trained on this one."""
         self.setup()
-        return report.fingerprint(self.texts, self.split)
+        graphs = self.graphs.graphs if isinstance(self.graphs, View) else self.graphs
+        # Names such as item_0 fit any data; gia's own say what they name.
+        named = self.items.kind == "name" and not hasattr(self.dataset, "digest")
+        return report.fingerprint(self.texts, self.split, graphs if named else ())
 
     def write_splits(self, path: str | PathLike) -> None:
         """Write the split as a table: one line per item with its part and group."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.duplicates import conflicts
@@ -17,6 +18,9 @@ from gia.data.files import write_atomically
 from gia.data.items import Items
 from gia.data.splits import PARTS, Split
 from gia.data.targets import classes_of_each, is_shared
+
+# What makes an item that has no text.
+CONTENT = ("edge_index", "edge_attr", "x", "token", "pos", "y")
 
 
 def summary(data: Any) -> dict[str, Any]:
@@ -74,11 +78,23 @@ def write_splits(
             table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, digest])
 
 
-def fingerprint(texts: Sequence[str], split: Split) -> str:
-    """SHA-256 over the texts of the items and their parts, in the dataset's order."""
+def fingerprint(texts: Sequence[str], split: Split, graphs: Iterable[Data] = ()) -> str:
+    """SHA-256 over the texts of the items and their parts, in the dataset's order.
+
+    Args:
+        texts: what the split compared.
+        split: where each of them goes.
+        graphs: items whose texts do not say what they are; their tensors count as well.
+    """
     digest = hashlib.sha256()
     for text, part in zip(texts, split.part.tolist(), strict=True):
         digest.update(f"{_name(part)} {len(text)} {text}\n".encode())
+    for graph in graphs:
+        for key in CONTENT:
+            value = graph.get(key)
+            if isinstance(value, (Tensor, int, float)):
+                value = torch.as_tensor(value).cpu().double().flatten()
+                digest.update(f"{key} {len(value)} ".encode() + value.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -57,7 +57,7 @@ class Task(LightningModule):
 
         Args:
             taken, frozen (list of str): Names in the model's ``state_dict``; what is frozen is not
-                trained, and its layers behave as in eval mode.
+                trained, and what is frozen as a whole behaves as in eval mode.
             factor (float): The learning rate of what was taken, over that of the rest.
 
         Raises:
@@ -71,8 +71,12 @@ class Task(LightningModule):
             raise ValueError("all of the model is frozen: nothing is left to train")
         self._lr_factors = dict.fromkeys(taken, factor)
         # Else a batch norm would go on counting, and dropout on drawing.
+        saved = list(self.model.state_dict())
         self._frozen_modules = [
-            module for name, module in self.model.named_modules() if _is_in(module, name, frozen)
+            part
+            for name, module in self.model.named_modules()
+            if _is_frozen(name, saved, frozen)
+            for part in module.modules()  # dropout too, which has nothing to freeze
         ]
         self.train(self.training)
 
@@ -219,10 +223,7 @@ def parameter_groups(
     return list(groups.values())
 
 
-def _is_in(module: nn.Module, name: str, frozen: set[str]) -> bool:
-    """Whether a layer has numbers of its own and all of them are among these."""
-    prefix = f"{name}." if name else ""
-    own = [key for key, _ in module.named_parameters(recurse=False)]
-    own += [key for key, _ in module.named_buffers(recurse=False)]
-    saved = [f"{prefix}{key}" for key in own if key not in module._non_persistent_buffers_set]
-    return bool(saved) and frozen.issuperset(saved)
+def _is_frozen(module: str, saved: Iterable[str], frozen: set[str]) -> bool:
+    """Whether a module has saved numbers, its own or its parts', and all of them are frozen."""
+    own = [name for name in saved if name.startswith(f"{module}." if module else "")]
+    return bool(own) and frozen.issuperset(own)

@@ -62,7 +62,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning forgets the best model so far when the folder changes: a run resumed past its best
     epoch would end with a worse one. The best model is looked for beside the checkpoint that is
-    resumed from, so that a folder can be moved or copied, and then where it was written.
+    resumed from, so that a folder can be moved or copied, and in the run's own folder: the path in
+    the checkpoint may be any file's, so only its name counts.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -77,10 +78,10 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not state_dict["best_model_path"]:
             return
-        written, score = Path(state_dict["best_model_path"]), state_dict["best_model_score"]
-        places = [written] if self._beside is None else [self._beside / written.name, written]
+        name, score = Path(state_dict["best_model_path"]).name, state_dict["best_model_score"]
+        folders = [folder for folder in (self._beside, Path(self.dirpath)) if folder is not None]
         # A later one may have taken its place: each file says how good its own model is.
-        scores = {place: self._score(place) for place in places}
+        scores = {folder / name: self._score(folder / name) for folder in folders}
         best = next((place for place, found in scores.items() if found == score), None)
         if best is None:
             overtaken = any(self._is_better(found, score) for found in scores.values())

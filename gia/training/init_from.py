@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from gia.data import Tokenizer
 
-PARTS = ("encoder", "blocks")
+# Which parts are taken, and under which name of ``freeze``.
+PARTS = {"encoder": "encoder", "edge_encoder": "encoder", "blocks": "blocks"}
+SYMBOLS = "encoder.token.weight"  # a row for each symbol
 FREEZE = ("encoder", "blocks", "taken")
 
 
@@ -36,7 +38,7 @@ class Start:
         """Names of what is not trained."""
         if self.freeze is None:
             return ()
-        return tuple(name for name in self.taken if self.freeze in ("taken", _root(name)))
+        return tuple(name for name in self.taken if self.freeze in ("taken", PARTS[_root(name)]))
 
     def settings(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, so that a resumed run does not read the other again."""
@@ -113,7 +115,7 @@ def take(
             f"{_listed(_parts(taken))} is the same here"
         )
     left = [name for name in state if _root(name) in PARTS and name not in taken]
-    return start, _told(start, ours, left)
+    return start, _told(start, ours, left, _rest(model))
 
 
 def resume(cfg: DictConfig, checkpoint: Mapping[str, Any]) -> Start | None:
@@ -169,18 +171,25 @@ def _choose_symbols(
             "the same alphabet, and without classes as tokens (data.append_label=false)"
         )
     rows = torch.tensor([there.index(symbol) for symbol in here])
-    for name, value in state.items():
-        if _root(name) == "encoder" and value.dim() == 2 and len(value) == len(there):
-            state[name] = value[rows]
+    if SYMBOLS in state:
+        state[SYMBOLS] = state[SYMBOLS][rows]
 
 
-def _told(start: Start, ours: Mapping[str, Tensor], left: Iterable[str]) -> list[str]:
+def _rest(model: nn.Module) -> list[str]:
+    """Names of what is never taken, without the head; such as the last norm."""
+    return [name for name in model.state_dict() if _root(name) not in (*PARTS, "head")]
+
+
+def _told(
+    start: Start, ours: Mapping[str, Tensor], left: Iterable[str], rest: Iterable[str]
+) -> list[str]:
     sizes = [sum(ours[name].numel() for name in names) for names in (start.taken, ours)]
     lines = [
         f"init_from={start.init_from}: {len(start.taken)} of {len(ours)} tensors of encoder and "
         f"blocks taken, {sizes[0]:,} of {sizes[1]:,} numbers"
     ]
     taken, new = set(start.taken), [name for name in ours if name not in start.taken]
+    new += rest
     lines.append(f"  taken: {_listed(_parts(name for name in ours if name in taken))}")
     for what, names in (("new here", new), ("left behind", left), ("frozen", start.frozen)):
         if names:

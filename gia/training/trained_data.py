@@ -1,5 +1,6 @@
 """Data for a trained model: its own, or other data that it may know."""
 
+import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -7,6 +8,7 @@ from gia.data import DataModule
 
 # What a command asks for of any file.
 COLUMNS = ("path", "smiles_column", "sequence_column", "name_column", "target_column")
+ASKED = (*COLUMNS, "split_file")
 
 
 def trained_data(
@@ -14,18 +16,23 @@ def trained_data(
 ) -> DataModule:
     """The data of a trained model, or other data that is read as the model knows it.
 
+    Random numbers are seeded as they were for the training, so that data that is drawn is drawn
+    again.
+
     Args:
         config (DictConfig): Of :func:`~gia.training.load_trained`.
         other (DictConfig, optional): A data configuration with its ``_target_``; or ``path`` and
             columns, such as ``smiles_column``, of another file for the same kind of dataset, all
-            of which is then the test part. Settings that are null are left out.
+            of which is then the test part; or ``split_file`` for its own data. Settings that are
+            null are left out.
         whole (bool): Put everything into the test part.
 
     Returns:
         The datamodule, set up.
 
     Raises:
-        ValueError: If the data has what the model does not know.
+        ValueError: If the data has what the model does not know, or its own data has changed since
+            the training, so that the parts are others.
     """
     known = OmegaConf.to_container(config.inputs)
     given = {}
@@ -35,11 +42,25 @@ def trained_data(
             target_type = config.data.target_type
             config.data = other
             config.data.target_type = target_type  # the model's choice, not the data's
-            for column in COLUMNS:  # those that nobody named are not of every dataset
+            for column in ASKED:  # those that nobody named are not of every dataset
                 if column in config.data and config.data[column] is None:
                     del config.data[column]
     else:
         given = {key: value for key, value in (other or {}).items() if value is not None}
+    pl.seed_everything(config.get("seed", 0), workers=True, verbose=False)
     data = instantiate(config.data).for_model(known, whole=whole, **given)
     data.setup()
+    if not (whole or given or (other is not None and "_target_" in other)):
+        _check_parts(config, data)
     return data
+
+
+def _check_parts(config: DictConfig, data: DataModule) -> None:
+    """See that a model's own data has the parts that it had in the training."""
+    if data.fingerprint() != config.split_fingerprint:
+        file = f"{config.get('run_dir', 'RUN')}/splits.csv"
+        raise ValueError(
+            "the data or its split is not that of the training, so that its test part may hold "
+            "what the model was trained on: if rows were only added at the end, give "
+            f"data.split_file={file}; for all of it as it is now, gia evaluate part=all"
+        )

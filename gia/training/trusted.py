@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pytorch_lightning import Callback, LightningDataModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 from torch.optim import Optimizer
@@ -31,13 +31,15 @@ REFUSED = (
     *("torch_geometric.nn.sequential", "torch_geometric.nn.model_hub"),
     *("torch_geometric.nn.nlp", "torch_geometric.llm"),
     *(f"torchmetrics.{part}" for part in ("text", "image", "audio", "multimodal", "detection")),
+    "torchmetrics.functional",  # its few classes are networks, read from a path
 )
 # Classes that only build an object: of gia those of whole rooms, of the others those of a kind.
 PARTS = ("gia.attention", "gia.graph", "gia.nn", "gia.ops", "gia.tasks")
 PART_KINDS = (nn.Module, Optimizer, LRScheduler, Metric)
-# Those that read or fetch data, where a checkpoint describes its data and nowhere else.
+# Those that read or fetch data, where a checkpoint describes its data and nowhere else. Of others
+# only transforms: data sets of PyG unpickle their files, which may come from any address.
 DATA = ("gia.data",)
-DATA_KINDS = (Dataset, BaseTransform, LightningDataModule)
+DATA_KINDS = (BaseTransform,)
 # Those that a training has beside its model: they are in a checkpoint, but never built from it.
 BESIDE = ("gia.training",)
 BESIDE_KINDS = (Callback, Logger, Trainer)
@@ -66,20 +68,27 @@ def check_settings(settings: Any, path: Any, trust: Iterable[str] = ()) -> None:
         trust (list of str): Modules, or single names in them, that may be built as well.
 
     Raises:
-        RefusedError: If one is not on the list, or a setting refers to another.
+        RefusedError: If one is not on the list, a setting refers to another, or data is at an
+            address that is no ``url`` of gia's own.
     """
-    trust = tuple(trust)
+    trust, vouched = tuple(trust), []
     for section, place, target in _targets(settings):
-        if not _is_trusted(target, trust) and not _may_be_built(str(target), section):
+        if _is_trusted(target, trust):
+            vouched.append(f"{place}.")
+        elif not _may_be_built(str(target), section):
             raise RefusedError(
-                f"{path} is refused: at {place} it names {target!r}, which is none of the parts "
-                "that a checkpoint may build; for a module of your own give trust=MODULE"
+                f"{path} is refused: at {place} it names {target!r}, {_way_out(target, section)}"
             )
     for place, text in _walk(settings):
         if isinstance(text, str) and "${" in text:
             raise RefusedError(
                 f"{path} is refused: {place} is {text!r}, but the settings in a checkpoint refer "
                 "to nothing"
+            )
+        if _is_address(place, text) and not place.startswith(tuple(vouched)):
+            raise RefusedError(
+                f"{path} is refused: {place} is {text!r}, but data in a checkpoint is at no "
+                "address, except a url of gia's own"
             )
 
 
@@ -106,7 +115,7 @@ def _may_be_built(target: str, section: str) -> bool:
     """Whether what a name stands for is on the list."""
     if target == "torch.tensor":
         return True
-    if not any(_within(target, package) for package in PACKAGES):
+    if not _in_packages(target):
         return False
     found = _locate(target)
     name = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
@@ -121,7 +130,31 @@ def _may_be_built(target: str, section: str) -> bool:
         rooms, kinds = rooms + BESIDE, kinds + BESIDE_KINDS
     if _within(name, "gia"):
         return any(_within(name, room) for room in rooms)
-    return any(_within(name, package) for package in PACKAGES) and issubclass(found, kinds)
+    return _in_packages(name) and issubclass(found, kinds)
+
+
+def _way_out(target: Any, section: str) -> str:
+    """Why a name is refused, and what lets it in."""
+    found = _locate(target) if _in_packages(str(target)) else None
+    if section == "data" and isinstance(found, type) and issubclass(found, Dataset):
+        return (
+            "a data set that is not gia's and can run code from the files it reads; if you trust "
+            f"this checkpoint and those files, give trust={target}"
+        )
+    return (
+        "which is none of the parts that a checkpoint may build; for a module of your own give "
+        "trust=MODULE"
+    )
+
+
+def _is_address(place: str, value: Any) -> bool:
+    """Whether a setting of the data is an address, such as ``http://...``, and no ``url``."""
+    in_data = place.startswith("data.") and place.rpartition(".")[2] != "url"
+    return in_data and isinstance(value, str) and "://" in value
+
+
+def _in_packages(name: str) -> bool:
+    return any(_within(name, package) for package in PACKAGES)
 
 
 def _is_trusted(target: Any, trust: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from runs import compose_config, peptides_fasta, small_run
 from torch import nn
 
-from gia.data import Compounds
+from gia.data import CharTokenizer, Compounds
 from gia.tasks.task import FORMAT
 from gia.training import RefusedError, Run
 from gia.training.init_from import take
@@ -52,9 +52,49 @@ def test_encoder_and_blocks_are_taken_and_it_is_said(language, tmp_path):
     assert first.startswith(f"init_from={language.ckpt}: {len(taken)} of {total} tensors")
     per_block = len([name for name in model if name.startswith("blocks.0.")])
     assert rest[0].endswith(f", blocks.0 ({per_block}), blocks.1 ({per_block})")
-    assert rest[1:] == [f"  new here: blocks.2 ({per_block})"]
+    assert rest[1:] == [f"  new here: blocks.2 ({per_block}), norm.weight (1)"]
     shorter = start(language, tmp_path / "short", "model.depth=1")
     assert shorter.notes[-1] == f"  left behind: blocks.1 ({per_block})"
+
+
+def test_the_encoder_of_edges_is_taken_and_frozen_with_that_of_nodes():
+    names = ["encoder", "edge_encoder", "blocks", "norm", "head"]
+    model, other = (nn.ModuleDict({name: nn.Linear(3, 3) for name in names}) for _ in range(2))
+    settings = {"model": {"width": 3}, "inputs": {}}
+    state = {f"model.{key}": value for key, value in other.state_dict().items()}
+    source = {"hyper_parameters": {"settings": settings}, "state_dict": state}
+    cfg = OmegaConf.create({"init_from": "x.ckpt", "freeze": "encoder", "init_lr": 1.0})
+    begun, notes = take(model, source, cfg, settings)
+    for name in names:
+        same = torch.equal(model[name].weight, other[name].weight)
+        assert same == (name in ("encoder", "edge_encoder", "blocks")), name
+    roots = {name.partition(".")[0] for name in begun.frozen}
+    assert roots == {"encoder", "edge_encoder"}
+    assert notes[0].startswith("init_from=x.ckpt: 6 of 6 tensors")
+    assert "  new here: norm.weight (1), norm.bias (1)" in notes
+
+
+def test_only_embeddings_of_symbols_are_put_in_another_order():
+    """Other matrices may have as many rows as there are symbols."""
+    there, here = CharTokenizer("AC"), CharTokenizer("CA")
+    size = len(there.symbols)
+
+    def model():
+        encoder = {"token": nn.Embedding(size, 4), "lin": nn.Linear(4, size)}
+        return nn.ModuleDict({"encoder": nn.ModuleDict(encoder)})
+
+    ours, theirs = model(), model()
+    inputs = [{"tokenizer": tokenizer.config()} for tokenizer in (there, here)]
+    state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
+    settings = [{"model": {"width": 4}, "inputs": own} for own in inputs]
+    source = {"hyper_parameters": {"settings": settings[0]}, "state_dict": state}
+    cfg = OmegaConf.create({"init_from": "x.ckpt", "freeze": None, "init_lr": 1.0})
+    take(ours, source, cfg, settings[1])
+    assert torch.equal(ours["encoder"]["lin"].weight, theirs["encoder"]["lin"].weight)
+    order = [there.symbols.index(symbol) for symbol in here.symbols]
+    expected = theirs["encoder"]["token"].weight[order]
+    assert torch.equal(ours["encoder"]["token"].weight, expected)
+    assert not torch.equal(expected, theirs["encoder"]["token"].weight)
 
 
 def test_it_trains_better_from_the_first_step_on(language, tmp_path):
@@ -106,6 +146,20 @@ def test_frozen_layers_count_and_draw_nothing(language):
     assert batch_norm.num_batches_tracked == 1  # as it was taken
     with pytest.raises(ValueError, match="all of the model is frozen"):
         task.start_from(begun.taken, begun.taken, 1.0)
+
+
+@pytest.mark.parametrize("attention", ["gin", "softmax"])
+def test_frozen_blocks_give_the_same_twice(language, tmp_path, attention):
+    """Dropout has no numbers of its own, and yet it draws nothing in what is frozen."""
+    settings = ["model.dropout=0.5", f"attention={attention}"]
+    first = Run.from_config(small_run(tmp_path / "first", language.fasta, *EPOCH, *settings))
+    first.fit()
+    best = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    frozen = [*settings, "freeze=taken", "model.depth=3"]
+    model = start(language, tmp_path / "run", *frozen, init_from=best).task.train().model
+    assert not any(part.training for part in model.encoder.modules())
+    assert not any(part.training for block in model.blocks[:2] for part in block.modules())
+    assert all(part.training for part in model.blocks[2].modules())
 
 
 def test_what_was_taken_has_a_rate_of_its_own(language, tmp_path):
@@ -249,7 +303,7 @@ def test_a_classification_starts_from_a_regression(tmp_path):
     for name, value in run.task.model.state_dict().items():
         if name.startswith(("encoder.", "blocks.")):
             assert torch.equal(value, other[name]), name
-    assert "new here" not in "".join(run.notes)
+    assert not any("blocks" in note for note in run.notes if "new here" in note)
     assert 0 <= run.fit()["test/accuracy"] <= 1
     for name, value in run.task.model.state_dict().items():
         if name.startswith("encoder."):
@@ -270,5 +324,5 @@ def test_a_prediction_starts_from_a_language_model(language, tmp_path):
     for name, value in run.task.model.state_dict().items():
         if name.startswith(("encoder.", "blocks.")):
             assert torch.equal(value, other[name]), name
-    assert len(run.notes) == 2  # nothing is new and nothing left behind
+    assert run.notes[2:] == ["  new here: norm.weight (1)"]  # and nothing is left behind
     assert run.fit()["test/loss"] > 0

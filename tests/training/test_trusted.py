@@ -172,13 +172,49 @@ def test_parts_of_the_libraries_are_on_the_list(target):
 
 def test_data_is_built_where_data_is_and_nowhere_else():
     for target in (
-        "torch_geometric.datasets.FakeDataset",
+        "gia.data.Molecules",
         "torch_geometric.transforms.Compose",
         "gia.data.CharTokenizer",
     ):
         check_settings({"data": {"dataset": {"_target_": target}}}, "x.ckpt")
         with pytest.raises(RefusedError, match=r"at model.dataset it names"):
             check_settings({"model": {"dataset": {"_target_": target}}}, "x.ckpt")
+
+
+@pytest.mark.parametrize("name", ["TUDataset", "tu_dataset.TUDataset", "ZINC", "FakeDataset"])
+@pytest.mark.parametrize("place", ["data.dataset", "data", "data.transform"])
+def test_data_sets_of_pyg_are_trusted_by_name(checkpoint, name, place, tmp_path):
+    """They unpickle their files, from wherever a checkpoint says."""
+    target = f"torch_geometric.datasets.{name}"
+    plant = {"_target_": target, "root": "http://127.0.0.1:9/root", "_partial_": True}
+    path = planted_in(checkpoint, place, plant, tmp_path / "x.ckpt")
+    with pytest.raises(RefusedError, match=rf"can run code .*, give trust={target}$"):
+        load_trained(path)
+    for trust in (target, "torch_geometric.datasets"):
+        load_trained(path, trust=trust)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torchmetrics.functional.image.lpips._LPIPS",
+        "pytorch_lightning.demos.mnist_datamodule.MNISTDataModule",
+        "torch_geometric.data.InMemoryDataset",
+    ],
+)
+def test_other_classes_that_load_files_are_refused(target):
+    for section in ("data", "model"):
+        with pytest.raises(RefusedError, match="is refused: at"):
+            check_settings({section: {"_target_": target}}, "x.ckpt")
+
+
+def test_data_is_at_no_address_but_a_url_of_gias_own():
+    url = {"_target_": "gia.data.DataModule", "url": "https://example.org/x.csv", "path": None}
+    check_settings({"data": url, "homepage": "https://example.org"}, "x.ckpt")
+    for key in ("path", "root"):
+        for address in ("http://127.0.0.1:9/x", "memory://x", "simplecache::s3://x"):
+            with pytest.raises(RefusedError, match=rf"data\.{key} is '{address}', but data in"):
+                check_settings({"data": url | {key: address}}, "x.ckpt")
 
 
 def test_a_module_of_the_users_own_is_trusted_by_name(checkpoint, tmp_path, monkeypatch):
