@@ -16,7 +16,7 @@ from gia.data.cache import digest, processed
 from gia.data.chemistry import same_molecule
 from gia.data.items import Items, Rejected, progress
 from gia.data.residues import same_sequence
-from gia.data.schema import check_alike, conform
+from gia.data.schema import check_alike, check_readable, conform, name_of, not_finite
 from gia.data.targets import ClassNames, classes_of_each, joint_classes
 from gia.data.transforms import Steps, described
 from gia.data.view import View
@@ -25,6 +25,8 @@ from gia.data.view import View
 COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
 # What is the same for the same item, however it is written.
 SAME = {"smiles": same_molecule, "sequence": same_sequence}
+# What an item is known by, and its target: both outlive a transform that begins a new Data.
+KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y")
 # The share of its spread that a target may lose in single precision before that is told.
 ROUNDED = 0.01
 
@@ -42,7 +44,7 @@ class Prepare:
     target: Target | None = None
 
     def __call__(self, data: Data) -> Data:
-        data = conform(self.steps(data), data.get("row", 0))
+        data = conform(_kept(self.steps(data), data), data.get("row", 0))
         return data if self.target is None else self.target(data)
 
 
@@ -133,9 +135,11 @@ def collect(
     for before, data in progress(pairs, len(found), "comparing items"):
         before.text = data.text = same(str(data[known[0]] if known else data.get("name")))
     check_alike(found)
+    notes = check_readable(found)
     if target_type in ("regression", "classification"):
         reader, items = _targets(items, target, level, target_type == "classification", class_names)
         later = replace(later, target=reader)
+    items.notes.extend(notes)
     if later.steps:
         return replace(items, graphs=View([_named(d, d.row) for d in kept], later))
     return items
@@ -156,7 +160,7 @@ def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
         rows = progress(range(len(dataset)), len(dataset), "reading items")
         graphs = [conform(_named(dataset[row], row), row) for row in rows]
         if steps:
-            graphs = [conform(steps(data.clone()), data.row) for data in graphs]
+            graphs = [conform(_kept(steps(data.clone()), data), data.row) for data in graphs]
         return Items(graphs=graphs)
 
     key, how = getattr(dataset, "digest", None), described(steps)
@@ -170,8 +174,17 @@ def _named(data: Any, row: int) -> Any:
     if not isinstance(data, Data):
         return data  # conform says what is wrong with it
     data = copy.copy(data)
-    data.name, data.row = str(data.get("name") or f"item_{row}"), row
+    data.name, data.row = name_of(data, row), row
     return data
+
+
+def _kept(made: Any, data: Data) -> Any:
+    """What a transform made, with what it left out: it may have begun a new ``Data``."""
+    if isinstance(made, Data):
+        for key in KEPT:
+            if key in data and key not in made:
+                made[key] = data[key]
+    return made
 
 
 def _reason(data: Data, target: str | None) -> Rejected | None:
@@ -179,11 +192,13 @@ def _reason(data: Data, target: str | None) -> Rejected | None:
     reason = None
     if data.num_nodes == 0:
         reason = "it is empty: it has no nodes"
+    elif key := not_finite(data):
+        reason = f"its {key!r} holds NaN or an infinity"
     elif target is not None and data.get(target) is None:
         has = ", ".join(key for key in data.to_dict() if key not in ("name", "row", "num_nodes"))
         reason = f"it has no attribute {target!r} (data.target), but {has}"
     elif target is not None and not _numbers(data[target]):
-        reason = f"its {target!r} is no tensor of numbers"
+        reason = f"its {target!r} is no tensor of numbers: give classes as integers"
     elif target is not None and torch.as_tensor(data[target]).to(torch.float32).isnan().all():
         reason = f"its {target!r} is unknown"
     return None if reason is None else Rejected(data.row, data.name, reason)

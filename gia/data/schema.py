@@ -33,14 +33,22 @@ What has other attributes keeps them. Batches are PyG's, with the list ``num_nod
 import copy
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import to_edge_index
 
 # One row a node, or an edge.
 OF_NODES, OF_EDGES = ("x", "token", "pos", "seq_pos"), ("edge_attr", "edge_weight")
 COLUMNS = ("x", "edge_attr")  # [*, F], of one column where they have one dimension
+OWN = ("name", "row", "text", "cut", "y", "num_nodes", "edge_index")  # which no node is told by
+# What is kept for layers of the user's own, and how it becomes something that ours read.
+UNREAD = {
+    "pos": "torch_geometric.transforms.Distance makes edge_attr of it",
+    "edge_weight": "give it as edge_attr",
+}
 
 
 def conform(data: Data, row: int) -> Data:
@@ -59,21 +67,72 @@ def conform(data: Data, row: int) -> Data:
             "be a torch_geometric.data.Data"
         )
     data = copy.copy(data)
-    data.name = str(data.get("name") or f"item_{row}")
+    data.name = name_of(data, row)
     data.row = int(data.get("row") if isinstance(data.get("row"), int) else row)
+    where = f"row {data.row} ({data.name})"
     if data.get("edge_index") is None:
-        data.edge_index = torch.empty(2, 0, dtype=torch.long)
+        _take_adjacency(data)
+    data.edge_index = _tensor(data.edge_index, "edge_index", where)
+    if not data.edge_index.is_floating_point():
+        data.edge_index = data.edge_index.long()
     for key in (*OF_NODES, *OF_EDGES):
         value = data.get(key)
         if value is None:
             if key in data:
                 del data[key]
             continue
-        data[key] = _typed(value, key)
+        data[key] = _typed(_tensor(value, key, where), key)
     nodes = _num_nodes(data)
     data.num_nodes = nodes
     _check(data)
     return data
+
+
+def name_of(data: Data, row: int) -> str:
+    """What an item is called: its own name, if that is a text or a number."""
+    name = data.get("name")
+    return str(name) if isinstance(name, (str, int)) and name != "" else f"item_{row}"
+
+
+def not_finite(data: Data) -> str | None:
+    """The first attribute that a model may read and that holds NaN or an infinity."""
+    read = [*OF_NODES, *OF_EDGES, *(key for key in data.to_dict() if key.endswith("_pe"))]
+    for key in read:
+        value = data.get(key)
+        if isinstance(value, Tensor) and not value.isfinite().all():
+            return key
+    return None
+
+
+def check_readable(graphs: Sequence[Data]) -> list[str]:
+    """See that a model finds something in the items of a dataset.
+
+    Args:
+        graphs: the items, alike.
+
+    Returns:
+        What to say of attributes that gia's models do not read.
+
+    Raises:
+        ValueError: if there is nothing to read, or edges have to be made of faces first.
+    """
+    first = graphs[0]
+    linked = any(data.num_edges for data in graphs)
+    if first.get("face") is not None and not linked:
+        raise ValueError(
+            "the items have faces, but no edges: make edges of them with "
+            "data.pre_transform._target_=torch_geometric.transforms.FaceToEdge"
+        )
+    features = any(key in first for key in ("x", "token")) or bool(encodings(first))
+    if not (features or linked):
+        raise ValueError(
+            f"there is nothing to learn from: the items have neither x nor edges, but "
+            f"{', '.join(key for key in first.to_dict() if key not in OWN)}: give nodes an x, or "
+            "edges, as torch_geometric.transforms.KNNGraph and Distance make of pos"
+        )
+    return [
+        f"{key} is not read by gia's models: {way}" for key, way in UNREAD.items() if key in first
+    ]
 
 
 def check_alike(graphs: Iterable[Data]) -> None:
@@ -120,6 +179,30 @@ def encodings(data: Data, names: Sequence[str] | None = None) -> dict[str, int]:
             )
         found[key] = 1 if value.dim() == 1 else value.size(1)
     return found
+
+
+def _take_adjacency(data: Data) -> None:
+    """Edges out of ``adj_t``, which PyG's ToSparseTensor puts in their place; else there are none.
+
+    Its rows are targets.
+    """
+    adjacency = data.get("adj_t")
+    if adjacency is None:
+        data.edge_index = torch.empty(2, 0, dtype=torch.long)
+        return
+    (target, source), value = to_edge_index(adjacency)
+    data.edge_index = torch.stack([source, target])
+    if value is not None and not bool((value == 1).all()):
+        data["edge_weight" if value.dim() == 1 else "edge_attr"] = value
+    del data.adj_t
+
+
+def _tensor(value: Any, key: str, where: str) -> Tensor:
+    """A tensor of what may be an array or a list."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{where}: {key} is a {type(value).__name__} and no tensor") from error
 
 
 def _typed(value: Tensor, key: str) -> Tensor:

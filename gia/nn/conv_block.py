@@ -25,7 +25,8 @@ class ConvBlock(MLPBlock):
         - **graphs.edge_attr:** ``[E, F]``
 
     Raises:
-        ValueError: If the layer gives other channels than it takes.
+        ValueError: If the layer gives other channels than it takes, or scales by a mean degree
+            of 0.
     """
 
     continuable = False
@@ -36,6 +37,7 @@ class ConvBlock(MLPBlock):
         self.conv = conv
         self.takes = "edge_attr" if takes_given_attr(conv) else takes(conv)
         _check_channels(conv)
+        _check_degrees(conv)
         if self.takes != "edge_attr":
             tell(
                 f"{type(conv).__name__} takes no attributes of edges here: it is given the data's "
@@ -59,6 +61,15 @@ class ConvBlock(MLPBlock):
     def causal(self) -> bool:
         """Whether a node's output is the same whatever comes after it, over causal edges."""
         return is_causal(self.conv, None, getattr(self.conv, "edge_dim", None))
+
+
+def _check_degrees(conv: nn.Module) -> None:
+    degree = getattr(getattr(conv, "aggr_module", None), "avg_deg_lin", None)
+    if degree is not None and not float(degree) > 0:
+        raise ValueError(
+            f"{type(conv).__name__} divides by the mean degree of the training graphs, but these "
+            "have no edges: give the data edges, or choose another model"
+        )
 
 
 def _check_channels(conv: nn.Module) -> None:

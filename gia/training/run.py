@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,7 @@ class Run:
             raise Interrupted(last if last.is_file() else None) from stop
         self.tested_step = self.trainer.global_step
         keeper = self._callback(BestCheckpoint)
+        self._check_finite(keeper)
         if any(isinstance(made, StochasticWeightAveraging) for made in self.trainer.callbacks):
             self._offer_average(keeper)
         best = keeper.best_model_path
@@ -132,6 +134,23 @@ class Run:
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
         return metrics[0]
+
+    def _check_finite(self, keeper: BestCheckpoint) -> None:
+        """Say that the loss became NaN or infinite, which ends a run."""
+        lost = next(
+            (row for row in self.history.epochs if not math.isfinite(row.get("val/loss", 0.0))),
+            None,
+        )
+        if lost is None:
+            return
+        said = (
+            f"val/loss is {lost['val/loss']} in epoch {lost['epoch']}: give a lower optimizer.lr "
+            "or trainer.gradient_clip_val, and look for extreme numbers in the data"
+        )
+        best = keeper.best_model_score
+        if best is None or not math.isfinite(best):
+            raise ValueError(said)
+        warnings.warn(f"{said}; the best model of before is tested", stacklevel=1)
 
     def _offer_average(self, keeper: BestCheckpoint) -> None:
         """Let averaged weights, which are there after the last validation, be the best as well."""

@@ -9,6 +9,7 @@ from laws import make_adjacency, make_attention, sequences
 from torch import nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GATv2Conv, GCNConv, GINEConv, SAGEConv
+from torch_geometric.nn import PNAConv as PyGPNAConv
 from torch_geometric.nn.norm import BatchNorm, GraphNorm, LayerNorm
 
 import gia.nn
@@ -237,3 +238,9 @@ def test_blocks_of_both_kinds_are_compiled():
     torch.testing.assert_close(compiled(batch), plain(batch), rtol=1e-4, atol=1e-4)
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     torch._dynamo.reset()
+
+
+def test_scaling_by_the_degree_of_graphs_without_edges_is_refused():
+    conv = PyGPNAConv(WIDTH, WIDTH, ["mean"], ["amplification"], torch.tensor([9]))
+    with pytest.raises(ValueError, match=r"PNAConv divides by the mean degree.*have no edges"):
+        conv_block(conv)
