@@ -171,3 +171,10 @@ def test_downloads_once_and_whole(tmp_path, monkeypatch, cache):
 def test_no_file_stands_for_a_dataset(tmp_path):
     with pytest.raises(ValueError, match=r"data\.path=new\.csv: give data\.name=.* data\.root="):
         TU("TINY", tiny(tmp_path)).with_file("new.csv")
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", ".."])
+def test_a_name_is_no_path(name, tmp_path):
+    """What was processed is unpickled, so that a name must not lead elsewhere."""
+    with pytest.raises(ValueError, match=r"data.name=.* is a path: give a name"):
+        TU(name, tmp_path)
