@@ -202,3 +202,10 @@ def test_attributes_of_edges(tmp_path):
     for use, columns in ((False, 1), (True, 2)):
         data = DataModule(TU("TINY", root, use_edge_attr=use), split="none")
         assert data.test_data[0].edge_attr.size(1) == columns
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", ".."])
+def test_a_name_is_no_path(name, tmp_path):
+    """What was processed is unpickled, so that a name must not lead elsewhere."""
+    with pytest.raises(ValueError, match=r"data.name=.* is a path: give a name"):
+        TU(name, tmp_path)

@@ -84,7 +84,7 @@ def test_only_embeddings_of_symbols_are_put_in_another_order():
         return nn.ModuleDict({"encoder": nn.ModuleDict(encoder)})
 
     ours, theirs = model(), model()
-    inputs = [{"tokenizer": tokenizer.config()} for tokenizer in (there, here)]
+    inputs = [{"tokenizer": tokenizer.to_config()} for tokenizer in (there, here)]
     state = {f"model.{key}": value for key, value in theirs.state_dict().items()}
     settings = [{"model": {"width": 4}, "inputs": own} for own in inputs]
     source = {"hyper_parameters": {"settings": settings[0]}, "state_dict": state}
@@ -324,5 +324,6 @@ def test_a_prediction_starts_from_a_language_model(language, tmp_path):
     for name, value in run.task.model.state_dict().items():
         if name.startswith(("encoder.", "blocks.")):
             assert torch.equal(value, other[name]), name
-    assert run.notes[2:] == ["  new here: norm.weight (1)"]  # and nothing is left behind
+    # Nothing is left behind.
+    assert run.notes[2:] == ["  new here: edge_encoder.features (1), norm.weight (1)"]
     assert run.fit()["test/loss"] > 0

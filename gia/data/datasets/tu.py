@@ -180,7 +180,9 @@ def _tidy(raw: Path, folder: Path, name: str) -> None:
 
 
 def _raw_folder(name: str, root: str | os.PathLike | None) -> Path:
-    if Path(name).name != name:  # it would lead out of the folder of what was processed
+    if (
+        Path(name).name != name or name == ".."
+    ):  # it would lead out of the folder of what was processed
         raise ValueError(
             f"data.name={name} is a path: give a name, such as PROTEINS, and data.root"
         )
