@@ -1,6 +1,7 @@
 """A Hugging Face Trainer keeps adapters with what it trains beside them."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -163,3 +164,23 @@ def test_a_base_of_quantised_layers_is_trained_and_resumed(tmp_path):
     other = quantised()
     adapters.load(other, tmp_path / "whole/checkpoint-4/gia_adapters/default")
     assert_same(other, whole.model)
+
+
+def test_a_base_that_says_it_is_quantised_needs_lora_beside_the_adapter(tmp_path):
+    """A Trainer wants an adapter of PEFT's there, and knows no others."""
+    model = quantised()
+    model.is_quantized = True
+    model.hf_quantizer = SimpleNamespace(is_trainable=True)
+    adapters.add(model, SparseGINConfig(channels=4, scale=0.5))
+    with pytest.raises(ValueError, match="attach trainable adapters"):
+        trainer(model, tmp_path / "alone")
+    adapters.remove(model)
+
+    model = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["lm_head"]))
+    adapters.add(model, SparseGINConfig(channels=4, scale=0.5))
+    before = [value.clone() for value in adapters.parameters(model)]
+    run = trainer(model, tmp_path / "run", max_steps=2)
+    run.train()
+    after = adapters.parameters(model)
+    assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert (tmp_path / "run/checkpoint-2/gia_adapters/default").is_dir()
