@@ -2,9 +2,10 @@
 
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
-from gia.adapters.files import load, load_published, save
+from gia.adapters.files import save
 from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
+from gia.adapters.load import load, load_published
 from gia.adapters.model import (
     active,
     add,

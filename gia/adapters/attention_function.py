@@ -15,31 +15,53 @@ KERNELS = ("sdpa", "eager")
 OBSERVER = "_gia_observer"
 
 
+class ObservedConfig:
+    """A model's configuration as an attention sees it that is looked on.
+
+    It differs in the name of the kernel alone. The model keeps its own configuration, where the
+    kernel can be changed, shown and saved as ever.
+
+    Args:
+        config: Of the model; everything else is read from it and written to it.
+        observer: Who looks on, while its ``looks_on`` is true.
+    """
+
+    def __init__(self, config: Any, observer: Any):
+        self.__dict__.update(_config=config, _observer=observer)
+
+    @property
+    def _attn_implementation(self) -> str:
+        kernel = self._config._attn_implementation
+        return observed_name(kernel) if self._observer.looks_on else kernel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._config, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._config, name, value)
+
+    def __reduce__(self) -> tuple:
+        return ObservedConfig, (self._config, self._observer)
+
+
 def observed_name(kernel: str) -> str:
     """The name of a kernel that is looked on, registered with transformers.
 
     Raises:
         ValueError: If its attention cannot be observed.
     """
-    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers import AttentionInterface
 
-    if kernel.startswith(PREFIX):
-        return kernel
     if kernel not in KERNELS:
         raise ValueError(
             f"attention computed by {kernel!r} cannot be observed: load the model with "
-            f"attn_implementation='sdpa' (or {', '.join(KERNELS[1:])})"
+            f"attn_implementation='sdpa' (or {', '.join(KERNELS[1:])}), or go back to it by "
+            "model.set_attn_implementation('sdpa')"
         )
     name = PREFIX + kernel
-    AttentionInterface.register(name, _looking_on(kernel))
-    # Without a mask function of the same name transformers makes no mask at all.
-    AttentionMaskInterface.register(name, AttentionMaskInterface()[kernel])
+    if name not in AttentionInterface():
+        AttentionInterface.register(name, _looking_on(kernel))
     return name
-
-
-def kernel_name(name: str) -> str:
-    """The kernel behind a name."""
-    return name.removeprefix(PREFIX)
 
 
 def _looking_on(kernel: str) -> Callable[..., tuple[Tensor, OptTensor]]:

@@ -9,6 +9,8 @@ from gia.adapters.decoder_layer import NAME, AdaptedLayer
 from gia.adapters.families import FAMILIES, Family, family_of
 from gia.adapters.layer import SparseGIN
 
+DEFAULT = "default"  # the name of an adapter that is given none
+
 
 @dataclass(frozen=True)
 class Decoder:

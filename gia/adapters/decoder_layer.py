@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gia.adapters.attention_edges import ObservedAttention, all_pairs, fits_at_once, select
-from gia.adapters.attention_function import OBSERVER
+from gia.adapters.attention_function import OBSERVER, ObservedConfig
 from gia.adapters.dense_rows import DenseRows
 from gia.adapters.extra_edges import ExtraEdges
 from gia.adapters.families import PARALLEL, Family
@@ -62,6 +62,7 @@ class AdaptedLayer(nn.Module):
         layer.add_module(NAME, self)
         attention = layer.get_submodule(family.attention)
         attention.__dict__[OBSERVER] = self  # not as a submodule: the layer has it already
+        self._config, attention.config = attention.config, ObservedConfig(attention.config, self)
         self._attention = (attention,)
         self._hooks = [
             layer.get_submodule(family.entry).register_forward_pre_hook(
@@ -83,7 +84,9 @@ class AdaptedLayer(nn.Module):
         """Take everything off the layer."""
         for hook in self._hooks:
             hook.remove()
-        del self._attention[0].__dict__[OBSERVER]
+        (attention,) = self._attention
+        del attention.__dict__[OBSERVER]
+        attention.config = self._config
         delattr(layer, NAME)
 
     def observe(self, observed: ObservedAttention) -> None:
@@ -169,6 +172,12 @@ class AdaptedLayer(nn.Module):
             adapter: SparseGIN = self.adapters[name]
             if adapter.config.position != position:
                 continue
+            if hasattr(adapter.in_proj, "base_layer"):
+                raise RuntimeError(
+                    f"PEFT has hung its own adapter onto the projections of {name!r}, as "
+                    "target_modules='all-linear' does on a model that has the adapter already: "
+                    "get_peft_model first, then gia.adapters.add"
+                )
             if name not in self._pass.graphs:
                 raise RuntimeError(
                     f"layer {self.number} computed no attention that could be observed: was its "

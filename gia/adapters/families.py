@@ -64,6 +64,29 @@ REFUSED = {
     "qwen3_next": "most of its layers have linear attention",
     "lfm2": "most of its layers are convolutions",
 }
+# The same of PEFT's methods; all others can be combined with an adapter.
+_CACHED = "it puts keys into the cache that no token has sent"
+REFUSED_METHODS = {
+    "PREFIX_TUNING": _CACHED,
+    "CARTRIDGE": _CACHED,
+    "ADAPTION_PROMPT": "it puts a module of its own in the place of attention",
+}
+
+
+def check_methods(model: nn.Module) -> None:
+    """Whether what PEFT has done to a model leaves room for an adapter.
+
+    Raises:
+        ValueError: If it does not, with the reason.
+    """
+    for config in (getattr(model, "peft_config", None) or {}).values():
+        method = getattr(config.peft_type, "value", config.peft_type)
+        if method in REFUSED_METHODS:
+            raise ValueError(
+                f"a model with PEFT's {method} cannot have a Sparse-GIN adapter: "
+                f"{REFUSED_METHODS[method]}; LoRA, DoRA, IA3 and prompt tuning can be combined "
+                "with one"
+            )
 
 
 def family_of(model: nn.Module) -> Family:

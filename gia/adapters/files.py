@@ -1,7 +1,6 @@
 """An adapter on disk: its configuration and its own weights, nothing of the model's."""
 
 import json
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from gia.adapters.config import SparseGINConfig
-from gia.adapters.decoder import Decoder, decoder
+from gia.adapters.decoder import DEFAULT, Decoder, decoder
 from gia.adapters.layer import SparseGIN
-from gia.adapters.model import DEFAULT, active, add, remove
-from gia.adapters.model import set as choose
-from gia.adapters.published import from_published
 from gia.data.files import write_atomically
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-KIND = "SPARSE_GIN"
+KIND, BROKEN = "SPARSE_GIN", "broken"
+# Beside the files of a model or of PEFT's. Where a folder has weights right in it a Trainer takes
+# it for PEFT's: here they are one deeper, under the adapter's name.
+BESIDE = "gia_adapters"
 
 
 def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
@@ -32,15 +31,17 @@ def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
     Raises:
         KeyError: If there is no such adapter.
         OSError: If the folder cannot be written to.
+        ValueError: If the folder holds a model, or an adapter of PEFT's.
     """
     from safetensors.torch import save as to_bytes
 
     base = decoder(model)
     parts = base.adapter(name)
-    state = {key: value.cpu().contiguous() for key, value in _state(parts).items()}
+    state = {key: value.cpu().contiguous() for key, value in state_of(parts).items()}
     some = next(iter(parts.values()))
     description = {"peft_type": KIND, "base": _describe(base), "config": some.config.to_dict()}
     folder = Path(folder)
+    _check_free(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
     with write_atomically(folder / WEIGHTS, "wb") as file:
         file.write(to_bytes(state, metadata={"format": "pt"}))
@@ -49,22 +50,14 @@ def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
     return folder
 
 
-def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
-    """Add an adapter out of a folder, and make it the one that is used and trained.
-
-    Args:
-        model (nn.Module): As for :func:`gia.adapters.add`.
-        folder (path): What :func:`save` wrote.
-        name (str): What it is called from now on.
+def read(folder: Path, base: Decoder) -> tuple[SparseGINConfig, dict[str, Tensor]]:
+    """The configuration and the weights of an adapter for a model.
 
     Raises:
         OSError: If a file is missing or cannot be read.
-        ValueError: If a file is broken, or the adapter was made for another model. The model is
-            then as it was.
+        ValueError: If a file is broken, or the adapter was made for another model.
     """
-    folder = Path(folder)
     description, state = _read(folder)
-    base = decoder(model)
     here, there = _describe(base), description["base"]
     different = [
         f"{key} {there.get(key)} instead of {here[key]}"
@@ -77,51 +70,51 @@ def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
             f"{', '.join(different)}"
         )
     try:
-        config = SparseGINConfig.from_dict(description["config"])
+        return SparseGINConfig.from_dict(description["config"]), state
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / CONFIG} is broken: {error}") from error
-    _add_filled(model, config, state, name, str(folder / WEIGHTS))
 
 
-def load_published(
-    model: nn.Module,
-    state: Mapping[str, Tensor],
-    config: Mapping[str, Any],
-    name: str = DEFAULT,
-) -> None:
-    """Add an adapter that was trained with the published code.
-
-    Args:
-        model (nn.Module): As for :func:`gia.adapters.add`.
-        state (dict), config (dict): As for :func:`gia.adapters.from_published`, of a whole model.
-        name (str): What it is called.
+@torch.no_grad()
+def fill(parts: dict[int, SparseGIN], state: dict[str, Tensor], source: str) -> None:
+    """Give an adapter the weights that :func:`read` has read.
 
     Raises:
-        ValueError: If something is not known or does not fit. The model is then as it was.
+        ValueError: If they do not fit. The adapter is then as it was.
     """
-    ours, converted = from_published(state, config)
-    if ours.layers is None:
-        raise ValueError("state has the parameters of one layer: names have no layers.0. before")
-    filled = {key.removeprefix("layers."): value for key, value in converted.items()}
-    _add_filled(model, ours, filled, name, "the published adapter")
+    expected = state_of(parts)
+    _check(expected, state, source)
+    for key, value in expected.items():
+        value.copy_(state[key])
 
 
-def _add_filled(
-    model: nn.Module, config: SparseGINConfig, state: dict[str, Tensor], name: str, source: str
-) -> None:
-    before = active(model)
-    add(model, config, name)
+def state_of(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
+    """All weights of an adapter, by layer."""
+    return {
+        f"{number}.{key}": value
+        for number, part in parts.items()
+        for key, value in part.state_dict().items()
+    }
+
+
+def kind_of(folder: Path) -> str | None:
+    """Whose adapter a folder holds, :data:`KIND` if it is ours; None where there is none."""
+    if not (folder / CONFIG).exists():
+        return None
     try:
-        expected = _state(decoder(model).adapter(name))
-        _check(expected, state, source)
-        with torch.no_grad():
-            for key, value in expected.items():
-                value.copy_(state[key])
-    except BaseException:
-        remove(model, name)
-        if before:
-            choose(model, before)
-        raise
+        return str(json.loads((folder / CONFIG).read_text())["peft_type"])
+    except (ValueError, KeyError, TypeError):
+        return BROKEN
+
+
+def _check_free(folder: Path, name: str) -> None:
+    kind, found = kind_of(folder), None
+    if kind not in (None, KIND):
+        found = f"a {kind} adapter, which would be overwritten"
+    elif (folder / "config.json").exists():
+        found = "a model, which from_pretrained would then take for an adapter of PEFT's"
+    if found is not None:
+        raise ValueError(f"{folder} holds {found}: save to {folder / BESIDE / name}")
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -130,18 +123,19 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder} to load an adapter from")
+    there = f"; it has some of gia's in {folder / BESIDE}" if (folder / BESIDE).is_dir() else ""
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
-            raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter")
+            raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter{there}")
+    if (kind := kind_of(folder)) not in (KIND, BROKEN):
+        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT{there}")
     try:
         description = json.loads((folder / CONFIG).read_text())
-        kind, *parts = (description[key] for key in ("peft_type", "base", "config"))
-        if not all(isinstance(part, dict) for part in parts):
+        parts = [description[key] for key in ("peft_type", "base", "config")]
+        if not all(isinstance(part, dict) for part in parts[1:]):
             raise TypeError("base and config are tables")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG} is broken or not an adapter's: {error}") from error
-    if kind != KIND:
-        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT")
     try:
         return description, load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -163,15 +157,6 @@ def _check(expected: dict[str, Tensor], state: dict[str, Tensor], source: str) -
     ]
     if wrong:
         raise ValueError(f"{source} does not fit: {'; '.join(sorted(wrong)[:5])}")
-
-
-def _state(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
-    """All weights of an adapter, by layer."""
-    return {
-        f"{number}.{key}": value
-        for number, part in parts.items()
-        for key, value in part.state_dict().items()
-    }
 
 
 def _describe(base: Decoder) -> dict[str, Any]:

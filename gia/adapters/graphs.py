@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.adapters.decoder import decoder
-from gia.adapters.model import DEFAULT
+from gia.adapters.decoder import DEFAULT, decoder
 from gia.graph import Adjacency
 from gia.typing import OptTensor
 

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gia.adapters.attention_function import kernel_name, observed_name
+from gia.adapters.attention_function import observed_name
 from gia.adapters.config import SparseGINConfig
-from gia.adapters.decoder import Decoder, decoder
+from gia.adapters.decoder import DEFAULT, Decoder, decoder
 from gia.adapters.decoder_layer import NAME, AdaptedLayer
 from gia.adapters.extra_edges import ExtraEdges
+from gia.adapters.families import check_methods
+from gia.adapters.frozen import freeze, thaw
 from gia.adapters.layer import SparseGIN
+from gia.adapters.model_methods import extend_methods, restore_methods
 from gia.typing import OptTensor
-
-DEFAULT = "default"
-_STATE = "_gia_state"
 
 
 def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEFAULT) -> None:
@@ -40,19 +40,19 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
             f"got {name!r}"
         )
     base = decoder(model)
+    check_methods(model)
     if any(name in layer.adapters for layer in base.adapted.values()):
         raise ValueError(f"the model has an adapter {name!r} already: choose another name")
-    kernel = observed_name(base.config._attn_implementation)
+    observed_name(base.config._attn_implementation)
     _check_finite(base.module)
     made = {number: _make(config, base, number) for number in _chosen(config, base)}
     if not base.adapted:
-        _freeze(model, base)
+        freeze(model, base.module)
     for number, adapter in made.items():
         layer = base.layers[number]
         adapted = getattr(layer, NAME, None) or AdaptedLayer(layer, base.family, number)
         adapted.train(layer.training)
         adapted.adapters[name] = adapter.train(layer.training)
-    base.config._attn_implementation = kernel
     set(model, name)
 
 
@@ -71,6 +71,7 @@ def set(model: nn.Module, names: str | Sequence[str]) -> None:
         layer.active = tuple(name for name in names if name in layer.adapters)
         for name, adapter in layer.adapters.items():
             adapter.requires_grad_(name in names)
+    extend_methods(model)
 
 
 def remove(model: nn.Module, name: str = DEFAULT) -> None:
@@ -88,9 +89,8 @@ def remove(model: nn.Module, name: str = DEFAULT) -> None:
         if not layer.adapters:
             layer.remove(base.layers[number])
     if not base.adapted:
-        base.config._attn_implementation = kernel_name(base.config._attn_implementation)
-        for parameter in base.module.__dict__.pop(_STATE, ()):
-            parameter.requires_grad_(True)
+        thaw(base.module)
+        restore_methods(model)
 
 
 def enable(model: nn.Module) -> None:
@@ -228,12 +228,3 @@ def _check_finite(module: nn.Module) -> None:
                 f"the model's {name} holds numbers that are not finite: load it again, or in "
                 "another precision"
             )
-
-
-def _freeze(model: nn.Module, base: Decoder) -> None:
-    if hasattr(model, "peft_config") or getattr(model, "_hf_peft_config_loaded", False):
-        return
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    base.module.__dict__[_STATE] = trained

@@ -50,7 +50,8 @@ def _class_with_nodes(kind: type) -> type:
             if known + features.size(1) != seen:
                 raise ValueError(
                     f"the cache holds {seen - features.size(1)} tokens, of which the adapter has "
-                    f"seen {known}: fill a new cache with the adapter that is to generate"
+                    f"seen {known}: fill a new cache with the adapter that is to generate (PEFT's "
+                    "prefix tuning, which fills it without tokens, cannot be combined with one)"
                 )
             whole = features if before is None else torch.cat([before, features], 1)
             self.node_features[name] = whole

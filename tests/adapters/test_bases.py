@@ -2,9 +2,13 @@
 
 import copy
 import io
+import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
+from conftest import ROOT
 from decoders import KINDS, decoder
 
 import gia.adapters as adapters
@@ -153,11 +157,96 @@ def test_eager_attention_is_observed_too(kind):
     assert model.config._attn_implementation == "eager"
 
 
-def test_attention_that_is_exchanged_afterwards_is_noticed():
+def test_attention_is_exchanged_while_an_adapter_is_on():
     model = adapted()
+    exact = logits(model)
     model.set_attn_implementation("eager")
-    with pytest.raises(RuntimeError, match="layer 0 computed no attention that could be observed"):
+    torch.testing.assert_close(logits(model), exact, rtol=1e-3, atol=1e-3)
+    model.config.output_attentions = True
+    assert model(input_ids=IDS).attentions[0].shape == (2, 4, 12, 12)
+    adapters.remove(model)
+    assert model.config._attn_implementation == "eager"
+    assert model(input_ids=IDS).attentions[0].shape == (2, 4, 12, 12)
+
+
+def test_attention_that_cannot_be_observed_afterwards_is_noticed():
+    model = adapted()
+    model.config._attn_implementation = "flex_attention"
+    with pytest.raises(ValueError, match=r"by 'flex_attention' cannot.*set_attn_implementation"):
         logits(model)
+    model.set_attn_implementation("sdpa")
+    assert logits(model).isfinite().all()
+
+
+@pytest.mark.parametrize("kernel", ["sdpa", "eager"])
+def test_a_configuration_has_the_kernel_that_it_had(kernel, tmp_path):
+    model = decoder("llama")
+    model.set_attn_implementation(kernel)
+    model.config.output_attentions = kernel == "eager"
+    with_adapter(model)
+    model.save_pretrained(tmp_path)
+    for one in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert one.config._attn_implementation == kernel
+        assert "gia" not in one.config.to_json_string(use_diff=False)
+        assert torch.equal(logits(one), logits(model))
+    other = transformers.AutoModelForCausalLM.from_config(model.config)
+    assert other.config._attn_implementation == kernel
+    assert transformers.AutoConfig.from_pretrained(tmp_path).output_attentions == (
+        kernel == "eager"
+    )
+
+
+def test_a_pickled_model_is_read_by_a_process_that_has_made_no_adapter(tmp_path):
+    torch.save(adapted(), tmp_path / "model.pt")
+    code = (
+        "import sys, torch; model = torch.load(sys.argv[1], weights_only=False);"
+        "print(model(torch.tensor([[2, 3]])).logits.shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.pt"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert "[1, 2, 61]" in done.stdout, done.stderr
+
+
+def frozen(model):
+    return [name for name, value in model.named_parameters() if not value.requires_grad]
+
+
+@pytest.mark.parametrize("change", ["resize", "head", "half", "overwritten", "assign", "untied"])
+def test_what_trained_trains_again_whatever_has_replaced_it(change):
+    model = decoder("llama", tie_word_embeddings=change == "untied")
+    model.model.norm.weight.requires_grad_(False)
+    with_adapter(model)
+    if change == "resize":
+        model.resize_token_embeddings(70)
+    elif change == "head":
+        model.lm_head = torch.nn.Linear(32, 61, bias=False).requires_grad_(False)
+    elif change == "half":
+        model.half()
+    elif change == "overwritten":
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        try:
+            model.bfloat16()
+        finally:
+            torch.__future__.set_overwrite_module_params_on_conversion(False)
+    elif change == "assign":
+        model.load_state_dict({k: v.clone() for k, v in model.state_dict().items()}, assign=True)
+    else:
+        weight = model.lm_head.weight.detach().clone()
+        model.lm_head.weight = torch.nn.Parameter(weight, requires_grad=False)
+    adapters.remove(model.model)
+    assert frozen(model) == ["model.norm.weight"]
+
+
+def test_what_is_new_stays_as_its_maker_left_it():
+    model = adapted()
+    model.one = torch.nn.Linear(2, 2)
+    model.two = torch.nn.Linear(2, 2).requires_grad_(False)
+    adapters.remove(model)
+    assert frozen(model) == ["two.weight", "two.bias"]
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "gemma2", "gpt_neox", "gpt2"])
