@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import torch_geometric.data
-from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.cache import digest, processed
@@ -17,7 +16,8 @@ from gia.data.chemistry import same_molecule
 from gia.data.items import Items, Rejected, progress
 from gia.data.residues import same_sequence
 from gia.data.schema import check_alike, check_readable, conform, name_of, not_finite
-from gia.data.targets import ClassNames, classes_of_each, joint_classes
+from gia.data.targets import ClassNames
+from gia.data.tensor_targets import Target, read_tensors
 from gia.data.transforms import Steps, described
 from gia.data.view import View
 
@@ -27,8 +27,6 @@ COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
 SAME = {"smiles": same_molecule, "sequence": same_sequence}
 # What an item is known by, and its target: both outlive a transform that begins a new Data.
 KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y")
-# The share of its spread that a target may lose in single precision before that is told.
-ROUNDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,30 +44,6 @@ class Prepare:
     def __call__(self, data: Data) -> Data:
         data = conform(_kept(self.steps(data), data), data.get("row", 0))
         return data if self.target is None else self.target(data)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What of an item is its target.
-
-    Attributes:
-        name: the attribute.
-        level: ``"graph"`` or ``"node"``.
-        classes: of each target the values that stand for classes, sorted; None for numbers.
-    """
-
-    name: str
-    level: str
-    classes: Sequence[Tensor] | None = None
-
-    def __call__(self, data: Data) -> Data:
-        """The item with ``y``, ``[1, T]`` or ``[N, T]``."""
-        y = as_rows(torch.as_tensor(data[self.name]), self.level)
-        if self.classes is not None:
-            y = torch.stack(list(map(_numbered, y.T, self.classes)), dim=1)
-        y = y.to(torch.float32)
-        data.y = y.masked_fill(~y.isfinite(), torch.nan)
-        return data
 
 
 def collect(
@@ -137,20 +111,14 @@ def collect(
     check_alike(found)
     notes = check_readable(found)
     if target_type in ("regression", "classification"):
-        reader, items = _targets(items, target, level, target_type == "classification", class_names)
+        reader, items = read_tensors(
+            items, target, level, target_type == "classification", class_names
+        )
         later = replace(later, target=reader)
     items.notes.extend(notes)
     if later.steps:
         return replace(items, graphs=View([_named(d, d.row) for d in kept], later))
     return items
-
-
-def as_rows(y: Tensor, level: str) -> Tensor:
-    """A target as ``[1, T]`` of a graph, or ``[N, T]`` of its nodes, int64 or float64."""
-    y = y.to(torch.float64 if y.is_floating_point() else torch.long)  # classes may be large
-    if level == "node":
-        return y.unsqueeze(1) if y.dim() == 1 else y
-    return y.reshape(1, -1)
 
 
 def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
@@ -209,96 +177,3 @@ def _numbers(value: Any) -> bool:
         return torch.as_tensor(value).numel() > 0
     except (TypeError, ValueError, RuntimeError):
         return False
-
-
-def _targets(
-    items: Items, name: str, level: str | None, classes: bool, class_names: ClassNames | None
-) -> tuple[Target, Items]:
-    """What reads the targets, and the items with their targets read."""
-    absent = [data for data in items.graphs if data.get(name) is None]
-    for data in absent:  # of a prediction
-        data[name] = torch.full((data.num_nodes if level == "node" else 1,), torch.nan)
-    values = [torch.as_tensor(data[name]) for data in items.graphs]
-    level = _level(values, items.graphs, name) if level is None else level
-    rows = [as_rows(value, level) for value in values]
-    for data, y in zip(items.graphs, rows, strict=True):
-        wanted = data.num_nodes if level == "node" else 1
-        if y.dim() != 2 or y.size(0) != wanted or y.size(1) != rows[0].size(1):
-            raise ValueError(
-                f"row {data.row} ({data.name}) has {name} {list(torch.as_tensor(data[name]).shape)}"
-                f" with {data.num_nodes} nodes, which is no target of the {level} like that of "
-                f"{items.graphs[0].name}, {list(values[0].shape)}: name another with data.target, "
-                "or say data.level=graph or node"
-            )
-    reader = Target(name, level)
-    if classes:
-        known = classes_of_each(class_names or [], rows[0].size(1))
-        columns = torch.cat(rows).T
-        reader = replace(
-            reader, classes=[_classes(y, name, k) for y, k in zip(columns, known, strict=True)]
-        )
-        names = joint_classes([str(int(v)) for v in of_one] for of_one in reader.classes)
-        items = replace(items, class_names=list(class_names) if class_names else names)
-    count = rows[0].size(1)
-    names = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
-    graphs = [reader(data) for data in items.graphs]
-    notes = [] if classes else _rounded(torch.cat(rows), names)
-    return reader, replace(items, graphs=graphs, level=level, target_names=names, notes=notes)
-
-
-def _rounded(y: Tensor, names: Sequence[str]) -> list[str]:
-    """What single precision loses of targets that differ little for their size."""
-    y = y.double()
-    lost, spread = (y - y.float()).abs().nan_to_num(0, 0), (y - y.nanmean(0)).abs().nanmean(0)
-    return [
-        f"{name} differs by {own:.3g} on average and is rounded by up to {most:.3g} in single "
-        "precision: take its mean off before"
-        for name, own, most in zip(names, spread.tolist(), lost.amax(0).tolist(), strict=True)
-        if most > ROUNDED * own
-    ]
-
-
-def _level(values: Sequence[Tensor], graphs: Sequence[Data], name: str) -> str:
-    nodes = [data.num_nodes for data in graphs]
-    rows = [value.size(0) if value.dim() else 1 for value in values]
-    if all(number == 1 for number in rows):
-        return "graph"
-    if rows == nodes:
-        return "node"
-    if all(value.dim() == 1 and value.shape == values[0].shape for value in values):
-        return "graph"  # several targets each
-    wrong = next(i for i, pair in enumerate(zip(rows, nodes, strict=True)) if pair[0] != pair[1])
-    raise ValueError(
-        f"row {graphs[wrong].row} ({graphs[wrong].name}) has {name} {list(values[wrong].shape)}, "
-        f"which is neither one target of the graph nor one of each of its {nodes[wrong]} nodes: "
-        "name another attribute with data.target=..."
-    )
-
-
-def _numbered(y: Tensor, classes: Tensor) -> Tensor:
-    """The number of each class; NaN where it is none of these."""
-    if not len(classes):
-        return torch.full(y.shape, torch.nan)
-    sought = y.nan_to_num().to(classes.dtype).contiguous()
-    number = torch.searchsorted(classes, sought).clamp(max=len(classes) - 1)
-    return number.float().masked_fill((classes[number] != sought) | (sought != y), torch.nan)
-
-
-def _classes(numbers: Tensor, name: str, class_names: Sequence[str]) -> Tensor:
-    if class_names:
-        return torch.tensor([_number(known) for known in class_names])
-    values = numbers[numbers.isfinite()].unique()
-    if (values != values.round()).any():
-        broken = float(values[values != values.round()][0])
-        raise ValueError(
-            f"data.target={name} holds {broken:g}, which is no class: for numbers use "
-            "task=regression"
-        )
-    return values
-
-
-def _number(name: str) -> int | float:
-    try:
-        return int(name)
-    except ValueError:
-        return float(name)
