@@ -129,6 +129,8 @@ class DataModule(LightningDataModule):
         made = isinstance(self._dataset, torch.utils.data.Dataset)
         if callable(self._dataset) and not made:
             self._dataset = self._dataset(**self._options)
+            if not hasattr(self._dataset, "__len__"):  # a generator
+                self._dataset = list(self._dataset)
         while isinstance(self._dataset, Subset) and isinstance(
             self._dataset.dataset, torch_geometric.data.Dataset
         ):

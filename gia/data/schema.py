@@ -48,6 +48,7 @@ OWN = ("name", "row", "text", "cut", "y", "num_nodes", "edge_index")  # which no
 UNREAD = {
     "pos": "torch_geometric.transforms.Distance makes edge_attr of it",
     "edge_weight": "give it as edge_attr",
+    "train_mask": "parts of the split are made of whole graphs",
 }
 
 
@@ -228,8 +229,9 @@ def _check(data: Data) -> None:
     if edges.dim() != 2 or edges.size(0) != 2 or edges.is_floating_point():
         raise ValueError(f"{where}: edge_index must be [2, E] of integers, got {list(edges.shape)}")
     if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < data.num_nodes:
+        wrong = int(edges.min()) if int(edges.min()) < 0 else int(edges.max())
         raise ValueError(
-            f"{where}: edge_index names node {int(edges.max())}, but there are {data.num_nodes} "
+            f"{where}: edge_index names node {wrong}, but there are {data.num_nodes} "
             "nodes, counted from 0"
         )
     numbers = dict.fromkeys(OF_NODES, data.num_nodes) | dict.fromkeys(OF_EDGES, edges.size(1))

@@ -124,6 +124,20 @@ def test_weights_that_no_model_reads_are_told():
     assert not module(items()).items.notes
 
 
+def test_masks_of_nodes_are_told():
+    data = module(items(train_mask=lambda i: torch.rand(5) < 0.5))
+    assert any(note.startswith("train_mask is not read") for note in data.items.notes)
+
+
+def test_a_node_below_zero_is_named():
+    with pytest.raises(ValueError, match="edge_index names node -1, but there are 5"):
+        module(items(edge_index=lambda i: torch.tensor([[0], [-1]])))
+
+
+def test_a_function_may_yield_its_items():
+    assert len(module(lambda: (data for data in items())).graphs) == 12
+
+
 class Anew:
     """A transform that begins a new item, and keeps neither names nor targets."""
 
