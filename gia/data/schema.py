@@ -112,10 +112,10 @@ def check_readable(graphs: Sequence[Data]) -> list[str]:
         graphs: the items, alike.
 
     Returns:
-        What to say of attributes that gia's models do not read.
+        What to say of attributes that gia's models do not read, as a user's own may.
 
     Raises:
-        ValueError: if there is nothing to read, or edges have to be made of faces first.
+        ValueError: if edges have to be made of faces first.
     """
     first = graphs[0]
     linked = any(data.num_edges for data in graphs)
@@ -124,16 +124,17 @@ def check_readable(graphs: Sequence[Data]) -> list[str]:
             "the items have faces, but no edges: make edges of them with "
             "data.pre_transform._target_=torch_geometric.transforms.FaceToEdge"
         )
-    features = any(key in first for key in ("x", "token")) or bool(encodings(first))
-    if not (features or linked):
-        raise ValueError(
-            f"there is nothing to learn from: the items have neither x nor edges, but "
-            f"{', '.join(key for key in first.to_dict() if key not in OWN)}: give nodes an x, or "
-            "edges, as torch_geometric.transforms.KNNGraph and Distance make of pos"
-        )
-    return [
+    notes = [
         f"{key} is not read by gia's models: {way}" for key, way in UNREAD.items() if key in first
     ]
+    features = any(key in first for key in ("x", "token")) or bool(encodings(first))
+    if not (features or linked):
+        has = ", ".join(key for key in first.to_dict() if key not in OWN) or "nothing else"
+        notes.append(
+            f"gia's models learn nothing from these items, which have neither x nor edges, but "
+            f"{has}: give nodes an x, or edges, as torch_geometric.transforms.KNNGraph makes of pos"
+        )
+    return notes
 
 
 def check_alike(graphs: Iterable[Data]) -> None:

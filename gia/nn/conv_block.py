@@ -65,7 +65,7 @@ class ConvBlock(MLPBlock):
 
 def _check_degrees(conv: nn.Module) -> None:
     degree = getattr(getattr(conv, "aggr_module", None), "avg_deg_lin", None)
-    if degree is not None and not float(degree) > 0:
+    if degree is not None and not degree.is_meta and not float(degree) > 0:
         raise ValueError(
             f"{type(conv).__name__} divides by the mean degree of the training graphs, but these "
             "have no edges: give the data edges, or choose another model"
