@@ -32,6 +32,7 @@ LISTED = 30
 # A number that is no name of a column.
 MEASURED = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 
 
 def word_set(words: Iterable[Any]) -> Callable[[str], bool]:
@@ -116,7 +117,8 @@ class Columns:
     def numbers(self, column: Any) -> list[str]:
         """The same of a column of numbers: decimal commas are points where all of it has them.
 
-        Between commas as separators that cannot be told from thousands.
+        Between commas as separators that cannot be told from thousands, nor where each of them
+        stands before three digits, as in 1,200: semicolons alone are a sign of decimal commas.
         """
         cells = self.cells(column)
         if self.separator in (None, ","):
@@ -125,9 +127,20 @@ class Columns:
         commas = [cell for cell in numbers if DECIMAL_COMMA.fullmatch(cell)]
         if not commas or any("." in cell or cell.count(",") > 1 for cell in numbers):
             return cells
-        note = f"the decimal commas of {str(column)!r} are read as points"
-        self.notes += [] if note in self.notes else [note]
+        if self.separator != ";" and all(map(THOUSANDS.fullmatch, commas)):
+            self._tell(
+                f"{len(commas):,} cells of {str(column)!r} such as {commas[0]!r} may be thousands "
+                "or decimals: write them without commas"
+            )
+            return cells
+        self._tell(
+            f"the decimal commas of {str(column)!r} are read as points: {commas[0]!r} is "
+            f"{commas[0].replace(',', '.')}"
+        )
         return [cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
+
+    def _tell(self, note: str) -> None:
+        self.notes += [] if note in self.notes else [note]
 
     def labels(self, column: Any) -> list[str]:
         """The names of the rows out of a column, ``row_0`` and so on where it has none."""
@@ -175,6 +188,8 @@ def read_columns(
     file = f"{option}={path}"
     data = read_bytes(path, url, option)
     read = next((read for start, read in BINARY.items() if data.startswith(start)), None)
+    if read is read_parquet and not data.endswith(PARQUET):  # a column may be called PAR1
+        read = None
     if read is None:
         data = decode(data, file)
         check_text(data, file)

@@ -76,7 +76,7 @@ def test_bounds_and_decimal_commas(table):
     ]
     assert summary["notes"] == [
         "its cells are separated by semicolons",
-        "the decimal commas of 'y' are read as points",
+        "the decimal commas of 'y' are read as points: '1,5' is 1.5",
     ]
 
 

@@ -158,7 +158,7 @@ def test_decimal_commas_are_told_and_the_table_stays_as_it_is(read):
     assert table.numbers("z") == ["1.5", "2,5"]  # not all of them are commas
     assert table.numbers("w") == table.cells("w")
     table.numbers("y")
-    assert table.notes.count("the decimal commas of 'y' are read as points") == 1
+    assert sum(note.startswith("the decimal commas of 'y' are read") for note in table.notes) == 1
     assert table.plain()[1][0] == {"smiles": "C", "y": "1,5", "z": "1.5", "w": "2,4-di"}
 
 
@@ -223,6 +223,7 @@ def test_what_is_refused(read, text, message):
         (b"data_NaCl\n_cell_length_a 5.6\nloop_\n", "is CIF, .*data=pyg"),
         (b"# by x\n\ndata_NaCl\n\nloop_\n_a\n", "is CIF, .*data=pyg"),
         (b"HEADER    HYDROLASE\nATOM      1  N   MET A   1\n", "is PDB, .*FASTA"),
+        (b"HEADER    HYDROLASE, A\nTITLE     OF B, C\n", "is PDB, .*FASTA"),
         (b"ATOM      1  N   MET A   1      27.340  24.430   2.614\n", "is PDB, .*FASTA"),
         (b">one two, three\nMKV\n", "is FASTA, not a table: use data=fasta"),
         (b"@read\nACGT\n+\nIIII\n", "is FASTQ, .*FASTA"),
@@ -347,3 +348,47 @@ def test_formats_without_their_library(tmp_path, monkeypatch, content, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"takes {module}.*pip install gia\[tables\]"):
         read_columns(file)
+
+
+@pytest.mark.parametrize("separator", ["\t", "|"])
+def test_thousands_are_not_taken_for_decimals(read, separator):
+    table = read("smiles,y\nC,1;200\nCC,100\nCCC,3;200\n".replace(",", separator).replace(";", ","))
+    assert table.numbers("y") == ["1,200", "100", "3,200"]
+    assert "2 cells of 'y' such as '1,200' may be thousands or decimals" in table.notes[-1]
+    table = read("smiles,y\nC,1;200\nCC,0;5\n".replace(",", separator).replace(";", ","))
+    assert table.numbers("y") == ["1.200", "0.5"]
+
+
+@pytest.mark.parametrize("mark", [";", "|"])
+def test_of_two_separators_that_fit_the_one_that_splits_more_is_taken(read, mark):
+    table = read(f"smiles,EC{mark}number,y\nCCO,1{mark}2,0\nCCN,3{mark}4,1\n")
+    assert table.names == ["smiles", f"EC{mark}number", "y"]
+    assert read("smiles;y\nCCO;1,5\nCCN;2,5\n").names == ["smiles", "y"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("# smiles,y\nCCO,0\nCCN,1\n", ["smiles", "y"], 2),  # as numpy.savetxt
+        ("#Source: A, B\nsmiles,y\nCCO,0\nCCN,1\n", ["smiles", "y"], 2),
+        ("#id,smiles\na,CCO\nb,CCN\n", ["#id", "smiles"], 2),
+    ],
+)
+def test_a_line_with_a_hash_is_the_header_or_a_comment(read, text, names, rows):
+    table = read(text)
+    assert (table.names, len(table)) == (names, rows)
+
+
+@pytest.mark.parametrize("name", ["PAR1", "ARROW1", "BZh"])
+def test_a_column_may_be_called_as_a_format_begins(read, name):
+    assert read(f"{name},SMI\n1,C\n2,CC\n").names == [name, "SMI"]
+
+
+@pytest.mark.parametrize("header", [">id,smiles", "ATOM  1,smiles", "HEADER    x,smiles"])
+def test_a_header_may_begin_as_a_file_of_sequences_or_structures(read, header):
+    assert read(f"{header}\na,C\nb,CC\n").names == header.split(",")
+
+
+def test_a_blank_before_a_quoted_cell_is_named(read):
+    with pytest.raises(ValueError, match=r"a blank before a quotation mark"):
+        read('smiles, note, y\nCCO, "a, b", 1\nCCN, "c, d", 2\n')

@@ -18,14 +18,17 @@ BINARY = {
     b"\x89PNG": ("a picture", "give the data itself"),
     b"{\\rtf": ("a text of a word processor (RTF)", "save it as plain text"),
 }
+# A line of a PDB file, without a separator of tables in it or before another one.
+RECORD = r"(HEADER {4}|TITLE {5}|COMPND {4}|REMARK +\d|CRYST1 +\d|MODEL {5}|ATOM {2,}\d|HETATM *\d)"
+PDB = rf"{RECORD}([^,;\t\n]*(\n|$)|[^\n]*\n({RECORD}|SOURCE|KEYWDS|CAVEAT|SPLIT))"
 # Texts that are no tables, by how they begin.
 TEXT = {
-    r">": ("FASTA", "use data=fasta"),
+    r">[^\n]*\n\s*[A-Za-z*-]*\s*(\n|$)": ("FASTA", "use data=fasta"),
     r"(?s)(#[^\n]*\n|\s)*data_\S*\s*\n(?=.*^\s*(_|loop_))": (
         "CIF, a crystal structure",
         "make graphs of it with PyG and use data=pyg",
     ),
-    r"(HEADER {4}|TITLE {5}|REMARK +\d|CRYST1 +\d|MODEL {5}|ATOM {2,}\d|HETATM *\d)": (
+    PDB: (
         "PDB, the coordinates of a structure",
         "give the sequences as FASTA, or make graphs of it with PyG and use data=pyg",
     ),
@@ -39,7 +42,12 @@ TEXT = {
     r"@[^\n]*\n[A-Za-z]+\n\+": ("FASTQ", "write its sequences as FASTA and use data=fasta"),
     r"LOCUS {5}": ("GenBank", "write its sequences as FASTA and use data=fasta"),
 }
-BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
+# What follows where the first bytes are letters that a text may begin with.
+LETTERS = {
+    b"BZh": re.compile(rb"BZh[1-9]1AY&SY"),
+    b"PAR1": re.compile(rb"PAR1[^\n\r\t -~]"),
+    b"ARROW1": re.compile(rb"ARROW1[^\n\r\t -~]"),
+}
 
 
 def check_bytes(data: bytes, file: str) -> None:
@@ -53,7 +61,7 @@ def check_bytes(data: bytes, file: str) -> None:
         ValueError: naming what else they are.
     """
     for start, (what, way) in BINARY.items():
-        if data.startswith(start) and (start != b"BZh" or BZIP2.match(data)):
+        if data.startswith(start) and (start not in LETTERS or LETTERS[start].match(data)):
             raise ValueError(f"{file} is {what}: {way}")
     if data[257:262] == b"ustar":
         raise ValueError(f"{file} is a tar archive: unpack it and name a file in it")

@@ -96,6 +96,7 @@ def _without_preamble(text: str) -> tuple[str, str | None, list[str]]:
         elif line.startswith("#") and rest.strip() and not _names_columns(line, rest):
             comments += 1
         elif line.strip(" \n"):
+            text = text.removeprefix("# ")  # as NumPy writes a header
             break
         text = rest
     if comments:
@@ -104,30 +105,45 @@ def _without_preamble(text: str) -> tuple[str, str | None, list[str]]:
 
 
 def _names_columns(line: str, rest: str) -> bool:
-    """Whether a line that begins with ``#`` is the header, as in ``#id,smiles``."""
-    if line[1:2].isspace():
+    """Whether a line that begins with ``#`` is the header, as in ``#id,smiles``.
+
+    Where numbers stand in the next line, it is; where they begin a line later, that one is.
+    """
+    following, below = [*rest.split("\n", 2), ""][:2]
+    marks = [mark for mark in SEPARATORS if 0 < line.count(mark) == following.count(mark)]
+    for values in (following, below):
+        if any(_is_number(cell) for mark in marks for cell in values.split(mark)):
+            return values is following
+    return bool(marks) and not line[1:2].isspace()
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
         return False
-    following = rest.partition("\n")[0]
-    return any(0 < line.count(mark) == following.count(mark) for mark in SEPARATORS)
+    return True
 
 
 def _separator(text: str) -> str:
     """The separator by which most rows have as many cells as the header."""
     lines = list(islice(StringIO(text), SAMPLE + 1))
 
-    def fit(separator: str) -> float:
+    def fit(separator: str) -> tuple[float, int]:
+        """How well the rows fit the header, and the columns: of equals, it is what splits most."""
         rows = [row for row in csv.reader(lines, delimiter=separator) if not _is_blank(row)]
         widths = [len(row) for row in rows]
         if len(lines) > SAMPLE:  # the last row may have been cut
             widths.pop()
         if separator == "\t" and len(widths) > 1 and set(widths[1:]) == {widths[0] + 1}:
-            return 1.0 if widths[0] > 1 else 0.0  # an index without a name
+            return (1.0 if widths[0] > 1 else 0.0), widths[0]  # an index without a name
         if not widths or widths[0] == 1:
-            return -1.0
-        return sum(width == widths[0] for width in widths[1:]) / max(len(widths) - 1, 1)
+            return -1.0, 1
+        share = sum(width == widths[0] for width in widths[1:]) / max(len(widths) - 1, 1)
+        return share, widths[0]
 
     best = max(SEPARATORS, key=fit)
-    return best if fit(best) >= 0 else ","
+    return best if fit(best)[0] >= 0 else ","
 
 
 def _shape(text: str, separator: str) -> tuple[list[int], list[int]]:
@@ -215,6 +231,8 @@ def _ragged(
             "a decimal comma looks like the cause: write decimal points, or separate the cells by "
             "semicolons"
         )
+    elif any(re.match(r"\s+\"", cell) for *_, cells in first for cell in cells):
+        way = "a blank before a quotation mark makes it a letter of the cell: remove the blank"
     elif an_index:
         way = "if the first column is an index, give it a name"
     header = ", ".join(" ".join(name.split()) for name in names[:10])
