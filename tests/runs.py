@@ -11,6 +11,16 @@ from omegaconf import DictConfig
 
 from gia.data import Peptides
 
+# Every checkpoint that a run writes is kept, to resume from each.
+EVERY_CHECKPOINT = [
+    "callbacks.last.filename='epoch{epoch}'",
+    "+callbacks.last.auto_insert_metric_name=false",
+    "+callbacks.last.save_top_k=-1",
+    "callbacks.last_steps.filename='step{step}'",
+    "+callbacks.last_steps.auto_insert_metric_name=false",
+    "+callbacks.last_steps.save_top_k=-1",
+    "callbacks.last_steps.every_n_train_steps=1",
+]
 SMALL = [
     "model.width=16",
     "model.heads=2",

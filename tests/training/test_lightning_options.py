@@ -5,21 +5,12 @@ import time
 
 import pytest
 import torch
-from runs import SMALL, in_fresh_process, peptides_fasta, small_run
+from runs import EVERY_CHECKPOINT, SMALL, in_fresh_process, peptides_fasta, small_run
 
 from gia.tasks.report import costs
 from gia.training import BestCheckpoint, Run, load_trained
 
 FAST = ["data.tokens_per_batch=1024", "trainer.max_epochs=2"]
-ALL_STEPS = [
-    "callbacks.last.filename='epoch{epoch}'",
-    "+callbacks.last.auto_insert_metric_name=false",
-    "+callbacks.last.save_top_k=-1",
-    "callbacks.last_steps.filename='step{step}'",
-    "+callbacks.last_steps.auto_insert_metric_name=false",
-    "+callbacks.last_steps.save_top_k=-1",
-    "callbacks.last_steps.every_n_train_steps=1",
-]
 SWA = "pytorch_lightning.callbacks.StochasticWeightAveraging"
 
 
@@ -57,7 +48,7 @@ INTERVALS = {
 @pytest.mark.parametrize("case", INTERVALS)
 def test_resumed_equals_uninterrupted_however_it_is_validated(case, fasta, tmp_path):
     options, checkpoints = INTERVALS[case]
-    options = [*options, *ALL_STEPS, "model.dropout=0.2"]
+    options = [*options, *EVERY_CHECKPOINT, "model.dropout=0.2"]
     whole = run_of(tmp_path / "whole", fasta, *options)
     whole.trainer.fit(whole.task, whole.datamodule)
     for name in checkpoints:
@@ -71,7 +62,7 @@ def test_resumed_equals_uninterrupted_however_it_is_validated(case, fasta, tmp_p
 
 def test_no_step_checkpoint_before_a_validation(fasta, tmp_path):
     """A run resumed from there would skip it."""
-    run = run_of(tmp_path / "run", fasta, *ALL_STEPS, "trainer.val_check_interval=0.5")
+    run = run_of(tmp_path / "run", fasta, *EVERY_CHECKPOINT, "trainer.val_check_interval=0.5")
     run.fit()
     half = len(run.datamodule.train_dataloader()) // 2
     steps = {row["step"] for row in run.history.epochs}

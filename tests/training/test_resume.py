@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from runs import peptides_fasta, small_run
+from runs import EVERY_CHECKPOINT, peptides_fasta, small_run
 
 from gia.training import Run
 
@@ -12,14 +12,7 @@ TRAINING = [
     f"trainer.accumulate_grad_batches={ACCUMULATE}",
     "model.dropout=0.2",
     "scheduler.warmup_steps=5",
-    # Every checkpoint that a run writes is kept, to resume from each.
-    "callbacks.last.filename='epoch{epoch}'",
-    "+callbacks.last.auto_insert_metric_name=false",
-    "+callbacks.last.save_top_k=-1",
-    "callbacks.last_steps.filename='step{step}'",
-    "+callbacks.last_steps.auto_insert_metric_name=false",
-    "+callbacks.last_steps.save_top_k=-1",
-    "callbacks.last_steps.every_n_train_steps=1",
+    *EVERY_CHECKPOINT,
 ]
 
 
