@@ -25,6 +25,8 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from gia.cli.texts import nodes
+
 FULL = "HYDRA_FULL_ERROR"  # a user's wish for tracebacks
 ASKED = "GIA_FULL_ERROR"  # the same, while Hydra is made to raise its errors
 HYDRAS = (HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -190,16 +192,6 @@ def _select(settings: Any, key: str) -> Any:
     return settings
 
 
-def _flat(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in cfg:
-        if str(name).startswith("_"):
-            continue
-        yield f"{prefix}{name}"
-        node = cfg._get_node(name)
-        if isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation()):
-            yield from _flat(node, f"{prefix}{name}.")
-
-
 def _composed(arguments: Sequence[str], config: str) -> DictConfig:
     """The configuration with the options that were chosen, but none of the single settings."""
     GlobalHydra.instance().clear()
@@ -235,7 +227,7 @@ def hydra_options() -> argparse.Namespace:
 
 def _close(key: str, arguments: Sequence[str], config: str) -> list[str]:
     """Settings and groups of a similar name: beside it, of the same name elsewhere, or at all."""
-    known = [*_flat(_composed(arguments, config))]
+    known = [key for key, _ in nodes(_composed(arguments, config)) if "._" not in f".{key}"]
     parent, _, name = key.rpartition(".")
     beside = {other.rpartition(".")[2]: other for other in known if _parent(other) == parent}
     close = difflib.get_close_matches(name, beside, n=2)

@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict
 
 # Keys of files and folders, in which a leading ~ is the home folder. A * matches within a name.
 PATHS = (
@@ -98,8 +98,8 @@ def settle(cfg: DictConfig, folder: Path | None = None) -> list[str]:
         ValueError: If a value has no certain spelling, such as true, which may have been ``on``.
     """
     notes = []
-    for key in _leaves(cfg):
-        if not is_text(key):
+    for key, node in nodes(cfg):
+        if not is_text(key) or node._is_missing() or _has_members(node):
             continue
         value = OmegaConf.select(cfg, key)
         plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
@@ -194,14 +194,17 @@ def _split_outside(value: str, opening: str, closing: str) -> list[str]:
     return [*parts, value[start:]] if depth == 0 else []
 
 
-def _leaves(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Keys of all values; a list is one."""
+def nodes(cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, Node]]:
+    """The key and the node of every setting and every group of them; a list is one setting."""
     for name in list(cfg):
         node = cfg._get_node(name)
-        if isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation()):
-            yield from _leaves(node, f"{prefix}{name}.")
-        elif not node._is_missing():
-            yield f"{prefix}{name}"
+        yield f"{prefix}{name}", node
+        if _has_members(node):
+            yield from nodes(node, f"{prefix}{name}.")
+
+
+def _has_members(node: Node) -> bool:
+    return isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation())
 
 
 def _settled(key: str, value: Any, notes: list[str]) -> Any:
