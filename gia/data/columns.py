@@ -14,9 +14,9 @@ from typing import Any
 from gia.data.files import decode, read_bytes
 from gia.data.tables import (
     EXCEL,
-    PARQUET,
     check_text,
     is_json,
+    is_parquet,
     read_excel,
     read_json,
     read_parquet,
@@ -24,7 +24,6 @@ from gia.data.tables import (
 )
 
 # By their first bytes.
-BINARY = {EXCEL: read_excel, PARQUET: read_parquet}
 # Files of this name hold a record in each line, be it a single one.
 JSON_LINES = (".jsonl", ".ndjson")
 # How many of its columns a message lists.
@@ -187,10 +186,11 @@ def read_columns(
     """
     file = f"{option}={path}"
     data = read_bytes(path, url, option)
-    read = next((read for start, read in BINARY.items() if data.startswith(start)), None)
-    if read is read_parquet and not data.endswith(PARQUET):  # a column may be called PAR1
-        read = None
-    if read is None:
+    if data.startswith(EXCEL):
+        read = read_excel
+    elif is_parquet(data):
+        read = read_parquet
+    else:
         data = decode(data, file)
         check_text(data, file)
         lines = PurePath(str(path).lower().removesuffix(".gz")).suffix in JSON_LINES

@@ -1,6 +1,6 @@
 """Tables of every format, as names of columns and their cells of text."""
 
-from gia.data.tables.binary import EXCEL, PARQUET, read_excel, read_parquet
+from gia.data.tables.binary import EXCEL, is_parquet, read_excel, read_parquet
 from gia.data.tables.json_tables import is_json, read_json
 from gia.data.tables.kinds import check_text
 from gia.data.tables.raw import RawTable
@@ -8,10 +8,10 @@ from gia.data.tables.separated import read_separated
 
 __all__ = [
     "EXCEL",
-    "PARQUET",
     "RawTable",
     "check_text",
     "is_json",
+    "is_parquet",
     "read_excel",
     "read_json",
     "read_parquet",

@@ -18,6 +18,12 @@ def is_excel(data: bytes) -> bool:
         return False
 
 
+def is_parquet(data: bytes) -> bool:
+    """Whether bytes are a Parquet file, whose mark stands at both ends: a column may be called
+    PAR1."""
+    return data.startswith(PARQUET) and data.endswith(PARQUET)
+
+
 def read_excel(data: bytes) -> RawTable:
     """Read the first sheet of a workbook (``.xlsx``) with anything in it.
 
