@@ -18,15 +18,13 @@ from gia.data.residues import same_sequence
 from gia.data.schema import check_alike, check_readable, conform, name_of, not_finite
 from gia.data.targets import ClassNames
 from gia.data.tensor_targets import Target, read_tensors
-from gia.data.transforms import Steps, described
+from gia.data.transforms import Steps, described, in_order
 from gia.data.view import View
 
 # Which attributes say what splits compare, and what that is.
 COMPARED = {"text": "name", "smiles": "smiles", "sequence": "sequence"}
 # What is the same for the same item, however it is written.
 SAME = {"smiles": same_molecule, "sequence": same_sequence}
-# What an item is known by, and its target: both outlive a transform that begins a new Data.
-KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Prepare:
     target: Target | None = None
 
     def __call__(self, data: Data) -> Data:
-        data = conform(_kept(self.steps(data), data), data.get("row", 0))
+        data = conform(self.steps(data), data.get("row", 0))
         return data if self.target is None else self.target(data)
 
 
@@ -81,10 +79,9 @@ def collect(
     if own is not None:  # it is called when an item is fetched, as ours is
         dataset = copy.copy(dataset)
         dataset.transform = None
-    once, always = (None, [own, pre_transform]) if own is not None else (pre_transform, None)
-    kept = _read(dataset, Steps(once))
-    later = Prepare(Steps([Steps(always), Steps(transform)]))
-    found = list(View(kept, later)) if later.steps else [later(data) for data in kept]
+    once, always = in_order(own, pre_transform, transform)
+    kept, later = _read(dataset, once), Prepare(always)
+    found = list(View(kept, later) if always else map(copy.copy, kept))
     rejected = [r for r in map(_reason, found, [target if labelled else None] * len(found)) if r]
     lost = {entry.row for entry in rejected}
     pairs = [(a, b) for a, b in zip(kept, found, strict=True) if b.row not in lost]
@@ -116,9 +113,7 @@ def collect(
         )
         later = replace(later, target=reader)
     items.notes.extend(notes)
-    if later.steps:
-        return replace(items, graphs=View([_named(d, d.row) for d in kept], later))
-    return items
+    return replace(items, graphs=View(kept, later)) if always else items
 
 
 def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
@@ -128,7 +123,7 @@ def _read(dataset: Sequence[Data], steps: Steps) -> list[Data]:
         rows = progress(range(len(dataset)), len(dataset), "reading items")
         graphs = [conform(_named(dataset[row], row), row) for row in rows]
         if steps:
-            graphs = [conform(_kept(steps(data.clone()), data), data.row) for data in graphs]
+            graphs = [conform(steps(data.clone()), data.row) for data in graphs]
         return Items(graphs=graphs)
 
     key, how = getattr(dataset, "digest", None), described(steps)
@@ -144,15 +139,6 @@ def _named(data: Any, row: int) -> Any:
     data = copy.copy(data)
     data.name, data.row = name_of(data, row), row
     return data
-
-
-def _kept(made: Any, data: Data) -> Any:
-    """What a transform made, with what it left out: it may have begun a new ``Data``."""
-    if isinstance(made, Data):
-        for key in KEPT:
-            if key in data and key not in made:
-                made[key] = data[key]
-    return made
 
 
 def _reason(data: Data, target: str | None) -> Rejected | None:

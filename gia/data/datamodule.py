@@ -27,7 +27,7 @@ from gia.data.loader import SequenceLoader
 from gia.data.splits import PARTS, Split, Splitter
 from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
-from gia.data.transforms import LaplacianPE, Steps
+from gia.data.transforms import LaplacianPE, Steps, in_order
 from gia.data.view import View
 
 SPLITTING = tuple(field.name for field in fields(Splitter))
@@ -332,13 +332,12 @@ class DataModule(LightningDataModule):
                 transform=self.transform,
                 **common,
             )
-        own = Steps(self.dataset.transform)
-        steps = self.dataset.steps if own else Steps([self.dataset.steps, self.pre_transform])
+        once, always = in_order(self.dataset.transform, self.pre_transform, self.transform)
+        steps = Steps([self.dataset.steps, once])
         wanted = None if self._labelled else list(known["target_names"])
         self._configured = self.dataset.but(**common, steps=steps, wanted=wanted)
         items = self._configured.items
-        later = Steps([own, self.pre_transform, self.transform] if own else self.transform)
-        return replace(items, graphs=View(items.graphs, Prepare(later))) if later else items
+        return replace(items, graphs=View(items.graphs, Prepare(always))) if always else items
 
     def _loader(self, graphs: Sequence[Data], shuffle: bool = False) -> SequenceLoader:
         ranks = {}

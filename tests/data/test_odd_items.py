@@ -7,7 +7,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import FaceToEdge, ToSparseTensor
 from torch_geometric.utils import sort_edge_index
 
-from gia.data import DataModule
+from gia.data import DataModule, Molecules
 
 
 def items(number: int = 12, **changes) -> list[Data]:
@@ -152,3 +152,12 @@ def test_a_transform_may_begin_a_new_item(when):
     found = data.graphs[3]
     assert (found.name, found.row, float(found.y)) == ("graph 3", 3, 3.0)
     assert torch.equal(found.x, graphs[3].x * 2)
+
+
+@pytest.mark.parametrize("when", ["transform", "pre_transform"])
+def test_a_transform_may_begin_a_new_item_of_a_dataset_of_gias(when, tmp_path):
+    table = tmp_path / "m.csv"
+    table.write_text("smiles,y\n" + "".join(f"{'C' * n}O,{n}\n" for n in range(1, 21)))
+    data = module(Molecules(table, "smiles", "y"), **{when: Anew()})
+    found = data.graphs[3]
+    assert (found.name, found.row, float(found.y)) == ("row_3", 3, 4.0)

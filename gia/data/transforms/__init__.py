@@ -3,7 +3,7 @@
 from gia.data.transforms.chain import Chain, chain
 from gia.data.transforms.laplacian import LaplacianPE, laplacian_eigenvectors
 from gia.data.transforms.next_token import SEPARATOR, NextToken, label_token
-from gia.data.transforms.steps import Steps, described
+from gia.data.transforms.steps import Steps, described, in_order
 
 __all__ = [
     "SEPARATOR",
@@ -13,6 +13,7 @@ __all__ = [
     "Steps",
     "chain",
     "described",
+    "in_order",
     "label_token",
     "laplacian_eigenvectors",
 ]

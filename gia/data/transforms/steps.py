@@ -14,6 +14,8 @@ Transform = Callable[[Data], Data]
 # What of these does is told by their version, of which a digest knows.
 KNOWN = ("torch_geometric.", "gia.")
 PLAIN = (str, int, float, bool, type(None))
+# What an item is known by, and its target: both outlive a transform that begins a new Data.
+KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y")
 
 
 class Steps(BaseTransform):
@@ -34,17 +36,21 @@ class Steps(BaseTransform):
         for transform in self.transforms:
             called = getattr(transform, "__name__", type(transform).__name__)
             try:
-                data = transform(data)
+                made = transform(data)
             except Exception as error:  # a user's transform may raise anything
                 raise ValueError(
                     f"the transform {called} failed on row {row} ({name}): "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            if not isinstance(data, Data):
+            if not isinstance(made, Data):
                 raise ValueError(
-                    f"the transform {called} gave {type(data).__name__} instead of Data for row "
+                    f"the transform {called} gave {type(made).__name__} instead of Data for row "
                     f"{row} ({name}): it must return the item"
                 )
+            for key in KEPT:
+                if key in data and key not in made:
+                    made[key] = data[key]
+            data = made
         return data
 
     def __bool__(self) -> bool:
@@ -52,6 +58,19 @@ class Steps(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.transforms})"
+
+
+def in_order(own: Any, pre_transform: Any, transform: Any) -> tuple[Steps, Steps]:
+    """What is done to each item once, and what whenever it is fetched.
+
+    Args:
+        own: the dataset's own transform, called at each fetch: what is to come after it, is too.
+        pre_transform: to be called once, if it can be.
+        transform: to be called at each fetch.
+    """
+    if Steps(own):
+        return Steps(), Steps([Steps(own), Steps(pre_transform), Steps(transform)])
+    return Steps(pre_transform), Steps(transform)
 
 
 def flat(transforms: Any) -> list[Transform]:
