@@ -161,6 +161,9 @@ def lines_figure(panels: dict[str, dict[str, dict[int, float]]]) -> Figure:
     return figure
 
 
+MOST_ABREAST = 6  # groups of bars whose names stand side by side; more are closer, and turned
+
+
 def bars_figure(groups: dict[str, dict[str, float]], ylabel: str) -> Figure:
     """Bars of several sides, group by group.
 
@@ -168,7 +171,8 @@ def bars_figure(groups: dict[str, dict[str, float]], ylabel: str) -> Figure:
         groups (dict): For each group a value for each side.
         ylabel (str): Label of the y axis.
     """
-    figure = Figure(figsize=(1.8 + 2.2 * len(groups), 3.6), layout="constrained")
+    many = len(groups) > MOST_ABREAST
+    figure = Figure(figsize=(1.8 + (0.5 if many else 2.2) * len(groups), 3.6), layout="constrained")
     axes = figure.subplots()
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     width = 0.8 / len(names)
@@ -178,6 +182,8 @@ def bars_figure(groups: dict[str, dict[str, float]], ylabel: str) -> Figure:
         ]
         axes.bar(at, [group[name] for group in groups.values() if name in group], width, label=name)
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(groups))], list(groups))
+    if many:
+        axes.tick_params(axis="x", labelrotation=60)
     axes.set_ylabel(ylabel)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
