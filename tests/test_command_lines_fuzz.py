@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -64,6 +64,8 @@ def value_of(override):
     return OmegaConf.create({"value": value}).value
 
 
+@example("data.target_column", "\\${", "")
+@example("data.target_column", "a\\\\${choice(a,b)", "")
 @settings(max_examples=3000, **FUZZ)
 @given(st.sampled_from(KEYS), TEXTS.filter(is_plain), st.sampled_from(["", "+", "++"]))
 def test_a_text_arrives(key, value, sign):

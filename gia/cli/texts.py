@@ -39,6 +39,7 @@ SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.-]+)=(?P<value>.*)", re.DOTA
 SWEEP = re.compile(r"\s*(choice|range|shuffle|sort|tag|interval|glob)\s*\(.*\)\s*", re.DOTALL)
 INTERPOLATION = re.compile(r"\$\{[^{}]+(\{[^{}]*\}[^{}]*)*\}")
 ESCAPE = re.compile(r"\\[()\[\]{}:=, \t]")  # of Hydra's; other backslashes are letters
+OPENING = re.compile(r"(\\*)\$\{")
 FLAGS_WITH_VALUES = (
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
     *("--package", "-p", "--cfg", "-c", "--info", "-i"),
@@ -139,7 +140,8 @@ def _value(key: str, value: str) -> str:
 
 def _quote(value: str) -> str:
     if not INTERPOLATION.search(value):
-        value = value.replace("${", "\\${")
+        # OmegaConf's own escape; there backslashes before it are written twice.
+        value = OPENING.sub(lambda opening: opening[1] * 2 + "\\${", value)
     return QuotedString(value, Quote.single).with_quotes()
 
 
