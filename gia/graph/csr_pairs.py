@@ -5,7 +5,7 @@ from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
 from gia.graph.edges import EdgeAdjacency
-from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
+from gia.graph.pair_layout import EndsFunction, KnownEdges, PairClasses, PairLayout
 from gia.ops.csr import CSR
 from gia.ops.top_k import top_k_of_rows
 from gia.typing import OptTensor
@@ -66,6 +66,10 @@ class CSRPairs(PairLayout):
 
     def of_edges(self, values: Tensor, edges: KnownEdges, total: OptTensor = None) -> Tensor:
         found = self.from_edges(edges.find(values, self.edge_index))
+        return found if total is None else total + found
+
+    def of_classes(self, values: Tensor, classes: PairClasses, total: OptTensor = None) -> Tensor:
+        found = self.from_edges(values[classes.of_edges(self.edge_index)])
         return found if total is None else total + found
 
     def fill(self, values: Tensor, value: float) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gia.graph.padding import Bucket, Padding
-from gia.graph.pair_layout import EndsFunction, KnownEdges, PairLayout
+from gia.graph.pair_layout import EndsFunction, KnownEdges, PairClasses, PairLayout
 from gia.ops.add_at import add_at
 from gia.ops.pair_dots import pair_dots
 from gia.ops.row_softmax import row_softmax
@@ -65,7 +65,7 @@ class PairBlock(PairLayout):
         number: int = 0,
     ):
         self.first, self.sizes = bucket.first[graphs], bucket.sizes[graphs]
-        self.rows, self.columns, self.heads = rows, columns, heads
+        self.graphs, self.rows, self.columns, self.heads = graphs, rows, columns, heads
         self.device = bucket.mask.device
         self.mask = bucket.mask[graphs]
         self.allowed: OptTensor = None
@@ -115,6 +115,15 @@ class PairBlock(PairLayout):
         elif total.shape != self.shape or not total.is_contiguous() or total._is_view():
             total = total.expand(self.shape).clone(memory_format=torch.contiguous_format)
         return add_at(total, values, edge, place)
+
+    def of_classes(self, values: Tensor, classes: PairClasses, total: OptTensor = None) -> Tensor:
+        of_pairs = classes.in_block(self, values.dtype)  # [B, K, R C]
+        graphs, (heads, pairs) = len(self.first), (self.heads, of_pairs.size(2))
+        known = values.t().expand(graphs, heads, -1)
+        if total is None:
+            return torch.bmm(known, of_pairs).view(self.shape)
+        total = total.expand(self.shape).reshape(graphs, heads, pairs)
+        return torch.baddbmm(total, known, of_pairs).view(self.shape)
 
     def targets(self, x: Tensor) -> Tensor:
         """What belongs to the nodes of the rows, ``[N, *]`` to ``[B, R, *]``."""

@@ -26,6 +26,16 @@ class KnownEdges(Protocol):
         """What is known of other edges that join the same nodes, 0 for the rest."""
 
 
+class PairClasses(Protocol):
+    """All pairs of nodes of each graph, each in one of K classes."""
+
+    def of_edges(self, edge_index: Tensor) -> Tensor:
+        """The classes of some pairs, ``[2, E]`` to ``[E]``."""
+
+    def in_block(self, block: "PairLayout", dtype: torch.dtype) -> Tensor:
+        """The classes of a block's pairs, one hot, ``[B, K, R C]``."""
+
+
 class PairLayout(ABC):
     """Candidate pairs. Numbers on them come and go in the layout of the class.
 
@@ -93,6 +103,15 @@ class PairLayout(ABC):
         Args:
             edges (KnownEdges): The edges, each pair once, with ``find(values, edge_index)``.
             total (Tensor, optional): What they are added to, which may be overwritten.
+        """
+
+    @abstractmethod
+    def of_classes(self, values: Tensor, classes: PairClasses, total: OptTensor = None) -> Tensor:
+        """The numbers of each pair's class, ``[K, H]``.
+
+        Args:
+            classes (PairClasses): The class of each pair.
+            total (Tensor, optional): What they are added to, in the precision of the numbers.
         """
 
     @property

@@ -27,6 +27,7 @@ from gia.nn.models import (
 )
 from gia.nn.norm import RMSNorm
 from gia.nn.per_head import PerHeadLinear, PerHeadMLP
+from gia.nn.pool import ScaledSumAggregation
 from gia.nn.pyg_attention import PyGAttention
 from gia.nn.stack import Stack
 
@@ -60,6 +61,7 @@ __all__ = [
     "PyGAttention",
     "RMSNorm",
     "ReLUMLP",
+    "ScaledSumAggregation",
     "ShallowMLP",
     "SoftmaxAttention",
     "Stack",

@@ -24,6 +24,7 @@ from gia.attention import (
     FullScope,
     GlobalScope,
     HeadNorm,
+    HopBias,
     InputGraph,
     IntersectionScope,
     NeighborScope,
@@ -80,6 +81,12 @@ def names_in(expression):
     return set().union(*map(names_in, expression[1:]))
 
 
+def hop_bias():
+    bias = HopBias(HEADS, max_hops=2)
+    torch.nn.init.normal_(bias.value)
+    return bias
+
+
 SCORES = {
     "dot_product": lambda maps: DotProductScore(WIDTH, HEADS, maps=maps),
     "distance": lambda maps: BiasedScore(
@@ -87,6 +94,9 @@ SCORES = {
     ),
     "edge_attr": lambda maps: BiasedScore(
         score=DotProductScore(WIDTH, HEADS), biases=[EdgeBias(3, HEADS)]
+    ),
+    "hops": lambda maps: BiasedScore(
+        score=DotProductScore(WIDTH, HEADS), biases=[hop_bias(), EdgeBias(3, HEADS)]
     ),
     "pair_network": lambda maps: PairNetworkScore(WIDTH, HEADS, hidden_channels=5),
     "constant": lambda maps: ConstantScore(WIDTH, HEADS),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gia.attention.scope.given import InputEdges, InputGraph
 from gia.graph.csr_pairs import CSRPairs
+from gia.graph.hop_counts import HopCounts
 from gia.graph.padding import Padding
 from gia.graph.pair_block import PairBlock, WholeBlocks
 from gia.ops.recompute import in_blocks
@@ -67,6 +68,7 @@ class BaseScope:
         self._edge_pairs: dict[int, CSRPairs] = {}
         self._whole_blocks: dict[int, list[PairBlock]] = {}
         self._given_edges: InputEdges | None = None
+        self._hop_counts: dict[int, HopCounts] = {}
         if given is not None and given.edge_index.is_cpu:  # a GPU would have to be waited for
             given.check(self.first_node)
 
@@ -128,6 +130,20 @@ class BaseScope:
                 f"edge_attr has {attr.size(1)} numbers for each edge, edge_dim is {edge_dim}"
             )
         return attr
+
+    @torch.compiler.disable
+    def hop_counts(self, max_hops: int) -> HopCounts:
+        """How many of these edges all pairs of nodes are apart: made once for all layers.
+
+        Raises:
+            ValueError: If the data has no edges, or there are too many pairs.
+        """
+        edges = self.given_edges()
+        if edges is None:
+            raise ValueError("hops are counted along edges, but the data has no edge_index")
+        if max_hops not in self._hop_counts:
+            self._hop_counts[max_hops] = HopCounts(edges.edge_index, self.padding, max_hops)
+        return self._hop_counts[max_hops]
 
     def whole_blocks(self, heads: int) -> list[PairBlock]:
         """All pairs, one block for each bucket of the padding: made once for all layers."""

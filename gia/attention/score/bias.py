@@ -1,4 +1,4 @@
-"""What is added to scores: distances along the sequence, attributes of given edges."""
+"""What is added to scores: distances along the sequence, hops, attributes of given edges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gia.attention.scope import InputEdges, Scope
 from gia.attention.score.base import Score, Scores
+from gia.graph.hop_counts import HopCounts
 from gia.graph.pair_layout import PairLayout
 from gia.typing import OptTensor
 
@@ -79,6 +80,27 @@ class EdgeScores(Scores):
         return replace(self, value=self.value * factor)
 
 
+@dataclass(frozen=True)
+class HopScores(Scores):
+    """A number for each head and number of hops between source and target.
+
+    Shapes:
+        - **value:** ``[K, H]``
+    """
+
+    value: Tensor
+    hops: HopCounts
+
+    def on(self, pairs: PairLayout) -> Tensor:
+        return pairs.of_classes(self.value, self.hops)
+
+    def added_to(self, total: Tensor, pairs: PairLayout) -> Tensor:
+        return pairs.of_classes(self.value.to(total.dtype), self.hops, total)
+
+    def times(self, factor: Tensor | float) -> "HopScores":
+        return replace(self, value=self.value * factor)
+
+
 class DistanceBias(nn.Module):
     r"""The bias :math:`-m_h |i - j|` with a trainable slope for each head.
 
@@ -131,6 +153,39 @@ class EdgeBias(nn.Module):
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
         value, edges = self.proj(attr), scope.given_edges()
         return EdgeScores(value if edges.kind is None else value.index_select(0, edges.kind), edges)
+
+
+class HopBias(nn.Module):
+    r"""The bias :math:`b_{\phi(i, j)}` by the edges on the shortest path from source to target.
+
+    `"Do Transformers Really Perform Bad for Graph Representation?"
+    <https://arxiv.org/abs/2106.05234>`_, eq. 6, with a number for each head. It
+    begins at 0, so that a model with it begins as one without.
+
+    Args:
+        heads (int): Heads H.
+        max_hops (int): The most hops that are told apart; what is farther, or not joined, has one
+            number more.
+
+    Shapes:
+        - **scope.given.edge_index:** ``[2, E]``
+
+    Raises:
+        ValueError: If ``max_hops`` is no number from 1 to 253, or the data has no edges.
+    """
+
+    def __init__(self, heads: int, *, max_hops: int = 8):
+        super().__init__()
+        if not 1 <= max_hops <= 253:  # a byte holds one more
+            raise ValueError(f"max_hops must be from 1 to 253, got {max_hops}")
+        self.max_hops = max_hops
+        self.value = nn.Parameter(torch.zeros(max_hops + 2, heads))
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.value)
+
+    def forward(self, scope: Scope) -> HopScores:
+        return HopScores(self.value, scope.hop_counts(self.max_hops))
 
 
 class BiasedScore(Score):

@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from layouts import layouts, one_graph
+from scipy.sparse.csgraph import shortest_path
+from torch_geometric.data import Batch, Data
 
 from gia.attention import (
     AttentionAdjacency,
@@ -10,6 +13,7 @@ from gia.attention import (
     DotProductScore,
     EdgeBias,
     FullScope,
+    HopBias,
     InputGraph,
     Softmax,
 )
@@ -63,3 +67,59 @@ def test_edges_that_do_not_fit_are_named():
         adjacency(x, CausalScope(ptr, given=InputGraph(BONDS, torch.randn(4, 2))))
     with pytest.raises(ValueError, match="1 numbers for each edge, edge_dim is 3"):
         adjacency(x, CausalScope(ptr, given=InputGraph(BONDS, torch.randn(4))))
+
+
+def shortest(edge_index, nodes, most):
+    """Hops from every source to every target by SciPy, a row for each target."""
+    matrix = np.zeros((nodes, nodes))
+    matrix[edge_index[0], edge_index[1]] = 1
+    hops = shortest_path(matrix, unweighted=True).T
+    return torch.from_numpy(np.minimum(hops, most + 1)).long()
+
+
+@pytest.mark.parametrize("scope", [CausalScope, FullScope])
+@pytest.mark.parametrize("max_hops", [1, 2, 8])
+def test_the_number_of_hops_chooses_the_bias(scope, max_hops):
+    edge_index = torch.tensor([[0, 1, 2, 3, 5, 1, 1], [1, 2, 3, 0, 4, 0, 0]])
+    seen = edge_index if scope is FullScope else edge_index[:, edge_index[0] <= edge_index[1]]
+    bias = HopBias(2, max_hops=max_hops)
+    torch.nn.init.normal_(bias.value)
+    expected = bias.value.detach()[shortest(seen, 6, max_hops)].permute(2, 0, 1)
+    scores = bias(scope(one_graph(6), given=InputGraph(edge_index)))
+    for pairs, (values,), back in layouts(scope(one_graph(6)), expected):
+        torch.testing.assert_close(back(scores.on(pairs).detach()), back(values))
+
+
+def test_hops_are_counted_within_each_graph_of_a_batch():
+    torch.manual_seed(0)
+    sizes = (3, 40, 1, 9, 14, 9)  # in several buckets, out of their order
+    graphs = [Data(edge_index=torch.randint(n, (2, n)), num_nodes=n) for n in sizes]
+    batch = Batch.from_data_list(graphs)
+    scope = FullScope(batch.ptr, given=InputGraph(batch.edge_index))
+    found = scope.hop_counts(4).of_edges(scope.edge_index())
+    expected = [shortest(graph.edge_index, graph.num_nodes, 4).flatten() for graph in graphs]
+    assert torch.equal(found, torch.cat(expected))
+    bias = HopBias(2, max_hops=4).double()
+    torch.nn.init.normal_(bias.value)
+    for block in scope.whole_blocks(2):
+        bias(scope).on(block).masked_fill(~block.allowed, 0).square().sum().backward()
+    dense, bias.value.grad = bias.value.grad, None
+    bias(scope).on(scope.pairs(2)).square().sum().backward()
+    torch.testing.assert_close(dense, bias.value.grad)
+
+
+def test_a_hop_bias_begins_as_none_and_says_what_it_needs():
+    x, ptr = torch.randn(4, 8), torch.tensor([0, 4])
+    score = DotProductScore(8, 2)
+    plain = AttentionAdjacency(score=score, normalize=Softmax())
+    hops = AttentionAdjacency(
+        score=BiasedScore(score=score, biases=[HopBias(2)]), normalize=Softmax()
+    )
+    scope = FullScope(ptr, given=InputGraph(BONDS))
+    torch.testing.assert_close(
+        hops(x, scope).sum(x.view(4, 2, 4)), plain(x, scope).sum(x.view(4, 2, 4))
+    )
+    with pytest.raises(ValueError, match="the data has no edge_index"):
+        hops(x, FullScope(ptr))
+    with pytest.raises(ValueError, match="max_hops must be from 1 to 253, got 0"):
+        HopBias(2, max_hops=0)
