@@ -101,11 +101,6 @@ class Padding:
             for part, bucket in zip(parts, self.buckets, strict=True)
         ]
 
-    def pad_heads_again(self, x: Tensor, number: int) -> Tensor:
-        """One bucket's part of :meth:`pad_heads`, without a gradient."""
-        sources, _ = self._layout_of_heads(x.size(1))
-        return x.detach().flatten(0, 1).index_select(0, sources[number])
-
     def unpad_heads(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, H, L, d]`` for each bucket back to ragged ``[N, H, d]``."""
         heads = parts[0].size(1)
