@@ -10,7 +10,6 @@ from gia.attention.scope_max import scope_argmax, scope_max
 from gia.graph.base import Adjacency, take
 from gia.graph.edges import EdgeAdjacency
 from gia.graph.pair_block import PairBlock
-from gia.ops.recompute import forgetting
 
 
 class DenseAdjacency(Adjacency):
@@ -47,10 +46,8 @@ class DenseAdjacency(Adjacency):
             )
         dtype, padding = torch.promote_types(self.weights[0].dtype, x.dtype), self.scope.padding
         with torch.autocast(x.device.type, enabled=False):
-            parts = []
-            for number, (part,) in enumerate(padding.pad_heads(x)):
-                with forgetting(part, lambda number=number: padding.pad_heads_again(x, number)):
-                    parts.append(self.weights[number].to(dtype) @ part.to(dtype))
+            padded = zip(self.weights, padding.pad_heads(x), strict=True)
+            parts = [weight.to(dtype) @ part.to(dtype) for weight, (part,) in padded]
         return padding.unpad_heads(parts).to(x.dtype)
 
     def max(self, x: Tensor) -> Tensor:

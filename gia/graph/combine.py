@@ -31,7 +31,8 @@ class SumAdjacency(Adjacency):
         self.has_messages = first.has_messages or second.has_messages
 
     def sum(self, x: Tensor) -> Tensor:
-        weight = self.weight.unsqueeze(1).to(x.dtype)
+        # Written out for all channels, [H, d], they are multiplied row by row, not head by head.
+        weight = self.weight.unsqueeze(1).to(x.dtype).expand(x.shape[1:]).contiguous()
         return torch.addcmul(self.first.sum(x), weight, self.second.sum(x))
 
     def squares(self, x: Tensor) -> Tensor:

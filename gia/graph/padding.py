@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from math import inf
 
@@ -55,15 +56,15 @@ class Padding:
         self._layouts: dict[int, tuple[list[Tensor], Tensor]] = {}
         order = sorted(range(len(sizes)), key=lambda graph: -sizes[graph])  # stable
         order = [graph for graph in order if sizes[graph] > 0]
-        first_row = [0] * len(sizes)
+        self._lies = [(0, 0, 0, 0)] * len(sizes)  # of each graph, see :meth:`_of_nodes`
         self.buckets: list[Bucket] = []
         first_node = [0, *accumulate(sizes)]
         rows = start = 0
         for stop in _cuts([sizes[graph] for graph in order], PAIRS_PER_CALL if bucketed else inf):
             members = order[start:stop]
-            length = sizes[members[0]]
+            length, first_row, number = sizes[members[0]], rows, len(self.buckets)
             for graph in members:
-                first_row[graph] = rows
+                self._lies[graph] = number, first_row, rows - first_row, length
                 rows += length
             sizes_of_members = [sizes[graph] for graph in members]
             size = torch.tensor(sizes_of_members, device="cpu")
@@ -72,13 +73,11 @@ class Padding:
             first = [first_node[graph] for graph in members]
             self.buckets.append(Bucket(send(mask, device), full, first, sizes_of_members))
             start = stop
-        size = torch.tensor(sizes, dtype=torch.long, device="cpu")
         in_order = order == sorted(order)
         self.row: Tensor | None = None
         if not in_order or not all(bucket.full for bucket in self.buckets):
-            shift = torch.tensor(first_row, device="cpu") - (size.cumsum(0) - size)
-            shift = shift.repeat_interleave(size, output_size=sum(sizes))
-            self.row = send(torch.arange(sum(sizes), device="cpu") + shift, device)
+            _, first_row, row, _ = self._of_nodes
+            self.row = send(first_row + row + self._position, device)
 
     def pad(self, x: Tensor) -> list[Tensor]:
         """Ragged ``[N, ...]`` to ``[B, L, ...]`` for each bucket, zeros where there is no node."""
@@ -102,11 +101,6 @@ class Padding:
             for part, bucket in zip(parts, self.buckets, strict=True)
         ]
 
-    def pad_heads_again(self, x: Tensor, number: int) -> Tensor:
-        """One bucket's part of :meth:`pad_heads`, without a gradient."""
-        sources, _ = self._layout_of_heads(x.size(1))
-        return x.detach().flatten(0, 1).index_select(0, sources[number])
-
     def unpad_heads(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, H, L, d]`` for each bucket back to ragged ``[N, H, d]``."""
         heads = parts[0].size(1)
@@ -120,23 +114,67 @@ class Padding:
         Rows are those of all nodes and heads, places those of all buckets.
         """
         if heads not in self._layouts:
-            places = torch.empty(sum(self._sizes), heads, dtype=torch.long, device="cpu")
             head = torch.arange(heads, device="cpu").view(-1, 1)
-            sources, start = [], 0
+            sources = []
             for bucket in self.buckets:
-                length = bucket.mask.size(1)
                 first, size = torch.tensor([bucket.first, bucket.sizes], device="cpu").unsqueeze(-1)
-                position = torch.arange(length, device="cpu")
+                position = torch.arange(bucket.mask.size(1), device="cpu")
                 node = first + torch.minimum(position, size - 1)  # [B, L]
                 sources.append((node.unsqueeze(1) * heads + head).flatten())
-                graph = torch.arange(len(bucket.sizes), device="cpu").view(-1, 1, 1)
-                place = start + (graph * heads + head) * length + position  # [B, H, L]
-                real = position < size
-                places[node[real]] = place.transpose(1, 2)[real]
-                start += place.numel()
+            places = self._of_nodes[1].unsqueeze(1) * heads + self._row_of_heads(heads)
             sent = [send(source, self._device) for source in sources]
             self._layouts[heads] = sent, send(places.flatten(), self._device)
         return self._layouts[heads]
+
+    def pairs(self, edge_index: Tensor, heads: int) -> list[tuple[Tensor, Tensor]]:
+        """For each bucket the edges in it, ``[E']``, and where they are along ``[B, H, L, L]``.
+
+        An edge that joins two graphs is in none.
+
+        Args:
+            edge_index (Tensor): Sources and targets, ``[2, E]``.
+            heads (int): Heads H.
+
+        Returns:
+            The edges in order, and a place for each of them and each head, ``[E', H]``.
+        """
+        source, target = edge_index
+        bucket, _, _, length = send(self._of_nodes, self._device)
+        position = send(self._position, self._device)
+        column, row = position[source], send(self._row_of_heads(heads), self._device)[target]
+        is_of_one = target - position[target] == source - column  # by the graphs' first nodes
+        number = torch.where(is_of_one, bucket[target], len(self.buckets))
+        edge = number.argsort(stable=True)
+        place = (row * length[target].unsqueeze(1) + column.unsqueeze(1))[edge]
+        counts = torch.bincount(number, minlength=len(self.buckets) + 1).tolist()
+        return [*zip(edge.split(counts), place.split(counts), strict=True)][:-1]
+
+    @cached_property
+    def _of_nodes(self) -> Tensor:
+        """Where the graph of each node lies, on the host, ``[4, N]``.
+
+        Its bucket, the bucket's first row among those of all buckets, the graph's first row in the
+        bucket, and rows of a graph there.
+        """
+        lies = torch.tensor(self._lies, dtype=torch.long, device="cpu").view(-1, 4)
+        return lies.repeat_interleave(self._size, dim=0, output_size=sum(self._sizes)).t()
+
+    @cached_property
+    def _position(self) -> Tensor:
+        """Position of each node in its graph, on the host, ``[N]``."""
+        first = self._size.cumsum(0) - self._size
+        first = first.repeat_interleave(self._size, output_size=sum(self._sizes))
+        return torch.arange(sum(self._sizes), device="cpu") - first
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return torch.tensor(self._sizes, dtype=torch.long, device="cpu")
+
+    def _row_of_heads(self, heads: int) -> Tensor:
+        """Row of each node and head along its bucket's ``[B, H, L]``, on the host, ``[N, H]``."""
+        _, _, first, length = self._of_nodes.unsqueeze(-1)
+        head = torch.arange(heads, device="cpu")
+        return first * heads + self._position.unsqueeze(1) + head * length
 
     def unpad(self, parts: Sequence[Tensor]) -> Tensor:
         """``[B, L, ...]`` for each bucket back to ragged ``[N, ...]``."""

@@ -24,6 +24,7 @@ class WholeBlocks:
     def __init__(self, padding: Padding):
         self.padding = padding
         self._last: tuple[Tensor, Tensor, list[tuple[Tensor, ...]]] | None = None
+        self._pairs: tuple[Tensor, int, list[tuple[Tensor, Tensor]]] | None = None
 
     def ends(self, number: int, target: Tensor, source: Tensor) -> tuple[Tensor, ...]:
         """One bucket's part of both, kept from its first bucket to its last."""
@@ -32,6 +33,13 @@ class WholeBlocks:
             last = target, source, self.padding.pad_heads(_wide(target), _wide(source))
         self._last = last if number + 1 < len(self.padding.buckets) else None
         return last[2][number]
+
+    def pairs(self, number: int, edge_index: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+        """One bucket's part of :meth:`Padding.pairs`, which is the same for all layers."""
+        known = self._pairs
+        if known is None or known[0] is not edge_index or known[1] != heads:
+            self._pairs = known = edge_index, heads, self.padding.pairs(edge_index, heads)
+        return known[2][number]
 
 
 class PairBlock(PairLayout):
@@ -174,6 +182,8 @@ class PairBlock(PairLayout):
 
     def _places_of(self, edge_index: Tensor) -> tuple[Tensor, Tensor]:
         """Which edges lie in the block, ``[E']``, and where along its shape, ``[E', H]``."""
+        if self.whole is not None:
+            return self.whole.pairs(self.number, edge_index, self.heads)
         if self._places is None or self._places[0] is not edge_index:  # the same for all layers
             graph, column, row = self.find(edge_index)
             edge = (graph >= 0).nonzero().squeeze(1)

@@ -36,9 +36,13 @@ class _Drop(torch.autograd.Function):
     def forward(ctx, x: Tensor, keep: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(keep)
         ctx.scale = scale
-        return (x * keep).mul_(scale)
+        return _scaled(x, keep, scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         (keep,) = ctx.saved_tensors
-        return grad * keep * ctx.scale, None, None
+        return _scaled(grad, keep, ctx.scale), None, None
+
+
+def _scaled(x: Tensor, keep: Tensor, scale: float) -> Tensor:
+    return torch.addcmul(x.new_zeros(()), x, keep, value=scale)  # in one pass

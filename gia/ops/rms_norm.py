@@ -33,7 +33,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
         return _RMSNorm.apply(x, weight, eps)
     if x.numel() <= FEW and x.dtype == weight.dtype and weight.dim() == 1:
         return torch_rms_norm(x, x.shape[-1:], weight, eps)
-    return _normalize(x, weight, eps)
+    return _normalize(x, weight, _scale(x, eps))
 
 
 def rms_norm_silu_definition(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -49,18 +49,20 @@ def rms_norm_silu(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 class _RMSNorm(torch.autograd.Function):
-    """Keeps x alone, and makes its scale anew for the gradient."""
+    """Keeps x and its scale, a number for each row; second derivatives make that anew."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        ctx.save_for_backward(x, weight)
+        scale = _scale(x, eps)
+        ctx.save_for_backward(x, weight, scale)
         ctx.eps = eps
-        return _normalize(x, weight, eps)
+        return _normalize(x, weight, scale)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        x, weight = ctx.saved_tensors
-        scale = _scale(x, ctx.eps)
+        x, weight, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            scale = _scale(x, ctx.eps)
         return *_gradients(grad.to(scale.dtype), x, x * scale, scale, weight), None
 
 
@@ -69,14 +71,16 @@ class _RMSNormSiLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        ctx.save_for_backward(x, weight)
+        scale = _scale(x, eps)
+        ctx.save_for_backward(x, weight, scale)
         ctx.eps = eps
-        return silu(_normalize(x, weight, eps), inplace=True)
+        return silu(_normalize(x, weight, scale), inplace=True)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        x, weight = ctx.saved_tensors
-        scale = _scale(x, ctx.eps)
+        x, weight, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            scale = _scale(x, ctx.eps)
         normed = x * scale
         grad = silu_gradient(grad.to(scale.dtype), normed * weight)
         return *_gradients(grad, x, normed, scale, weight), None
@@ -94,8 +98,8 @@ def _gradients(
     return grad_x.to(x.dtype), grad_weight
 
 
-def _normalize(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    normed = x * _scale(x, eps)
+def _normalize(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    normed = x * scale
     return normed.mul_(weight).to(torch.promote_types(x.dtype, weight.dtype))
 
 

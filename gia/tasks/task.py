@@ -90,6 +90,9 @@ class Task(LightningModule):
         optimizer = self.make_optimizer(parameter_groups(self.model, self._lr_factors))
         for group in optimizer.param_groups:  # before a scheduler takes them as the highest
             group["lr"] *= group.pop("lr_factor", 1.0)
+        # A fused step offers to take float16's scale off by itself. That is after clipping, so
+        # Lightning refuses to clip; declined, the scale is taken off before, as for others.
+        optimizer._step_supports_amp_scaling = False
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
         total_steps = int(self.trainer.estimated_stepping_batches)

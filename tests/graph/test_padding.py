@@ -77,9 +77,8 @@ def test_heads_there_and_back(sizes, heads):
     padding = Padding([*sizes, 1], CPU)
     x = torch.randn(sum(sizes) + 1, heads, 2, dtype=torch.float64, requires_grad=True)
     parts = padding.pad_heads(x)
-    for number, ((part,), bucket) in enumerate(zip(parts, padding.buckets, strict=True)):
+    for (part,), bucket in zip(parts, padding.buckets, strict=True):
         assert part.shape == (len(bucket.sizes), heads, bucket.mask.size(1), 2)
-        assert torch.equal(padding.pad_heads_again(x, number).view(part.shape), part)
         for graph, (first, size) in enumerate(zip(bucket.first, bucket.sizes, strict=True)):
             own = x[first : first + size].transpose(0, 1)
             assert torch.equal(part[graph, :, :size], own)
@@ -89,3 +88,29 @@ def test_heads_there_and_back(sizes, heads):
     grad = torch.randn_like(x)
     back.backward(grad)
     assert torch.equal(x.grad, grad)
+
+
+@pytest.mark.parametrize("sizes", [[3, 3], [5, 0, 2, 150, 9, 1], [0, 4]])
+@pytest.mark.parametrize("bucketed", [True, False])
+def test_edges_are_found_in_the_buckets_pairs(sizes, bucketed):
+    padding, heads = Padding(sizes, torch.device("cpu"), bucketed=bucketed), 3
+    graph = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    source, target = edge_index = torch.randint(sum(sizes), (2, 400))
+    number = torch.arange(sum(sizes) * heads).view(-1, heads, 1)
+    ends = padding.pad_heads(number)  # [B, H, L, 1], which of all nodes and heads
+    found = []
+    for (edge, place), (rows,), bucket in zip(
+        padding.pairs(edge_index, heads), ends, padding.buckets, strict=True
+    ):
+        length = bucket.mask.size(1)
+        assert torch.equal(
+            rows.flatten()[place // length] // heads, target[edge, None].repeat(1, 3)
+        )
+        head = torch.arange(heads).expand(edge.numel(), -1)
+        assert torch.equal(rows.flatten()[place // length] % heads, head)
+        row = place // length // length * length + place % length
+        assert torch.equal(rows.flatten()[row] // heads, source[edge, None].repeat(1, 3))
+        assert torch.equal(edge, edge.sort().values)
+        found.append(edge)
+    within = (graph[source] == graph[target]).nonzero().squeeze(1)
+    assert torch.equal(torch.cat(found).sort().values, within)

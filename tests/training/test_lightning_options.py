@@ -12,6 +12,7 @@ from gia.training import BestCheckpoint, Run, load_trained
 
 FAST = ["data.tokens_per_batch=1024", "trainer.max_epochs=2"]
 SWA = "pytorch_lightning.callbacks.StochasticWeightAveraging"
+PLUGIN = "pytorch_lightning.plugins.MixedPrecision"
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +191,21 @@ def test_a_configuration_of_the_users_own_is_not_needed_afterwards(fasta, tmp_pa
     done = in_fresh_process(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "loss" in done.stdout
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_gradients_of_a_fused_optimiser_are_clipped_in_every_precision(precision, fasta, tmp_path):
+    options = ["trainer.max_steps=4", "trainer.gradient_clip_val=0.01"]
+    if precision != "32-true":  # Lightning makes no 16-mixed plugin for a CPU by itself
+        plugin = f"{{_target_: {PLUGIN}, precision: {precision}, device: cpu}}"
+        options += ["trainer.precision=null", f"+trainer.plugins=[{plugin}]"]
+    trained = []
+    for fused in ("true", "null"):
+        run = run_of(tmp_path / fused, fasta, *options, f"optimizer.fused={fused}")
+        run.trainer.fit(run.task, run.datamodule)
+        norm = sum(p.grad.square().sum() for p in run.task.parameters()).sqrt()
+        assert norm == pytest.approx(0.01, rel=1e-3)
+        (optimizer,) = run.trainer.optimizers
+        assert optimizer.param_groups[0]["fused"] is (True if fused == "true" else None)
+        trained.append(torch.cat([p.detach().flatten() for p in run.task.parameters()]))
+    torch.testing.assert_close(*trained, rtol=1e-3, atol=1e-5)

@@ -63,18 +63,26 @@ class Distances(Scores):
 class EdgeScores(Scores):
     """A number for each of the scope's given edges and head, and 0 for other pairs.
 
-    Shapes:
-        - **value:** ``[E, H]``
+    Args:
+        value (Tensor): The numbers, ``[E, H]``, or those of each kind of edge.
+        edges (InputEdges): The edges.
+        of_kinds (bool): Whether they are of kinds: factors are then multiplied with a few numbers.
     """
 
     value: Tensor
     edges: InputEdges
+    of_kinds: bool = False
 
     def on(self, pairs: PairLayout) -> Tensor:
-        return pairs.of_edges(self.value, self.edges)
+        return pairs.of_edges(self.compute().value, self.edges)
 
     def added_to(self, total: Tensor, pairs: PairLayout) -> Tensor:
-        return pairs.of_edges(self.value, self.edges, total)
+        return pairs.of_edges(self.compute().value, self.edges, total)
+
+    def compute(self) -> "EdgeScores":
+        if not self.of_kinds:
+            return self
+        return EdgeScores(self.value.index_select(0, self.edges.kind), self.edges)
 
     def times(self, factor: Tensor | float) -> "EdgeScores":
         return replace(self, value=self.value * factor)
@@ -151,8 +159,8 @@ class EdgeBias(nn.Module):
         attr = scope.given_attr(self.proj.in_features, self.proj.weight.dtype)
         if attr is None:
             raise ValueError("the edge bias needs edges with attributes: edge_index and edge_attr")
-        value, edges = self.proj(attr), scope.given_edges()
-        return EdgeScores(value if edges.kind is None else value.index_select(0, edges.kind), edges)
+        edges = scope.given_edges()
+        return EdgeScores(self.proj(attr), edges, of_kinds=edges.kind is not None)
 
 
 class HopBias(nn.Module):

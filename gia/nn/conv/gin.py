@@ -160,7 +160,8 @@ class GINConv(WeightedMessagePassing, PyGGINConv, layer=True):
         (out,) = aggregate([self._aggregator], sent, adjacency)  # [N, H, d]
         if itself is not None:
             x = x if itself is source else self._split(itself)
-            scale = (1 + self.eps).unsqueeze(1).to(x.dtype)  # [H, 1], or [1, 1]
+            # Written out for all channels, [H, d], it is multiplied row by row, not head by head.
+            scale = (1 + self.eps).unsqueeze(1).to(x.dtype).expand(x.shape[1:]).contiguous()
             out = torch.addcmul(out, scale, x)
         return self.nn(self._join(out))
 
