@@ -15,7 +15,8 @@ class Predictions:
         rows (list of int): Where the graph stands in its source, counted from 0.
         nodes (list of int): Which node of it; empty where whole graphs have targets.
         target (Tensor): As the data has it, ``[R, T]``; NaN where missing.
-        output (Tensor): Numbers ``[R, T]``, or probabilities of classes ``[R, T, C]``.
+        output (Tensor): What ``predict_step`` gives: numbers ``[R, T]``, several of each target
+            ``[R, T, K]``, or probabilities of classes ``[R, T, C]``.
     """
 
     names: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.data.targets import ClassNames, classes_of_each
-from gia.tasks.losses import masked_cross_entropy
+from gia.tasks.losses import ClassLoss, CrossEntropy
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
 
@@ -37,6 +37,7 @@ class ClassificationMetrics(PredictionMetrics):
 
     Args:
         class_names (list): The classes of every target, or a list for each target.
+        criterion (ClassLoss): The loss.
 
     Shapes:
         - **output:** logits, ``[R, T, C]`` for R graphs or nodes and the C classes of the target
@@ -44,8 +45,16 @@ class ClassificationMetrics(PredictionMetrics):
         - **target:** index of the class as a float, ``[R, T]``; NaN where missing
     """
 
-    def __init__(self, target_names: Sequence[str], class_names: ClassNames, *, split: str):
+    def __init__(
+        self,
+        target_names: Sequence[str],
+        class_names: ClassNames,
+        criterion: ClassLoss,
+        *,
+        split: str,
+    ):
         super().__init__(target_names, split=split)
+        self.criterion = criterion
         self.classes = classes_of_each(class_names, len(target_names))
         self._warned = False
 
@@ -67,8 +76,8 @@ class ClassificationMetrics(PredictionMetrics):
             stacklevel=2,
         )
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return masked_cross_entropy(output, target)
+    def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
+        return self.criterion(output, target, **more)
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):
@@ -84,12 +93,13 @@ class ClassificationMetrics(PredictionMetrics):
 
 
 class Classification(Prediction):
-    """Classes: cross entropy over the known targets.
+    """Classes: a loss over the known targets.
 
     Args:
         model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
         target_names (list of str): The targets, ``[T]``.
         class_names (list): The classes of every target, or a list for each target.
+        loss (ClassLoss, optional): What is minimised; left out, cross entropy.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
@@ -98,10 +108,9 @@ class Classification(Prediction):
         - **batch.y:** index of the class as a float, ``[R, T]``; NaN where missing
 
     Raises:
-        ValueError: If a target has fewer than two classes.
+        ValueError: If the loss is none of classes, or a target has fewer than two.
     """
 
-    LOSS_NAME = "loss (cross entropy, nats)"
     TRIVIAL_NAME = "class shares of training"
 
     def __init__(
@@ -110,6 +119,7 @@ class Classification(Prediction):
         *,
         target_names: Sequence[str],
         class_names: ClassNames,
+        loss: ClassLoss | None = None,
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
@@ -120,13 +130,22 @@ class Classification(Prediction):
                     f"a classification needs at least 2 classes, got {names}: "
                     "a target of numbers needs data.target_type=regression"
                 )
+        criterion = CrossEntropy() if loss is None else loss
+        if not isinstance(criterion, ClassLoss):
+            raise ValueError(
+                f"{type(criterion).__name__} is no loss of classes: use loss=cross_entropy, or "
+                "task=regression"
+            )
         super().__init__(
             model,
             target_names=target_names,
             level=level,
-            metrics=lambda split: ClassificationMetrics(target_names, class_names, split=split),
+            metrics=lambda split: ClassificationMetrics(
+                target_names, class_names, criterion, split=split
+            ),
             **kwargs,
         )
+        self.criterion, self.LOSS_NAME = criterion, f"loss ({criterion.name})"
         self.class_names, self.classes = list(class_names), classes
         self.sizes = list(map(len, classes))
 
@@ -144,7 +163,7 @@ class Classification(Prediction):
         return torch.stack([pad(part, (0, most - part.size(1)), value=-inf) for part in parts], 1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
+        return self.criterion(self.output(batch), batch.y), len(batch.y)
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """Probabilities of the classes, ``[R, T, C]``."""

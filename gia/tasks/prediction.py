@@ -29,6 +29,9 @@ from gia.tasks.report import (
 )
 from gia.tasks.supervised import Supervised
 
+# What of a graph, or of its nodes, a task compares its output with.
+COMPARED = ("y",)
+
 
 class Prediction(Supervised):
     """What tasks share that predict targets of whole graphs or of their nodes.
@@ -75,8 +78,7 @@ class Prediction(Supervised):
                 f"the model must give [.., {channels}], {list(self.output_shape)} for each "
                 f"{self.level}, but gave {list(output.shape)}: is its out_channels right?"
             )
-        output = self.shaped(output)
-        return output.to(torch.promote_types(output.dtype, torch.float32))
+        return self.shaped(output.to(torch.promote_types(output.dtype, torch.float32)))
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -93,11 +95,11 @@ class Prediction(Supervised):
         return output.reshape(-1, *self.output_shape)
 
     def measure(self, metrics: Metrics, batch: Batch) -> None:
-        self.compare(metrics, self.output(batch), batch.y)
+        self.compare(metrics, self.output(batch), batch)
 
-    def compare(self, metrics: Metrics, output: Tensor, target: Tensor) -> None:
-        """Add outputs and their targets in physical units, ``[R, T]``, to the metrics."""
-        metrics.update(output, target)
+    def compare(self, metrics: Metrics, output: Tensor, data: Data) -> None:
+        """Add outputs to the metrics, beside what the data knows: ``y`` in physical units."""
+        metrics.update(output, data.y)
 
     def check_predicts(self) -> None:
         """It does."""
@@ -122,14 +124,13 @@ class Prediction(Supervised):
             train (list of Data): The training split.
             measured (list of Data): What to measure on.
         """
-        seen, target = (
-            torch.cat([graph.y for graph in graphs]).to(self.device) for graphs in (train, measured)
-        )
+        seen = torch.cat([graph.y for graph in train]).to(self.device)
         guess = self.trivial_output(seen)
         if guess is None:
             return None
+        data = _joined(measured).to(self.device)
         metrics = self.make_metrics("test").to(self.device)
-        self.compare(metrics, guess.expand(len(target), *guess.shape), target)
+        self.compare(metrics, guess.expand(len(data.y), *guess.shape), data)
         with warnings.catch_warnings(action="ignore"):  # of absent classes: the model's own did
             return {name: float(value) for name, value in metrics.compute().items()}
 
@@ -286,3 +287,10 @@ class Prediction(Supervised):
         write_summary(run.folder, summary)
         print_test(self, summary, console)
         return summary
+
+
+def _joined(graphs: Sequence[Data]) -> Data:
+    """What is known of all graphs, without the graphs."""
+    graphs = list(graphs)
+    known = [key for key in COMPARED if key in graphs[0]]
+    return Data(**{key: torch.cat([graph[key] for graph in graphs]) for key in known})
