@@ -124,7 +124,10 @@ def training_statistics(
     for name, column in zip(target_names, y.T, strict=True):
         values = column[~column.isnan()]
         if not len(values):
-            raise ValueError(f"target {name!r} has no value in the training part of the split")
+            raise ValueError(
+                f"target {name!r} has no measured value in the training part of the split: give "
+                "another data.split_seed, or leave it out of data.target_column"
+            )
         if not regression:
             continue
         if values.min() == values.max():

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, inf, nn
 from torch.nn.functional import pad
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 from torchmetrics.functional.classification import (
     binary_auroc,
     multiclass_accuracy,
@@ -25,6 +25,7 @@ from gia.data.targets import ClassNames, classes_of_each
 from gia.tasks.losses import ClassLoss, CrossEntropy
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
+from gia.tasks.weights import class_weights as weights_of
 
 LISTED = 5  # absent classes named in a warning
 
@@ -100,6 +101,9 @@ class Classification(Prediction):
         target_names (list of str): The targets, ``[T]``.
         class_names (list): The classes of every target, or a list for each target.
         loss (ClassLoss, optional): What is minimised; left out, cross entropy.
+        class_weights (str, list or dict, optional): How much classes count in the loss, see
+            :func:`gia.tasks.weights.class_weights`.
+        class_counts (list): How often each class of each target is there in training.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
@@ -120,6 +124,8 @@ class Classification(Prediction):
         target_names: Sequence[str],
         class_names: ClassNames,
         loss: ClassLoss | None = None,
+        class_weights: Any = None,
+        class_counts: Sequence[Sequence[int]] = (),
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
@@ -133,8 +139,8 @@ class Classification(Prediction):
         criterion = CrossEntropy() if loss is None else loss
         if not isinstance(criterion, ClassLoss):
             raise ValueError(
-                f"{type(criterion).__name__} is no loss of classes: use loss=cross_entropy, or "
-                "task=regression"
+                f"{type(criterion).__name__} is no loss of classes: use loss=cross_entropy or "
+                "focal, or task=regression"
             )
         super().__init__(
             model,
@@ -148,6 +154,10 @@ class Classification(Prediction):
         self.criterion, self.LOSS_NAME = criterion, f"loss ({criterion.name})"
         self.class_names, self.classes = list(class_names), classes
         self.sizes = list(map(len, classes))
+        of_classes = None
+        if class_weights is not None:
+            of_classes = weights_of(class_weights, classes, class_counts)
+        self.register_buffer("class_weights", of_classes, persistent=False)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -163,7 +173,19 @@ class Classification(Prediction):
         return torch.stack([pad(part, (0, most - part.size(1)), value=-inf) for part in parts], 1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return self.criterion(self.output(batch), batch.y), len(batch.y)
+        output = self.output(batch)
+        return self.criterion(output, batch.y, weight=self.weight(batch)), len(batch.y)
+
+    def compare(self, metrics: ClassificationMetrics, output: Tensor, data: Data) -> None:
+        metrics.update(output, data.y, weight=self.weight(data))
+
+    def weight(self, data: Data) -> Tensor | None:
+        weight = super().weight(data)
+        if self.class_weights is None:
+            return weight
+        index = data.y.nan_to_num(0).long()
+        of_class = self.class_weights.gather(1, index.T).T  # [R, T]
+        return of_class if weight is None else weight * of_class
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """Probabilities of the classes, ``[R, T, C]``."""

@@ -71,6 +71,8 @@ class Regression(Prediction):
         - **model(batch):** ``[R, T * K]`` for R graphs or nodes and the K numbers that the loss
           takes for each target
         - **batch.y:** ``[R, T]``; NaN where missing
+        - **batch.y_bounds:** ``[R, T, 2]``, lower and upper bound of targets that are known by
+          these alone, infinite elsewhere; optional. They enter the loss, not the metrics
 
     Raises:
         ValueError: If the loss is none of numbers, or means and targets differ in number.
@@ -116,10 +118,18 @@ class Regression(Prediction):
         return self.criterion.activate(super().shaped(output))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return self.criterion(self.output(batch), self.scaler(batch.y)), len(batch.y)
+        more = self.besides(batch)
+        return self.criterion(self.output(batch), self.scaler(batch.y), **more), len(batch.y)
 
     def compare(self, metrics: RegressionMetrics, output: Tensor, data: Data) -> None:
-        metrics.update(output, self.scaler(data.y), self.scaler.std)
+        metrics.update(output, self.scaler(data.y), self.scaler.std, **self.besides(data))
+
+    def besides(self, data: Data) -> dict[str, Tensor | None]:
+        """What the loss takes besides outputs and targets, normalised."""
+        bounds = data.get("y_bounds")
+        if bounds is not None:
+            bounds = self.scaler(bounds.movedim(-1, 0)).movedim(0, -1)
+        return {"weight": self.weight(data), "bounds": bounds}
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """The targets in their own units, ``[R, T]``; all numbers of each, ``[R, T, K]``, where

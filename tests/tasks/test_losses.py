@@ -9,7 +9,7 @@ from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
 from gia.tasks import TargetScaler
-from gia.tasks.losses import MAE, MSE, CrossEntropy, Gaussian, Huber, Quantile
+from gia.tasks.losses import MAE, MSE, CrossEntropy, Focal, Gaussian, Huber, Quantile
 
 NAN, INF = math.nan, math.inf
 
@@ -176,3 +176,18 @@ def test_bad_settings_are_named():
         Gaussian(min_std=0)
     with pytest.raises(ValueError, match=r"\[2, 1\] outputs for \[1, 1\] targets"):
         MSE()(torch.zeros(2, 1, 1), torch.zeros(1, 1))
+
+
+def test_focal_leaves_out_what_is_told_already():
+    logits = numbers([[0.0, 0.0, -INF]], [[-2.0, 3.0, 1.0]]).requires_grad_()
+    target = numbers([1.0], [0.0])
+    p = logits.softmax(-1)[[0, 1], 0, [1, 0]].detach().numpy()
+    expected = np.mean((1 - p) ** 2 * -np.log(p))
+    assert Focal()(logits, target).item() == pytest.approx(expected)
+    entropy = CrossEntropy()(logits, target).item()
+    assert Focal(0.0)(logits, target).item() == pytest.approx(entropy)
+    sure = numbers([[0.0, 800.0]]).requires_grad_()
+    Focal(0.5)(sure, numbers([1.0])).backward()
+    assert sure.grad.isfinite().all()
+    with pytest.raises(ValueError, match="gamma must be at least 0, got -1"):
+        Focal(-1)
