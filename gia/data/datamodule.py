@@ -34,6 +34,7 @@ from gia.data.weights import (
     check_balanced,
     check_weighing,
     class_counts,
+    drawn_equally,
     lonely_classes,
     mean_weight,
     weigh,
@@ -193,7 +194,9 @@ class DataModule(LightningDataModule):
             train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
             regression = self.target_type == "regression"
             found |= training_statistics(train, items.target_names, regression)
-            found |= {"mean_weight": mean_weight(train), "class_counts": class_counts(train, items)}
+            counts = class_counts(train, items)
+            counts = drawn_equally(counts) if self.balanced else counts
+            found |= {"mean_weight": mean_weight(train), "class_counts": counts}
             if self.target_type == "classification":
                 items = replace(items, notes=[*items.notes, *lonely_classes(items)])
         else:
@@ -259,7 +262,7 @@ class DataModule(LightningDataModule):
         (of every target, or a list for each where they differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
         ``target_mean``, ``target_std``, ``degree_histogram``, ``mean_weight`` and ``class_counts``
-        (of each target) of the training part alone.
+        (of each target, as often as an epoch has them) of the training part alone.
         """
         self.setup()
         return dict(self._inputs)

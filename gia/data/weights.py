@@ -116,6 +116,14 @@ def class_counts(graphs: Sequence[Data], items: Items) -> list[list[int]]:
     ]
 
 
+def drawn_equally(counts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """How often each class is there in an epoch that draws all of them equally often."""
+    return [
+        [round(sum(of_one) / sum(map(bool, of_one))) if count else 0 for count in of_one]
+        for of_one in counts
+    ]
+
+
 def balancing_weights(graphs: Sequence[Data], counts: Sequence[Sequence[int]]) -> Tensor:
     """How likely each item is drawn, so that all classes come up equally often, ``[n]``.
 

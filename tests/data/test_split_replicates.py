@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import torch
+from torch_geometric.data import Data
 
-from gia.data.splits import Splitter
+from gia.data import DataModule
 from gia.data.splits.file import file_split
 
 REPLICATES = [
@@ -38,7 +40,10 @@ def test_one_of_several_splits_with_ranges(file):
         {"row": row, "split": part} for row, part in enumerate(["train"] * 4 + ["val", "test"])
     ]
     assert parts(file(named)) == [0, 0, 0, 0, 1, 2]  # a table, not splits
-    assert Splitter(split="file", split_file=path, fold=1).fold == 1
+    graphs = [Data(x=torch.ones(1, 1), y=torch.tensor([float(row)])) for row in range(6)]
+    data = DataModule(graphs, split="file", split_file=path, fold=1)
+    assert [graph.row for graph in data.test_data] == [2, 4]
+    assert data.summary()["notes"] == [f"split 1 of 0 to 1 in {path}"]
 
 
 @pytest.mark.parametrize(

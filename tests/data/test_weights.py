@@ -7,6 +7,7 @@ import torch
 from torch_geometric.data import Data
 
 from gia.data import DataModule, Molecules
+from gia.data.weights import drawn_equally
 
 EDGES = torch.tensor([[0, 1], [1, 0]])
 HEADER = "smiles,y,w,part\n"
@@ -120,6 +121,15 @@ def test_balanced_needs_one_target():
     data = DataModule(graphs, target_type="classification", balanced=True)
     with pytest.raises(ValueError, match=r"a graph has 2 targets: task\.class_weights"):
         data.setup()
+
+
+def test_classes_are_not_balanced_twice():
+    """What task.class_weights=balanced sees of batches that are balanced already."""
+    (counts,) = imbalanced().inputs()["class_counts"]
+    (drawn,) = imbalanced(balanced=True).inputs()["class_counts"]
+    assert counts[0] > 5 * counts[1]
+    assert drawn == [sum(counts) // 2] * 2
+    assert drawn_equally([[9, 0, 1]]) == [[5, 0, 5]]
 
 
 def test_a_class_of_one_row_is_told():
