@@ -31,6 +31,8 @@ INPUTS = {
     "target_mean": [0.0],
     "target_std": [1.0],
     "degree_histogram": [2, 5, 9, 4, 1],
+    "mean_weight": 1.0,
+    "class_counts": [],
 }
 SMALL = ["model.width=16", "model.heads=2", "model.depth=2", "mlp.hidden=12"]
 

@@ -34,6 +34,12 @@ NEEDS = {
     ],
     # What reads the edges of the data, which sequences do not have.
     "given=messages": ["data=melting_point"],
+    # Losses of classes and of numbers.
+    **{f"loss={name}": ["data=bbbp"] for name in ("cross_entropy", "focal")},
+    **{
+        f"loss={name}": ["data=melting_point"]
+        for name in ("gaussian", "huber", "mae", "mse", "quantile")
+    },
     "task=regression": ["data=melting_point"],
     "task=classification": ["data=bbbp"],
 }

@@ -14,12 +14,17 @@ class Predictions:
         names (list of str): Of each row's graph.
         rows (list of int): Where the graph stands in its source, counted from 0.
         nodes (list of int): Which node of it; empty where whole graphs have targets.
-        target (Tensor): As the data has it, ``[R, T]``; NaN where missing.
-        output (Tensor): Numbers ``[R, T]``, or probabilities of classes ``[R, T, C]``.
+        target (Tensor): As the data has it, ``[R, T]``; NaN where missing, or known by a bound
+            alone.
+        bounds (list): Lower and upper bound of each target of each row, infinite where there is
+            none; empty where the data has none.
+        output (Tensor): What ``predict_step`` gives: numbers ``[R, T]``, several of each target
+            ``[R, T, K]``, or probabilities of classes ``[R, T, C]``.
     """
 
     names: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     nodes: list[int] = field(default_factory=list)
+    bounds: list[list[list[float]]] = field(default_factory=list)
     target: Tensor = field(default_factory=lambda: torch.empty(0))
     output: Tensor = field(default_factory=lambda: torch.empty(0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from gia.data.bounds import bound_notes, first_bound, is_bounded
 from gia.data.items import Items, Rejected
 from gia.data.targets import NO_NUMBER, Targets, classes_of_each
 
@@ -29,13 +30,17 @@ def sort_out(items: Items, targets: Targets, keep_all: bool = False) -> Items:
     for entry in [*targets.masked, *missing]:
         reasons.setdefault(entry.row, []).append(entry.reason)
     graphs, rejected, masked = [], list(items.rejected), []
-    for data, y in zip(items.graphs, targets.y, strict=True):
+    bounds = targets.bounds or [None] * len(targets.y)
+    for data, y, within in zip(items.graphs, targets.y, bounds, strict=True):
         reason = "; ".join(reasons.get(data.row, ["no target"]))
         entry = Rejected(int(data.row), data.name, reason)
-        if y.isnan().all() and not keep_all:
+        known = not y.isnan().all() or (within is not None and within.isfinite().any())
+        if not known and not keep_all:
             rejected.append(entry)
             continue
         data.y = y
+        if within is not None:
+            data.y_bounds = within
         graphs.append(data)
         if data.row in reasons:
             masked.append(entry)
@@ -46,7 +51,7 @@ def sort_out(items: Items, targets: Targets, keep_all: bool = False) -> Items:
         rejected=sorted(rejected, key=lambda entry: entry.row),
         masked=masked,
         class_names=targets.class_names,
-        notes=[*items.notes, *targets.notes],
+        notes=[*items.notes, *targets.notes, *bound_notes(items.target_names, graphs)],
     )
 
 
@@ -78,7 +83,7 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
     """See that there is something to learn, or for a trained model something to predict.
 
     Raises:
-        ValueError: if no item is left, or all are of one class.
+        ValueError: if no item is left, all are of one class, or no number is more than a bound.
     """
     if not len(items.graphs):
         hint = "; for classes use task=classification"
@@ -88,7 +93,10 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
         raise ValueError(
             f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
         )
-    if predicting or target_type != "classification":
+    if predicting or target_type == "next_token":
+        return
+    if target_type == "regression":
+        _check_measured(items)
         return
     y = torch.cat([data.y for data in items.graphs])
     each = classes_of_each(items.class_names, y.size(1))
@@ -103,6 +111,20 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
             raise ValueError(
                 f"there must be at least two classes to tell apart, but all {which} are "
                 f"{classes[0]}{way}"
+            )
+
+
+def _check_measured(items: Items) -> None:
+    """See that each target is measured somewhere: bounds alone have no scale."""
+    known = torch.cat([~data.y.isnan() for data in items.graphs]).any(0).tolist()
+    for t, name in enumerate(items.target_names):
+        bounded = [data for data in items.graphs if is_bounded(data)[:, t].any()]
+        if bounded and not known[t]:
+            first = bounded[0]
+            raise ValueError(
+                f"all {len(bounded):,} values of {name!r} are bounds, the first "
+                f"{first_bound(first, t)!r} in row {first.row}: give rows with measured values "
+                "too, or leave it out of data.target_column"
             )
 
 

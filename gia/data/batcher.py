@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.loader import SequenceLoader
@@ -42,29 +43,31 @@ class Batcher:
         self.num_workers, self.seed = num_workers, seed
         self.sampler([])  # which looks at the options
 
-    def sampler(self, graphs: Sequence[Data], **kwargs: Any) -> BatchSampler:
+    def sampler(
+        self, graphs: Sequence[Data], chances: Tensor | None = None, **kwargs: Any
+    ) -> BatchSampler:
         """Which of these graphs make up a batch; the keywords are of :class:`BatchSampler`.
+
+        ``chances`` are of :class:`GraphBatchSampler`, for batches that are counted in graphs.
 
         Raises:
             ValueError: if a graph is larger than the budget of tokens.
         """
         if self.tokens_per_batch is None:
             size = BATCH_SIZE if self.batch_size is None else self.batch_size
-            return GraphBatchSampler(len(graphs), size, **kwargs)
+            return GraphBatchSampler(len(graphs), size, chances=chances, **kwargs)
         lengths = [data.num_nodes for data in graphs]
         return TokenBatchSampler(lengths, self.tokens_per_batch, **kwargs)
 
     def loader(
-        self, graphs: Sequence[Data], shuffle: bool = False, rank: int = 0, world_size: int = 1
+        self, graphs: Sequence[Data], shuffle: bool = False, **kwargs: Any
     ) -> SequenceLoader:
         """Batches of these graphs.
 
         Args:
             graphs: the items.
             shuffle: drawn anew each epoch, or always the same.
-            rank, world_size: of :class:`BatchSampler`.
+            **kwargs: of :meth:`sampler`, such as ``rank`` and ``world_size``.
         """
-        sampler = self.sampler(
-            graphs, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size
-        )
+        sampler = self.sampler(graphs, shuffle=shuffle, seed=self.seed, **kwargs)
         return SequenceLoader(graphs, sampler, num_workers=self.num_workers)

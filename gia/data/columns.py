@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import PurePath
 from typing import Any
 
+from gia.data.bounds import SIGN
 from gia.data.files import decode, read_bytes
 from gia.data.tables import (
     EXCEL,
@@ -30,8 +31,8 @@ JSON_LINES = (".jsonl", ".ndjson")
 LISTED = 30
 # A number that is no name of a column.
 MEASURED = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
-DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+DECIMAL_COMMA = re.compile(rf"(?:{SIGN})?[-+]?\d*,\d+([eE][-+]?\d+)?")
+THOUSANDS = re.compile(rf"(?:{SIGN})?[-+]?[1-9]\d{{0,2}},\d{{3}}")
 
 
 def word_set(words: Iterable[Any]) -> Callable[[str], bool]:

@@ -29,6 +29,16 @@ from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.transforms import LaplacianPE, Steps, in_order
 from gia.data.view import View
+from gia.data.weights import (
+    balancing_weights,
+    check_balanced,
+    check_weighing,
+    class_counts,
+    drawn_equally,
+    lonely_classes,
+    mean_weight,
+    weigh,
+)
 
 SPLITTING = tuple(field.name for field in fields(Splitter))
 
@@ -47,6 +57,9 @@ class DataModule(LightningDataModule):
             similarity_threshold: of :class:`gia.data.Splitter`.
         split_column: a table's column, or an attribute of the items, that says ``train``, ``val``
             or ``test``, for ``split="given"``.
+        weight_column: a table's column, or an attribute of the items, that says how much each
+            counts in the loss; see :func:`gia.data.weights.weigh`.
+        balanced: draw as many items of each class in an epoch, with repetition.
         rwse: steps of ``random_walk_pe``, by PyG's ``AddRandomWalkPE``; 0 for none.
         laplacian: eigenvectors of ``laplacian_eigenvector_pe``, by :class:`gia.data.LaplacianPE`;
             0 for none.
@@ -77,6 +90,8 @@ class DataModule(LightningDataModule):
         level: str | None = None,
         encodings: Sequence[str] | None = None,
         split_column: str | None = None,
+        weight_column: str | None = None,
+        balanced: bool = False,
         rwse: int = 0,
         laplacian: int = 0,
         pre_transform: Any = None,
@@ -102,11 +117,13 @@ class DataModule(LightningDataModule):
         for option, value in (("rwse", rwse), ("laplacian", laplacian)):
             if value < 0:
                 raise ValueError(f"data.{option} must be at least 0, got {value}")
+        check_weighing(target_type, weight_column, balanced, tokens_per_batch)
         if options and not callable(dataset):
             raise ValueError(
                 f"{', '.join(options)}: the dataset is made already, give it its options itself"
             )
         self.target_type, self.split_column, self.strict = target_type, split_column, strict
+        self.weight_column, self.balanced = weight_column, balanced
         self.batcher = Batcher(batch_size, tokens_per_batch, num_workers, seed)
         walks = [AddRandomWalkPE(rwse)] if rwse else []
         vectors = [LaplacianPE(laplacian)] if laplacian else []
@@ -161,11 +178,15 @@ class DataModule(LightningDataModule):
         graphs = items.graphs
         self.batcher.sampler(graphs)  # a budget below the longest fails before longer work
         base = graphs.graphs if isinstance(graphs, View) else graphs
+        if self.weight_column is not None and self._labelled:
+            weigh(base, self.dataset, self.weight_column, items.level)
         rows, texts = [int(data.row) for data in base], [data.text for data in base]
         parts = None
         if self.split_column is not None:
             parts = said_parts(self.dataset, self.split_column, base, rows)
         classes = strata(items) if self.target_type == "classification" else None
+        if self.balanced:
+            check_balanced(items)
         split = self.splitter(items, texts, rows, parts=parts, classes=classes)
         found = describe(items, self.tokenizer, self._settings["encodings"])
         found["framed"] = getattr(self.dataset, "framed", True)
@@ -173,6 +194,11 @@ class DataModule(LightningDataModule):
             train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
             regression = self.target_type == "regression"
             found |= training_statistics(train, items.target_names, regression)
+            counts = class_counts(train, items)
+            counts = drawn_equally(counts) if self.balanced else counts
+            found |= {"mean_weight": mean_weight(train), "class_counts": counts}
+            if self.target_type == "classification":
+                items = replace(items, notes=[*items.notes, *lonely_classes(items)])
         else:
             check_fit(found, self._known)
         self._inputs = found if self._known is None else dict(self._known)
@@ -223,7 +249,7 @@ class DataModule(LightningDataModule):
         if whole or path is not None:
             apart = {"split": "none", "split_file": None}
         elif split_file is not None:
-            apart = {"split": "file", "split_file": split_file, "split_column": None}
+            apart = {"split": "file", "split_file": split_file, "split_column": None, "fold": 0}
         other = DataModule(dataset, **self._settings | apart)
         other._known, other._labelled = inputs, path is None
         return other
@@ -235,7 +261,8 @@ class DataModule(LightningDataModule):
         ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``
         (of every target, or a list for each where they differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
-        ``target_mean``, ``target_std`` and ``degree_histogram`` of the training part alone.
+        ``target_mean``, ``target_std``, ``degree_histogram``, ``mean_weight`` and ``class_counts``
+        (of each target, as often as an epoch has them) of the training part alone.
         """
         self.setup()
         return dict(self._inputs)
@@ -283,7 +310,10 @@ class DataModule(LightningDataModule):
         """Training batches, drawn anew each epoch; the same ones where Lightning is to overfit."""
         # Lightning itself turns shuffling off only in samplers of its own kind.
         overfits = self.trainer is not None and self.trainer.overfit_batches > 0
-        self._train_loader = self._loader(self.train_data, shuffle=not overfits)
+        train, chances = self.train_data, None
+        if self.balanced and not overfits:
+            chances = balancing_weights(train, class_counts(train, self.items))
+        self._train_loader = self._loader(train, shuffle=not overfits, chances=chances)
         if self._position:
             self._train_loader.load_state_dict(self._position)
         return self._train_loader
@@ -339,11 +369,11 @@ class DataModule(LightningDataModule):
         items = self._configured.items
         return replace(items, graphs=View(items.graphs, Prepare(always))) if always else items
 
-    def _loader(self, graphs: Sequence[Data], shuffle: bool = False) -> SequenceLoader:
+    def _loader(self, graphs: Sequence[Data], **options: Any) -> SequenceLoader:
         ranks = {}
         if self.trainer is not None:
             ranks = {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-        return self.batcher.loader(graphs, shuffle, **ranks)
+        return self.batcher.loader(graphs, **options, **ranks)
 
 
 def _some(graphs: Sequence[Data], rows: Sequence[int]) -> Sequence[Data]:

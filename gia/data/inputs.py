@@ -15,7 +15,7 @@ from gia.data.targets import classes_of_each
 from gia.data.tokenizer import Tokenizer
 
 # What the data of a prediction must have in common with that of the training.
-SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "out_channels")
+SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "targets")
 
 
 def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, Any]:
@@ -79,6 +79,8 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     if found["tokenizer"] and known["tokenizer"] and found["vocab_size"] > known["vocab_size"]:
         added = Tokenizer.from_config(found["tokenizer"]).symbols[known["vocab_size"] :]
         raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
+    # A model may give several numbers for a target: its out_channels may be others.
+    found, known = ({**of, "targets": len(of["target_names"])} for of in (found, known))
     wrong = [key for key in SHARED if found[key] != known[key]]
     # Categories may be fewer than those that the model knows, where they are found from the data.
     for kind in ("edge_categories", "node_categories"):
@@ -122,7 +124,10 @@ def training_statistics(
     for name, column in zip(target_names, y.T, strict=True):
         values = column[~column.isnan()]
         if not len(values):
-            raise ValueError(f"target {name!r} has no value in the training part of the split")
+            raise ValueError(
+                f"target {name!r} has no measured value in the training part of the split: give "
+                "another data.split_seed, or leave it out of data.target_column"
+            )
         if not regression:
             continue
         if values.min() == values.max():

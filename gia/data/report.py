@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gia.data.bounds import is_bounded
 from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
 from gia.data.items import Items
@@ -134,11 +135,11 @@ def _of_sequences(items: Items) -> dict[str, Any]:
 
 
 def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
-    y = torch.cat([graph.y for graph in graphs])
+    missing = sum((graph.y.isnan() & ~is_bounded(graph)).sum(0) for graph in graphs)
     return {
         "rejected": [vars(entry) for entry in items.rejected],
         "masked": [vars(entry) for entry in items.masked],
-        "missing_targets": dict(zip(items.target_names, y.isnan().sum(0).tolist(), strict=True)),
+        "missing_targets": dict(zip(items.target_names, missing.tolist(), strict=True)),
         "left_out": dict(items.left_out),
         "single_node": sum(graph.num_nodes == 1 for graph in graphs),
         "without_edges": sum(graph.num_edges == 0 for graph in graphs),

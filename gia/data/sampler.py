@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Sampler
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler, WeightedRandomSampler
 
 # Lengths within this ratio are mixed freely, so that the sequences a batch holds vary from epoch
 # to epoch; it also bounds the padding that mixing costs.
@@ -136,24 +138,34 @@ class GraphBatchSampler(BatchSampler):
     Args:
         num_graphs: how many graphs there are.
         batch_size: the most graphs of a batch.
+        chances: how likely each graph is drawn, with repetition, where batches are drawn anew each
+            epoch; None takes each once.
         **kwargs: of :class:`BatchSampler`. Without ``shuffle`` the graphs keep their order.
 
     Raises:
         ValueError: if ``batch_size`` is out of range.
     """
 
-    def __init__(self, num_graphs: int, batch_size: int, **kwargs: Any) -> None:
+    def __init__(
+        self, num_graphs: int, batch_size: int, chances: Tensor | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if batch_size < 1:
             raise ValueError(f"data.batch_size must be at least 1, got {batch_size}")
-        self.num_graphs, self.batch_size = num_graphs, batch_size
+        self.num_graphs, self.batch_size, self.chances = num_graphs, batch_size, chances
 
     def _number(self) -> int:
         return -(-self.num_graphs // self.batch_size)
 
     def _batches(self) -> list[np.ndarray]:
         order = np.arange(self.num_graphs)
-        if self.shuffle:
+        if self.shuffle and self.chances is not None:
+            seed = int(self._draw().integers(2**31))
+            drawn = WeightedRandomSampler(
+                self.chances, self.num_graphs, generator=torch.Generator().manual_seed(seed)
+            )
+            order = np.array(list(drawn), dtype=np.int64)
+        elif self.shuffle:
             order = self._draw().permutation(self.num_graphs)
         return np.array_split(order, self._number()) if len(order) else []
 

@@ -20,6 +20,9 @@ attribute       shape         what
                               NaN where one is missing
 ..              ``[N, T]``    the same of each node
 ..              ``[N]``       int64, for a language model: the symbol that follows
+``y_bounds``    ``[1, T, 2]`` lower and upper bound of each target that is known by these alone,
+                              infinite elsewhere; ``[N, T, 2]`` of nodes
+``weight``      ``[1]``       float32, how much the item counts in the loss; ``[N]`` of nodes
 ``label_mask``  ``[N]``       bool: ``y`` is the token of a class (language models)
 ``name``        str           for people
 ``row``         int           the place in its source, from 0

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from gia.data.bounds import read_bound
 from gia.data.items import Items, Rejected
 
 # What pandas reads as missing too.
@@ -17,8 +18,6 @@ MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none
 # What stands for a residue without a label.
 UNLABELLED = "?"
 LARGEST = torch.finfo(torch.float32).max
-# A value that lies beyond what could be measured: ``<0.5``, ``>= 10``.
-BOUND = re.compile(r"(<|<<|<=|>|>>|>=|≤|≥|⩽|⩾)\s*[-+]?\d*[.,]?\d+([eE][-+]?\d+)?")
 
 NO_NUMBER = "is not a number"
 LISTED = 20  # classes in a message
@@ -32,15 +31,18 @@ class Targets:
     """The targets of n graphs.
 
     Attributes:
-        y: of each graph, NaN where it is missing or cannot be read.
+        y: of each graph, NaN where it is missing, cannot be read, or is a bound.
         class_names: the classes, of which ``y`` holds the number, see :func:`classes_of_each`;
             empty for regression.
         missing: the graphs that lack a target, and which.
         masked: the graphs with a target that is there but cannot be read, and why.
         notes: which words of classes may have stood for no value.
+        bounds: of each graph the lower and the upper bound of each target, infinite where there is
+            none; empty if no cell says any.
 
     Shapes:
         y: [1, T] each, or [N, T] for targets of nodes
+        bounds: [1, T, 2] each, or [N, T, 2]
     """
 
     y: list[Tensor]
@@ -48,6 +50,7 @@ class Targets:
     missing: list[Rejected] = field(default_factory=list)
     masked: list[Rejected] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    bounds: list[Tensor] = field(default_factory=list)
 
 
 def is_shared(class_names: ClassNames) -> bool:
@@ -78,8 +81,8 @@ def read_targets(items: Items, target_type: str, class_names: ClassNames | None 
 
     A number is missing where its cell is empty or holds a word such as ``NA``; a class where its
     cell is empty, for such a word may be its name, unless all other classes are numbers. An
-    infinite number stands for something that could not be measured, a bound for something beyond
-    what could be: both are masked.
+    infinite number stands for something that could not be measured and is masked; of a bound,
+    ``<0.5``, the bound is known.
 
     Where targets are of nodes, a graph's cell is cut as its nodes were. It holds one letter a
     node for classes (``?`` for none), and for regression one number a node, separated by blanks,
@@ -101,7 +104,7 @@ def read_targets(items: Items, target_type: str, class_names: ClassNames | None 
     ]
     number = len(items.target_names)
     result = Targets([], [])
-    read: list[Callable[[str], float]] = [_number] * number
+    read: list[Callable[[str], float | tuple[float, float]]] = [_number] * number
     if classes:
         columns = [[value for row in values for value in row[t]] for t in range(number)]
         each = [_class_names(set(column)) for column in columns]
@@ -115,24 +118,32 @@ def read_targets(items: Items, target_type: str, class_names: ClassNames | None 
                 for word, times in words_for_missing(column).items()
             ]
     for data, n, lost, row in zip(items.graphs, nodes, cut, values, strict=True):
-        y = torch.full((n, number), math.nan)
+        y, bounds = torch.full((n, number), math.nan), torch.tensor([-math.inf, math.inf])
+        bounds = bounds.repeat(n, number, 1)
         wrong, absent = [], []
         for t, (name, cell) in enumerate(zip(items.target_names, row, strict=True)):
             if len(cell) != n + lost:
                 wrong.append(f"target {name!r} has {len(cell)} values for {n + lost} nodes")
                 continue
             numbers, reasons = zip(*(_read(value, read[t]) for value in cell[:n]), strict=True)
-            y[:, t] = torch.tensor(numbers)
+            for node, found in enumerate(numbers):
+                if isinstance(found, tuple):
+                    bounds[node, t] = torch.tensor(found)
+                else:
+                    y[node, t] = found
             told = [f"target {name!r}: {reason}" for reason in reasons if reason][:1]
             wrong += told
-            if not told and all(map(math.isnan, numbers)):
+            if not told and y[:, t].isnan().all() and bounds[:, t].isinf().all():
                 absent.append(name)
         result.y.append(y)
+        result.bounds.append(bounds)
         if absent:
             reason = f"no target {', '.join(map(repr, absent))}"
             result.missing.append(Rejected(int(data.row), data.name, reason))
         if wrong:
             result.masked.append(Rejected(int(data.row), data.name, "; ".join(wrong)))
+    if all(bounds.isinf().all() for bounds in result.bounds):
+        result.bounds = []
     return result
 
 
@@ -168,25 +179,28 @@ def _values(cell: str, nodes: int, classes: bool) -> list[str]:
     return re.split(r"[\s,;]+", cell.strip())
 
 
-def _read(value: str, read: Callable[[str], float]) -> tuple[float, str | None]:
-    """A value's number, or NaN and what is wrong with it, if anything is."""
+def _read(
+    value: str, read: Callable[[str], float | tuple[float, float]]
+) -> tuple[float | tuple[float, float], str | None]:
+    """A value's number or its bounds, or NaN and what is wrong with it, if anything is."""
     try:
         return read(value), None
     except ValueError as error:
         return math.nan, str(error)
 
 
-def _number(value: str) -> float:
+def _number(value: str) -> float | tuple[float, float]:
+    """A number, or the lower and the upper bound of one."""
     if _is_missing(value):
         return math.nan
+    bounds = read_bound(value)
     try:
-        number = _to_float(value)
+        number = _to_float(value) if bounds is None else min(bounds, key=abs)
     except ValueError:
-        what = "is a bound, which is no value to learn" if BOUND.fullmatch(value) else NO_NUMBER
-        raise ValueError(f"{shortened(value)} {what}") from None
+        raise ValueError(f"{shortened(value)} {NO_NUMBER}") from None
     if not abs(number) <= LARGEST:
         raise ValueError(f"{shortened(value)} is not finite in single precision")
-    return number
+    return number if bounds is None else bounds
 
 
 def _class_reader(class_names: Sequence[str]) -> Callable[[str], float]:

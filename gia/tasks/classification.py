@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, inf, nn
 from torch.nn.functional import pad
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 from torchmetrics.functional.classification import (
     binary_auroc,
     multiclass_accuracy,
@@ -22,9 +22,10 @@ from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.data.targets import ClassNames, classes_of_each
-from gia.tasks.losses import masked_cross_entropy
+from gia.tasks.losses import ClassLoss, CrossEntropy
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
+from gia.tasks.weights import class_weights as weights_of
 
 LISTED = 5  # absent classes named in a warning
 
@@ -37,6 +38,7 @@ class ClassificationMetrics(PredictionMetrics):
 
     Args:
         class_names (list): The classes of every target, or a list for each target.
+        criterion (ClassLoss): The loss.
 
     Shapes:
         - **output:** logits, ``[R, T, C]`` for R graphs or nodes and the C classes of the target
@@ -44,8 +46,16 @@ class ClassificationMetrics(PredictionMetrics):
         - **target:** index of the class as a float, ``[R, T]``; NaN where missing
     """
 
-    def __init__(self, target_names: Sequence[str], class_names: ClassNames, *, split: str):
+    def __init__(
+        self,
+        target_names: Sequence[str],
+        class_names: ClassNames,
+        criterion: ClassLoss,
+        *,
+        split: str,
+    ):
         super().__init__(target_names, split=split)
+        self.criterion = criterion
         self.classes = classes_of_each(class_names, len(target_names))
         self._warned = False
 
@@ -67,8 +77,8 @@ class ClassificationMetrics(PredictionMetrics):
             stacklevel=2,
         )
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return masked_cross_entropy(output, target)
+    def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
+        return self.criterion(output, target, **more)
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):
@@ -84,12 +94,16 @@ class ClassificationMetrics(PredictionMetrics):
 
 
 class Classification(Prediction):
-    """Classes: cross entropy over the known targets.
+    """Classes: a loss over the known targets.
 
     Args:
         model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
         target_names (list of str): The targets, ``[T]``.
         class_names (list): The classes of every target, or a list for each target.
+        loss (ClassLoss, optional): What is minimised; left out, cross entropy.
+        class_weights (str, list or dict, optional): How much classes count in the loss, see
+            :func:`gia.tasks.weights.class_weights`.
+        class_counts (list): How often each class of each target is there in training.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
@@ -98,10 +112,9 @@ class Classification(Prediction):
         - **batch.y:** index of the class as a float, ``[R, T]``; NaN where missing
 
     Raises:
-        ValueError: If a target has fewer than two classes.
+        ValueError: If the loss is none of classes, or a target has fewer than two.
     """
 
-    LOSS_NAME = "loss (cross entropy, nats)"
     TRIVIAL_NAME = "class shares of training"
 
     def __init__(
@@ -110,6 +123,9 @@ class Classification(Prediction):
         *,
         target_names: Sequence[str],
         class_names: ClassNames,
+        loss: ClassLoss | None = None,
+        class_weights: Any = None,
+        class_counts: Sequence[Sequence[int]] = (),
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
@@ -120,15 +136,28 @@ class Classification(Prediction):
                     f"a classification needs at least 2 classes, got {names}: "
                     "a target of numbers needs data.target_type=regression"
                 )
+        criterion = CrossEntropy() if loss is None else loss
+        if not isinstance(criterion, ClassLoss):
+            raise ValueError(
+                f"{type(criterion).__name__} is no loss of classes: use loss=cross_entropy or "
+                "focal, or task=regression"
+            )
         super().__init__(
             model,
             target_names=target_names,
             level=level,
-            metrics=lambda split: ClassificationMetrics(target_names, class_names, split=split),
+            metrics=lambda split: ClassificationMetrics(
+                target_names, class_names, criterion, split=split
+            ),
             **kwargs,
         )
+        self.criterion, self.LOSS_NAME = criterion, f"loss ({criterion.name})"
         self.class_names, self.classes = list(class_names), classes
         self.sizes = list(map(len, classes))
+        of_classes = None
+        if class_weights is not None:
+            of_classes = weights_of(class_weights, classes, class_counts)
+        self.register_buffer("class_weights", of_classes, persistent=False)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -144,7 +173,19 @@ class Classification(Prediction):
         return torch.stack([pad(part, (0, most - part.size(1)), value=-inf) for part in parts], 1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return masked_cross_entropy(self.output(batch), batch.y), len(batch.y)
+        output = self.output(batch)
+        return self.criterion(output, batch.y, weight=self.weight(batch)), len(batch.y)
+
+    def compare(self, metrics: ClassificationMetrics, output: Tensor, data: Data) -> None:
+        metrics.update(output, data.y, weight=self.weight(data))
+
+    def weight(self, data: Data) -> Tensor | None:
+        weight = super().weight(data)
+        if self.class_weights is None:
+            return weight
+        index = data.y.nan_to_num(0).long()
+        of_class = self.class_weights.gather(1, index.T).T  # [R, T]
+        return of_class if weight is None else weight * of_class
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """Probabilities of the classes, ``[R, T, C]``."""

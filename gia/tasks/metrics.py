@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import CatMetric, Metric
 
+# What is kept of a part of the data until its metrics are computed.
+KEPT = ("output", "target", "weight", "bounds")
+
 
 class Metrics(nn.Module):
     """The metrics of one split: ``update(...)`` for each batch, then :meth:`compute`.
@@ -17,7 +20,7 @@ class Metrics(nn.Module):
 
     def _apply(self, fn: Callable, recurse: bool = True) -> "Metrics":
         super()._apply(fn, recurse)
-        for metric in self.children():
+        for metric in self.modules():
             if isinstance(metric, Metric) and metric.dtype in (torch.bfloat16, torch.float16):
                 metric.set_dtype(torch.float32)
         return self
@@ -46,29 +49,44 @@ class PredictionMetrics(Metrics):
     def __init__(self, target_names: Sequence[str], *, split: str):
         super().__init__()
         self.target_names, self.split = list(target_names), split
-        self.outputs = CatMetric(nan_strategy="disable")  # missing targets are NaN
-        self.targets = CatMetric(nan_strategy="disable")
+        self.kept = nn.ModuleDict(  # missing targets are NaN
+            {name: CatMetric(nan_strategy="disable") for name in KEPT}
+        )
+        self._shapes: dict[str, torch.Size] = {}
 
     @property
     def update_called(self) -> bool:
-        return self.targets.update_called
+        return self.kept["target"].update_called
 
-    def update(self, output: Tensor, target: Tensor) -> None:
-        self.outputs.update(output.detach())
-        self.targets.update(target)
+    def update(
+        self,
+        output: Tensor,
+        target: Tensor,
+        *,
+        weight: Tensor | None = None,
+        bounds: Tensor | None = None,
+    ) -> None:
+        """Add some graphs or nodes.
+
+        Args:
+            output (Tensor): What the model gives, ``[R, T, ...]``.
+            target (Tensor): What it should be, ``[R, T]``; NaN where missing.
+            weight, bounds (Tensor, optional): What :class:`~gia.tasks.losses.Loss` takes besides.
+        """
+        for name, value in zip(KEPT, (output.detach(), target, weight, bounds), strict=True):
+            if value is not None:
+                self.kept[name].update(value)
+                self._shapes[name] = value.shape[1:]
 
     def compute(self) -> dict[str, Tensor]:
-        # In float64, which some accelerators lack: sums of squares cancel.
-        output, target = (kept.compute().cpu().double() for kept in (self.outputs, self.targets))
-        # Of a single number torchmetrics makes a scalar.
-        output, target = (kept if kept.dim() else kept.view(1, 1) for kept in (output, target))
-        self.outputs.reset()
-        self.targets.reset()
+        more = {name: self._joined(name) for name, kept in self.kept.items() if kept.update_called}
+        output, target = more.pop("output"), more.pop("target")
         known = ~target.isnan()
         pairs = [(output[rows, t], target[rows, t]) for t, rows in enumerate(known.T)]
         self.check([of_target for _, of_target in pairs])
         each = [self.of_target(t, *pair) for t, pair in enumerate(pairs)]
-        results = {"loss": self.loss(output, target) if known.any() else torch.tensor(math.nan)}
+        some = known.any() or "bounds" in more
+        results = {"loss": self.loss(output, target, **more) if some else torch.tensor(math.nan)}
         for metric in each[0]:
             values = torch.tensor([float(results_of[metric]) for results_of in each])
             results[metric] = values.nanmean()
@@ -80,10 +98,16 @@ class PredictionMetrics(Metrics):
     def check(self, targets: list[Tensor]) -> None:
         """Say what the known values of each target lack, if anything."""
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
         """What training minimises, over all known targets alike."""
         raise NotImplementedError
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         """The metrics of one target, from its known values alone; NaN for what they do not give."""
         raise NotImplementedError
+
+    def _joined(self, name: str) -> Tensor:
+        """All that was given, in float64, which some accelerators lack: sums of squares cancel."""
+        value = self.kept[name].compute().cpu().double()
+        self.kept[name].reset()
+        return value.view(-1, *self._shapes[name])  # of a single number torchmetrics makes a scalar

@@ -17,6 +17,7 @@ from torch_geometric.data import Batch, Data
 from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
+from gia.data.bounds import bound_text
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import (
     FinishedRun,
@@ -28,6 +29,10 @@ from gia.tasks.report import (
     print_test,
 )
 from gia.tasks.supervised import Supervised
+from gia.tasks.weights import target_weights as weights_of
+
+# What of a graph, or of its nodes, a task compares its output with.
+COMPARED = ("y", "y_bounds", "weight")
 
 
 class Prediction(Supervised):
@@ -41,12 +46,16 @@ class Prediction(Supervised):
         target_names (list of str): The targets, ``[T]``.
         level (str): What has targets, ``"graph"`` or ``"node"``.
         metrics (callable): As in :class:`~gia.tasks.Supervised`.
+        target_weights (list or dict, optional): How much each target counts in the loss, see
+            :func:`gia.tasks.weights.target_weights`.
+        mean_weight (float): The mean of ``batch.weight`` over the training split.
 
     Shapes:
         - **batch.y:** ``[R, T]`` for R graphs or nodes; NaN where missing
+        - **batch.weight:** ``[R]``, how much each counts in the loss; optional
 
     Raises:
-        ValueError: If there is no target or no such level.
+        ValueError: If there is no target or no such level, or weights do not fit the targets.
     """
 
     TRIVIAL_NAME = ""  # whose metrics :meth:`trivial_output` gives
@@ -58,6 +67,8 @@ class Prediction(Supervised):
         target_names: Sequence[str],
         level: Literal["graph", "node"] = "graph",
         metrics: Callable[[str], Metrics],
+        target_weights: Any = None,
+        mean_weight: float = 1.0,
         **kwargs: Any,
     ):
         if not target_names:
@@ -66,6 +77,20 @@ class Prediction(Supervised):
             raise ValueError(f"level must be graph or node, got {level!r}")
         super().__init__(model, metrics=metrics, **kwargs)
         self.target_names, self.level = list(target_names), level
+        of_targets = None if target_weights is None else weights_of(target_weights, target_names)
+        self.register_buffer("target_weights", of_targets, persistent=False)
+        self.mean_weight = mean_weight
+
+    def weight(self, data: Data) -> Tensor | None:
+        """How much each target counts in the loss, ``[R, T]`` or ``[R, 1]``, 1 in the mean over
+        training; None if all count the same."""
+        weight = data.get("weight")
+        if weight is not None:
+            weight = weight[:, None] / self.mean_weight
+        if self.target_weights is not None:
+            of_row = 1 if weight is None else weight
+            weight = (of_row * self.target_weights).expand(len(data.y), -1)
+        return weight
 
     def output(self, batch: Batch) -> Tensor:
         """The model's output in float32 at least, ``[R, T, ...]``."""
@@ -75,8 +100,7 @@ class Prediction(Supervised):
                 f"the model must give [.., {channels}], {list(self.output_shape)} for each "
                 f"{self.level}, but gave {list(output.shape)}: is its out_channels right?"
             )
-        output = self.shaped(output)
-        return output.to(torch.promote_types(output.dtype, torch.float32))
+        return self.shaped(output.to(torch.promote_types(output.dtype, torch.float32)))
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -93,11 +117,11 @@ class Prediction(Supervised):
         return output.reshape(-1, *self.output_shape)
 
     def measure(self, metrics: Metrics, batch: Batch) -> None:
-        self.compare(metrics, self.output(batch), batch.y)
+        self.compare(metrics, self.output(batch), batch)
 
-    def compare(self, metrics: Metrics, output: Tensor, target: Tensor) -> None:
-        """Add outputs and their targets in physical units, ``[R, T]``, to the metrics."""
-        metrics.update(output, target)
+    def compare(self, metrics: Metrics, output: Tensor, data: Data) -> None:
+        """Add outputs to the metrics, beside what the data knows: ``y`` in physical units."""
+        metrics.update(output, data.y)
 
     def check_predicts(self) -> None:
         """It does."""
@@ -122,14 +146,13 @@ class Prediction(Supervised):
             train (list of Data): The training split.
             measured (list of Data): What to measure on.
         """
-        seen, target = (
-            torch.cat([graph.y for graph in graphs]).to(self.device) for graphs in (train, measured)
-        )
+        seen = torch.cat([graph.y for graph in train]).to(self.device)
         guess = self.trivial_output(seen)
         if guess is None:
             return None
+        data = _joined(measured).to(self.device)
         metrics = self.make_metrics("test").to(self.device)
-        self.compare(metrics, guess.expand(len(target), *guess.shape), target)
+        self.compare(metrics, guess.expand(len(data.y), *guess.shape), data)
         with warnings.catch_warnings(action="ignore"):  # of absent classes: the model's own did
             return {name: float(value) for name, value in metrics.compute().items()}
 
@@ -158,6 +181,8 @@ class Prediction(Supervised):
             with precision():
                 outputs.append(self.predict_step(batch.to(self.device)).cpu())
             targets.append(batch.y.cpu())
+            if "y_bounds" in batch:
+                result.bounds += batch.y_bounds.tolist()
             sizes = batch.ptr.diff().tolist()
             graphs = list(zip(batch.name, batch.row.tolist(), sizes, strict=True))
             if self.level == "node":
@@ -222,10 +247,14 @@ class Prediction(Supervised):
         """A CSV: name and row of each graph (and the node), its targets, what was predicted."""
         where = ["name", "row", *(["node"] if found.nodes else [])]
         nodes = [[node] for node in found.nodes] or [[]] * len(found.rows)
+        targets = [self.target_cells(target) for target in found.target]
+        for cells, bounds in zip(targets, found.bounds, strict=False):
+            texts = map(bound_text, bounds)
+            cells[:] = [cell or text for cell, text in zip(cells, texts, strict=True)]
         lines = [
-            [name, row, *node, *self.target_cells(target), *self.output_cells(output)]
+            [name, row, *node, *target, *self.output_cells(output)]
             for name, row, node, target, output in zip(
-                found.names, found.rows, nodes, found.target, found.output, strict=True
+                found.names, found.rows, nodes, targets, found.output, strict=True
             )
         ]
         write_csv(out, [*where, *self.target_names, *self.output_columns()], lines)
@@ -286,3 +315,10 @@ class Prediction(Supervised):
         write_summary(run.folder, summary)
         print_test(self, summary, console)
         return summary
+
+
+def _joined(graphs: Sequence[Data]) -> Data:
+    """What is known of all graphs, without the graphs."""
+    graphs = list(graphs)
+    known = [key for key in COMPARED if key in graphs[0]]
+    return Data(**{key: torch.cat([graph[key] for graph in graphs]) for key in known})

@@ -6,36 +6,45 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
 from gia.analysis.figures import save
 from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
-from gia.tasks.losses import masked_mse
+from gia.tasks.losses import MSE, NumberLoss
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
 from gia.tasks.scaler import TargetScaler
 
 
 class RegressionMetrics(PredictionMetrics):
-    r"""RMSE, MAE and R2 in physical units, and the normalised RMSE.
+    r"""RMSE, MAE and R2 of the prediction in physical units, and the normalised RMSE.
+
+    Args:
+        criterion (NumberLoss): The loss, which says what of the output is predicted.
 
     Shapes:
-        - **output, target:** normalised, ``[R, T]`` for R graphs or nodes; NaN where missing
+        - **output:** normalised, ``[R, T, K]`` for R graphs or nodes and K numbers of each target
+        - **target:** normalised, ``[R, T]``; NaN where missing
         - **std:** physical units in a normalised one, ``[T]``
     """
 
-    def update(self, output: Tensor, target: Tensor, std: Tensor) -> None:
-        super().update(output, target)
+    def __init__(self, target_names: Sequence[str], criterion: NumberLoss, *, split: str):
+        super().__init__(target_names, split=split)
+        self.criterion = criterion
+
+    def update(self, output: Tensor, target: Tensor, std: Tensor, **more: Tensor | None) -> None:
+        super().update(output, target, **more)
         self.std = std
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return masked_mse(output, target)
+    def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
+        return self.criterion(output, target, **more)
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):
             return dict.fromkeys(("rmse", "mae", "r2", "rmse_normalised"), math.nan)
+        output = self.criterion.predicted(output)
         rmse, std = mean_squared_error(output, target, squared=False), float(self.std[number])
         return {
             "rmse": rmse * std,
@@ -46,7 +55,7 @@ class RegressionMetrics(PredictionMetrics):
 
 
 class Regression(Prediction):
-    r"""Numbers: the mean squared error over the known targets, normalised.
+    r"""Numbers: a loss over the known targets, normalised.
 
     A model learns :math:`z = (y - \mu) / \sigma`; metrics and predictions are in the units of y.
 
@@ -55,15 +64,19 @@ class Regression(Prediction):
         target_names (list of str): The targets, ``[T]``.
         target_mean (list of float): :math:`\mu` of each, of the training split.
         target_std (list of float): :math:`\sigma` of each.
+        loss (NumberLoss, optional): What is minimised; left out, squared errors.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
-        - **model(batch):** ``[R, T]`` for R graphs or nodes
+        - **model(batch):** ``[R, T * K]`` for R graphs or nodes and the K numbers that the loss
+          takes for each target
         - **batch.y:** ``[R, T]``; NaN where missing
-    """
+        - **batch.y_bounds:** ``[R, T, 2]``, lower and upper bound of targets that are known by
+          these alone, infinite elsewhere; optional. They enter the loss, not the metrics
 
-    LOSS_NAME = "loss (mean squared error, normalised)"
-    TRIVIAL_NAME = "mean of training"
+    Raises:
+        ValueError: If the loss is none of numbers, or means and targets differ in number.
+    """
 
     def __init__(
         self,
@@ -72,39 +85,72 @@ class Regression(Prediction):
         target_names: Sequence[str],
         target_mean: Sequence[float],
         target_std: Sequence[float],
+        loss: NumberLoss | None = None,
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
+        criterion = MSE() if loss is None else loss
+        if not isinstance(criterion, NumberLoss):
+            raise ValueError(
+                f"{type(criterion).__name__} is no loss of numbers: use loss=mse, mae, huber, "
+                "quantile or gaussian, or task=classification"
+            )
         super().__init__(
             model,
             target_names=target_names,
             level=level,
-            metrics=lambda split: RegressionMetrics(target_names, split=split),
+            metrics=lambda split: RegressionMetrics(target_names, criterion, split=split),
             **kwargs,
         )
+        self.criterion = criterion
+        self.LOSS_NAME, self.TRIVIAL_NAME = f"loss ({criterion.name})", criterion.constant_name
         self.scaler = TargetScaler(target_mean, target_std)
         if len(self.scaler.mean) != len(target_names):
             raise ValueError(
                 f"there are {len(target_names)} targets, but {len(self.scaler.mean)} target means"
             )
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return masked_mse(self.output(batch), self.scaler(batch.y)), len(batch.y)
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (len(self.target_names), self.criterion.channels)
 
-    def compare(self, metrics: RegressionMetrics, output: Tensor, target: Tensor) -> None:
-        metrics.update(output, self.scaler(target), self.scaler.std)
+    def shaped(self, output: Tensor) -> Tensor:
+        return self.criterion.activate(super().shaped(output))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        more = self.besides(batch)
+        return self.criterion(self.output(batch), self.scaler(batch.y), **more), len(batch.y)
+
+    def compare(self, metrics: RegressionMetrics, output: Tensor, data: Data) -> None:
+        metrics.update(output, self.scaler(data.y), self.scaler.std, **self.besides(data))
+
+    def besides(self, data: Data) -> dict[str, Tensor | None]:
+        """What the loss takes besides outputs and targets, normalised."""
+        bounds = data.get("y_bounds")
+        if bounds is not None:
+            bounds = self.scaler(bounds.movedim(-1, 0)).movedim(0, -1)
+        return {"weight": self.weight(data), "bounds": bounds}
 
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
-        """The targets in their own units, ``[R, T]``."""
-        return self.scaler.inverse(self.output(batch))
+        """The targets in their own units, ``[R, T]``; all numbers of each, ``[R, T, K]``, where
+        the loss takes several."""
+        output = self.criterion.inverse(self.output(batch), self.scaler)
+        return output if output.size(-1) > 1 else output.squeeze(-1)
+
+    def predicted(self, output: Tensor) -> Tensor:
+        """The predictions ``[..., T]`` in what :meth:`predict_step` gives."""
+        return self.criterion.predicted(output) if self.criterion.channels > 1 else output
 
     def trivial_output(self, seen: Tensor) -> Tensor:
-        """The mean of training, normalised."""
-        return self.scaler(seen).nanmean(0).nan_to_num()
+        """What is best for all graphs alike, such as the mean of training, normalised."""
+        return self.criterion.constant(self.scaler(seen))
+
+    def output_cells(self, output: Tensor) -> list[str]:
+        return super().output_cells(self.predicted(output))
 
     def picture(self, predictions: Predictions, folder: Path) -> list[Path]:
         """Draw the predictions over the targets, and their errors."""
-        shown = predictions.target, predictions.output, self.target_names
+        shown = predictions.target, self.predicted(predictions.output), self.target_names
         return [
             *save(parity_plot(*shown), folder / "parity"),
             *save(residual_histogram(*shown), folder / "residuals"),

@@ -16,13 +16,26 @@ NOT_BUILT = ("attention_defaults", "compile", "match_parameters_of", "num_parame
 def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:
     """A copy of the configuration in which ``${inputs.KEY}`` is what the data says.
 
+    ``${inputs.out_channels}`` is what the model gives: as many numbers for each target as the loss
+    takes.
+
     Args:
         cfg (DictConfig): The whole configuration.
         inputs (dict): Of the datamodule's ``inputs()``.
+
+    Raises:
+        ValueError: If a loss is chosen for a task that has its own.
     """
-    cfg = cfg.copy()
+    cfg, channels = cfg.copy(), 1
+    if cfg.get("loss"):
+        if "loss" not in cfg.task:
+            raise ValueError(
+                f"loss is {cfg.loss._target_}, but {cfg.task._target_} has a loss of its own: "
+                "leave loss out"
+            )
+        channels = getattr(instantiate(cfg.loss), "channels", 1)
     with open_dict(cfg):
-        cfg.inputs = inputs
+        cfg.inputs = inputs | {"out_channels": inputs["out_channels"] * channels}
     return cfg
 
 

@@ -1,5 +1,7 @@
 """From tables to items: what is missing, what is a class, and what is told of it."""
 
+import math
+
 import pytest
 import torch
 from conftest import SHARED
@@ -66,15 +68,14 @@ def test_bounds_and_decimal_commas(table):
         Molecules(table("smiles;y\nC;1,5\nCC;<0,5\nN;2\n"), "smiles", "y"), split="none"
     )
     summary = data.summary()
-    assert [graph.y.item() for graph in data.graphs] == [1.5, 2]
-    assert summary["rejected"] == [
-        {
-            "row": 1,
-            "name": "row_1",
-            "reason": "target 'y': '<0,5' is a bound, which is no value to learn",
-        }
-    ]
-    assert summary["notes"] == [
+    assert torch.cat([graph.y for graph in data.graphs]).isnan().tolist() == [[0], [1], [0]]
+    assert data.graphs[1].y_bounds.tolist() == [[[-math.inf, 0.5]]]
+    assert data.graphs[0].y_bounds.isinf().all()
+    assert summary["rejected"] == summary["masked"] == []
+    assert summary["missing_targets"] == {"y": 0}
+    assert sorted(summary["notes"]) == [
+        "1 value is a bound of 'y', the first '<0.5' in row 1: they are learned as bounds, and "
+        "metrics leave them out",
         "its cells are separated by semicolons",
         "the decimal commas of 'y' are read as points: '1,5' is 1.5",
     ]
@@ -111,9 +112,9 @@ def test_only_words_of_which_there_are_few_may_be_classes(table):
             DataModule(Molecules(table(text), "smiles", "y"), split="none").setup()
         assert ("task=classification" in str(error.value)) == advised
     text = "smiles,y\n" + "C,<0.5\n" * 8
-    with pytest.raises(ValueError, match="is a bound") as error:
+    message = "all 8 values of 'y' are bounds, the first '<0.5' in row 0: give rows with measured"
+    with pytest.raises(ValueError, match=message):
         DataModule(Molecules(table(text), "smiles", "y"), split="none").setup()
-    assert "task=classification" not in str(error.value)
 
 
 @pytest.mark.parametrize(

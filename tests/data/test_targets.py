@@ -9,6 +9,8 @@ from torch_geometric.data import Data
 from gia.data import Items
 from gia.data.targets import classes_of_each, read_targets
 
+INF = math.inf
+
 
 def read(*cells, target_type="regression", class_names=None):
     cells = [cell if isinstance(cell, list) else [cell] for cell in cells]
@@ -63,13 +65,38 @@ def test_classes_of_a_trained_model():
     assert targets.masked[0].reason == "target 't0': '2' is not one of 0, 1"
 
 
-@pytest.mark.parametrize("cell", ["<0.5", "> 10", ">=1e3", "≤ -3", "<<1", "<0,5"])
-def test_a_bound_is_masked_and_called_one(cell):
+@pytest.mark.parametrize(
+    ("cell", "bounds"),
+    [
+        *[("<0.5", [-INF, 0.5]), ("> 10", [10, INF]), (">=1e3", [1000, INF])],
+        *[("≤ -3", [-INF, -3]), ("<<1", [-INF, 1]), (" >5. ", [5, INF])],
+    ],
+)
+def test_a_bound_is_known_as_one(cell, bounds):
+    targets = read("1", cell, "", target_type="regression")
+    assert values(targets) == [1, None, None]
+    assert torch.cat(targets.bounds)[:, 0].tolist() == [[-INF, INF], bounds, [-INF, INF]]
+    assert targets.masked == []
+    assert [entry.row for entry in targets.missing] == [20]  # a bound is no missing value
+    assert read("1", "2").bounds == []
+    assert read("1", cell, target_type="classification").bounds == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("<0,5", "is a bound with a comma: write its number with a point"),
+        (">1e60", "is not finite in single precision"),
+        ("<low", "is not a number"),
+        ("<", "is not a number"),
+    ],
+)
+def test_a_bound_that_cannot_be_read_is_masked(cell, reason):
     targets = read("1", cell)
-    assert values(targets) == [1, None]
-    [entry] = targets.masked
-    assert entry.row == 10
-    assert entry.reason == f"target 't0': {cell!r} is a bound, which is no value to learn"
+    assert (values(targets), targets.bounds) == ([1, None], [])
+    assert [(entry.row, entry.reason) for entry in targets.masked] == [
+        (10, f"target 't0': {cell!r} {reason}")
+    ]
 
 
 @pytest.mark.parametrize("cell", ["1_000", "1,234.5", "−1", "1..2", "0x10", "y"])

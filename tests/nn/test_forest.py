@@ -85,6 +85,8 @@ def test_a_molecule_does_not_depend_on_its_batch():
 
 
 def test_it_has_no_parameters_and_says_when_it_cannot_answer():
+    with pytest.raises(ValueError, match="one number for each target: use loss=mse, mae or huber"):
+        FingerprintForest(out_channels=2, target_mean=[0.0], target_std=[1.0])
     forest = FingerprintForest(out_channels=1, target_mean=[0.0], target_std=[1.0])
     assert count_parameters(forest) == 0
     data = graphs([[NAN]] * len(SMILES))

@@ -95,8 +95,12 @@ class Dataset(torch_geometric.data.Dataset):
             "pre_transform": self.steps,
         }
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str, option: str = "split_column") -> list[str]:
         """The cells of a column, of all rows of the source.
+
+        Args:
+            name: of the column.
+            option: the setting that names it, for the error.
 
         Raises:
             ValueError: if there is none.
@@ -104,8 +108,7 @@ class Dataset(torch_geometric.data.Dataset):
         name, (columns, rows) = str(name), self.table()
         if name not in columns:
             raise ValueError(
-                f"there is no column {name!r} (data.split_column). The columns: "
-                f"{', '.join(columns)}"
+                f"there is no column {name!r} (data.{option}). The columns: {', '.join(columns)}"
             )
         return [row[name] for row in rows]
 

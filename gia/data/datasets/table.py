@@ -50,8 +50,8 @@ class TableDataset(Dataset):
         """The columns and all rows of the file."""
         return self.columns.plain()
 
-    def column(self, name: str) -> list[str]:
-        self.columns.check("split_column", name)
+    def column(self, name: str, option: str = "split_column") -> list[str]:
+        self.columns.check(option, name)
         return self.columns.cells(name)
 
     @cached_property

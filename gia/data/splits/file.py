@@ -1,6 +1,7 @@
 """A split that a file says: the rows of each part, or the part of each row."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,29 +15,36 @@ from gia.data.columns import read_columns
 from gia.data.splits.assign import GIVEN, PARTS, Split, checked
 
 KINDS = ".csv, .json, .npz or .pt"
+RANGE = re.compile(r"\s*(\d+)\s*-\s*(\d+)\s*")
 ROW = ("row", "index")  # a column that says which row of the data a line is about
 PART = ("split", "part")
 
 
-def file_split(path: str | PathLike, rows: Sequence[int], num_rows: int) -> Split:
+def file_split(
+    path: str | PathLike, rows: Sequence[int], num_rows: int, replicate: int = 0
+) -> Split:
     """As a file says.
 
     Either the rows of each part, under the names ``train``, ``val`` (or ``valid``, ``validation``,
     ``dev``) and ``test``: arrays of an ``.npz``, lists of a ``.json``, tensors of a ``.pt``,
     columns of a ``.csv``. Or the part of each row: a list, an array or a tensor of names or of the
     numbers 0, 1 and 2; or a ``.csv`` with a column ``split``, and ``row`` if not all rows are in
-    it, as ``splits.csv`` of a run. Rows are counted from 0; those in no part are left out.
+    it, as ``splits.csv`` of a run. Rows are counted from 0; those in no part are left out. A
+    ``.json`` may hold a list of such splits, the replicates of an experiment, and write rows as
+    ranges with their last row, ``"0-99,120"``: so do chemprop's.
 
     Args:
         path: the file.
         rows: of the n graphs, where each stands in its dataset.
         num_rows: of the dataset, rows without a graph included.
+        replicate: which of several splits, from 0.
 
     Raises:
         OSError: if there is no such file.
         ValueError: if it is no split of these rows, see the message.
     """
-    parts = _by_part(_read(Path(path).expanduser()), path, num_rows)
+    found, note = _replicate(_read(Path(path).expanduser()), path, replicate)
+    parts = _by_part(found, path, num_rows)
     where = torch.full((num_rows,), -1)
     for number, name in enumerate(PARTS):
         chosen = parts.get(name, torch.empty(0, dtype=torch.long))
@@ -61,7 +69,7 @@ def file_split(path: str | PathLike, rows: Sequence[int], num_rows: int) -> Spli
                 f"data.split_file={path} leaves nothing in the {name} part: it must name rows with "
                 "a graph and a target for each of train, val and test"
             )
-    return Split(checked(part), torch.arange(len(part)))
+    return Split(checked(part), torch.arange(len(part)), note)
 
 
 def _read(path: Path) -> Any:
@@ -81,6 +89,29 @@ def _read(path: Path) -> Any:
     except Exception as error:  # each reader raises its own
         raise ValueError(f"data.split_file={path} cannot be read: {error}") from error
     raise ValueError(f"data.split_file={path} must be a {KINDS}")
+
+
+def _replicate(found: Any, path: Any, replicate: int) -> tuple[Any, list[str]]:
+    """One of the splits that a file holds, and which one."""
+    json_list = Path(path).suffix == ".json" and isinstance(found, list) and bool(found)
+    several = json_list and all(map(_is_split, found))
+    number = len(found) if several else 1
+    if not 0 <= replicate < number:
+        what = f"{number} splits" if number > 1 else "one split"
+        raise ValueError(
+            f"data.split_file={path} holds {what}, but data.fold is {replicate}: it counts them "
+            "from 0"
+        )
+    if not several:
+        return found, []
+    return found[replicate], [f"split {replicate} of 0 to {number - 1} in {path}"] * (number > 1)
+
+
+def _is_split(entry: Any) -> bool:
+    """Whether this has the rows of parts, and is not a row of a table."""
+    if not isinstance(entry, Mapping) or any(name in entry for name in (*PART, *ROW)):
+        return False
+    return any(isinstance(value, (list, str)) for value in entry.values())
 
 
 def _by_part(found: Any, path: Any, num_rows: int) -> dict[str, Tensor]:
@@ -128,7 +159,8 @@ def _part(name: str, path: Any) -> str:
 
 def _rows(values: Iterable[Any], name: str, path: Any) -> Tensor:
     try:
-        numbers = [_plain(value) for value in values]
+        values = values.split(",") if isinstance(values, str) else values
+        numbers = [row for value in values for row in _range(_plain(value))]
         rows = torch.tensor([_whole(number) for number in numbers], dtype=torch.long)
     except (TypeError, ValueError) as error:
         raise ValueError(
@@ -139,6 +171,12 @@ def _rows(values: Iterable[Any], name: str, path: Any) -> Tensor:
 
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
+
+
+def _range(value: Any) -> Iterable[Any]:
+    """The rows of ``"0-99"``, its last one included; another value alone."""
+    ends = RANGE.fullmatch(value) if isinstance(value, str) else None
+    return [value] if ends is None else range(int(ends[1]), int(ends[2]) + 1)
 
 
 def _whole(value: Any) -> int:

@@ -57,7 +57,7 @@ class Splitter:
     Attributes:
         split: one of :data:`SPLITS`; ``"none"`` puts all into the test.
         split_seed: of the draws.
-        fold: which of the folds is tested, from 0.
+        fold: which of the folds is tested, or which of the splits in a file is taken, from 0.
         folds: their number.
         val_fraction: share of the items for validation.
         test_fraction: share for the test.
@@ -146,7 +146,7 @@ class Splitter:
                 )
             return given_split(parts, rows)
         if self.split == "file":
-            return file_split(self.split_file, rows, items.num_rows)
+            return file_split(self.split_file, rows, items.num_rows, self.fold)
         fractions = {"val_fraction": self.val_fraction, "test_fraction": self.test_fraction}
         seed = {"seed": self.split_seed}
         if self.split == "kfold":

@@ -60,6 +60,10 @@ class FingerprintForest(nn.Module):
         targets = out_channels // len(class_names) if shared else len(class_names)
         self.num_classes = [len(names) for names in classes_of_each(class_names, targets)]
         self.num_targets = len(self.num_classes) or out_channels
+        if target_mean is not None and len(target_mean) not in (0, self.num_targets):
+            raise ValueError(
+                "a random forest gives one number for each target: use loss=mse, mae or huber"
+            )
         self.target_mean, self.target_std = np.array(target_mean), np.array(target_std)
         self.fingerprints = {"radius": radius, "size": size, "counts": counts}
         self.options = {
@@ -74,7 +78,8 @@ class FingerprintForest(nn.Module):
         """Grow the forests, each on the molecules whose target is known.
 
         Args:
-            graphs (list of Data): Molecules with ``text`` and ``y [1, T]``; NaN where missing.
+            graphs (list of Data): Molecules with ``text``, ``y [1, T]``, NaN where missing, and
+                maybe ``weight [1]``.
 
         Raises:
             ValueError: If a target is known of no molecule, or the graphs are no molecules.
@@ -83,6 +88,9 @@ class FingerprintForest(nn.Module):
 
         kind = RandomForestClassifier if self.num_classes else RandomForestRegressor
         x = morgan_fingerprints([data.text for data in graphs], **self.fingerprints)
+        weight = None
+        if graphs[0].get("weight") is not None:
+            weight = torch.cat([data.weight for data in graphs]).cpu().numpy()
         y = torch.cat([data.y for data in graphs]).double().cpu().numpy()
         if not self.num_classes:
             y = (y - self.target_mean) / self.target_std
@@ -93,7 +101,8 @@ class FingerprintForest(nn.Module):
                 raise ValueError(f"target {target} is known of none of {len(graphs)} molecules")
             # As many threads as torch may use; the trees are the same ones with any number.
             forest = kind(**self.options, n_jobs=torch.get_num_threads())
-            self.forests.append(forest.fit(x[known], y[known, target]))
+            sample_weight = None if weight is None else weight[known]
+            self.forests.append(forest.fit(x[known], y[known, target], sample_weight))
         return self
 
     def forward(self, data: Data) -> Tensor:
