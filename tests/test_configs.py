@@ -36,6 +36,7 @@ NEEDS = {
     "given=messages": ["data=melting_point"],
     "task=regression": ["data=melting_point"],
     "task=classification": ["data=bbbp"],
+    "task=masked": ["data=melting_point"],
 }
 NEEDS |= {
     f"model={path.stem}": ["data=melting_point"]

@@ -134,11 +134,12 @@ def _of_sequences(items: Items) -> dict[str, Any]:
 
 
 def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
-    y = torch.cat([graph.y for graph in graphs])
+    names = items.target_names
+    y = torch.cat([graph.y for graph in graphs]) if names else torch.empty(0, 0)
     return {
         "rejected": [vars(entry) for entry in items.rejected],
         "masked": [vars(entry) for entry in items.masked],
-        "missing_targets": dict(zip(items.target_names, y.isnan().sum(0).tolist(), strict=True)),
+        "missing_targets": dict(zip(names, y.isnan().sum(0).tolist(), strict=True)),
         "left_out": dict(items.left_out),
         "single_node": sum(graph.num_nodes == 1 for graph in graphs),
         "without_edges": sum(graph.num_edges == 0 for graph in graphs),
