@@ -278,7 +278,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(trained, tmp_path):
 
 def test_help_helps(tmp_path):
     text = gia("--help", cwd=tmp_path).stdout
-    commands = ("train", "evaluate", "predict", "generate")
+    commands = ("train", "evaluate", "predict", "embed", "generate")
     assert all(f"gia {command}" in text for command in commands)
     for command in commands:
         text = gia(command, "--help", cwd=tmp_path).stdout

@@ -42,6 +42,7 @@ NEEDS = {
     },
     "task=regression": ["data=melting_point"],
     "task=classification": ["data=bbbp"],
+    "task=masked": ["data=melting_point"],
 }
 NEEDS |= {
     f"model={path.stem}": ["data=melting_point"]

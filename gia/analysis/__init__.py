@@ -2,6 +2,7 @@
 
 from gia.analysis.attention_edges import AttentionEdges
 from gia.analysis.describe import describe_data
+from gia.analysis.embeddings import Embeddings, check_new, embeddings
 from gia.analysis.figures import (
     attention_graph,
     attention_heat_map,
@@ -22,13 +23,16 @@ from gia.analysis.summary import print_costs, print_metrics, write_summary
 
 __all__ = [
     "AttentionEdges",
+    "Embeddings",
     "Predictions",
     "attention_graph",
     "attention_heat_map",
+    "check_new",
     "check_out",
     "commonest_class",
     "confusion_matrix",
     "describe_data",
+    "embeddings",
     "extend_table",
     "graph_matrices",
     "learning_curves",

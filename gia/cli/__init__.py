@@ -1,6 +1,6 @@
-"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``embed``, ``generate``, ``duel``."""
 
-from gia.cli.commands import console, evaluate, generate, predict, train
+from gia.cli.commands import console, embed, evaluate, generate, predict, train
 from gia.cli.entry import main
 
-__all__ = ["console", "evaluate", "generate", "main", "predict", "train"]
+__all__ = ["console", "embed", "evaluate", "generate", "main", "predict", "train"]

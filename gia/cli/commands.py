@@ -94,6 +94,36 @@ def predict(cfg: DictConfig) -> None:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")
 
 
+@command("embed")
+def embed(cfg: DictConfig) -> None:
+    """Write the vectors that a trained model makes of graphs, or of their nodes."""
+    import torch
+
+    from gia.analysis import check_new, embeddings
+    from gia.nn import check_embeds
+    from gia.training import load_trained, trained_data
+
+    part, other = cfg.part or "all", cfg.data.path is not None or "_target_" in cfg.data
+    if other and cfg.part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+    if part not in ("train", "val", "test", "all"):
+        raise ValueError(f"part must be train, val, test or all, got {part!r}")
+    out = check_new(cfg.out)
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    check_embeds(task.model, cfg.layer, cfg.level)
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = trained_data(trained, cfg.data, whole=part == "all" and cfg.data.path is None)
+    chosen = "test" if part == "all" else part
+    found = embeddings(task.model, data, chosen, layer=cfg.layer, level=cfg.level)
+    if part == "all":
+        found.problems = {entry.row: (entry.name, entry.reason) for entry in data.items.rejected}
+    found.save(out)
+    rows, width = found.x.shape
+    console.print(f"  {rows:,} vectors of {width} numbers in {out}", soft_wrap=True)
+    if found.problems:
+        console.print(f"  {len(found.problems):,} rows without one: problem says why")
+
+
 @command("generate")
 def generate(cfg: DictConfig) -> None:
     """Write new sequences."""

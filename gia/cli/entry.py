@@ -10,6 +10,7 @@ gia: graph-aware transformers
   gia train       train a model                    gia train experiment=protein_fold
   gia evaluate    measure a trained one            gia evaluate ckpt_path=runs/.../best.ckpt
   gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
+  gia embed       write its vectors to a file      gia embed ckpt_path=... out=vectors.npz
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
   gia duel        compare models fairly            gia duel plan=graphs
 
@@ -23,6 +24,7 @@ def main() -> None:
         "train": commands.train,
         "evaluate": commands.evaluate,
         "predict": commands.predict,
+        "embed": commands.embed,
         "generate": commands.generate,
         "duel": duel,
     }

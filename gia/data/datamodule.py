@@ -21,7 +21,7 @@ from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, collect
 from gia.data.datasets import Dataset, SequenceDataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
-from gia.data.inputs import check_fit, describe, training_statistics
+from gia.data.inputs import check_fit, describe, hidden_inputs, training_statistics
 from gia.data.items import Items
 from gia.data.loader import SequenceLoader
 from gia.data.splits import PARTS, Split, Splitter
@@ -49,7 +49,8 @@ class DataModule(LightningDataModule):
     Args:
         dataset: one of gia's or PyG's, a sequence of ``Data``, or a class or function that makes
             one of ``options``. What an item holds: :mod:`gia.data.schema`.
-        target_type: what is learned: ``"regression"``, ``"classification"``, or ``"next_token"``.
+        target_type: what is learned: ``"regression"``, ``"classification"``, ``"next_token"``, or
+            ``"masked"``, what nodes are that are hidden.
         target: the attribute that holds the targets, where the dataset is not gia's own.
         level: ``"graph"`` or ``"node"``, what has targets there; None finds it from their shape.
         encodings: attributes that are positional encodings; None takes those that end in ``_pe``.
@@ -189,6 +190,8 @@ class DataModule(LightningDataModule):
             check_balanced(items)
         split = self.splitter(items, texts, rows, parts=parts, classes=classes)
         found = describe(items, self.tokenizer, self._settings["encodings"])
+        if self.target_type == "masked":
+            found |= hidden_inputs(found)
         found["framed"] = getattr(self.dataset, "framed", True)
         if self._known is None:
             train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
@@ -346,12 +349,18 @@ class DataModule(LightningDataModule):
         self._position = state_dict
 
     def _read(self) -> Items:
+        items = self._of_source()
+        if self.target_type == "masked":  # each node has a target of its own, and no other
+            return replace(items, level="node", cells=[], target_names=[])
+        return items
+
+    def _of_source(self) -> Items:
         known = self._known or {}
         classes = known.get("class_names") if self.target_type == "classification" else None
         common = {
             "target_type": self.target_type,
             "class_names": classes,
-            "labelled": self._labelled,
+            "labelled": self._labelled and self.target_type != "masked",
         }
         if not isinstance(self.dataset, Dataset):
             return collect(

@@ -66,6 +66,25 @@ def describe(
     return found if tokenizer is None else found | {"vocab_size": tokenizer.vocab_size}
 
 
+def hidden_inputs(found: dict[str, Any]) -> dict[str, Any]:
+    """What changes where a model is to say what hidden nodes are.
+
+    Args:
+        found: the ``inputs`` of the data.
+
+    Raises:
+        ValueError: if nodes are neither symbols nor categories.
+    """
+    sizes = [found["vocab_size"]] if found["vocab_size"] else found["node_categories"]
+    if not sizes:
+        what = "have numbers" if found["node_channels"] else "have no features"
+        raise ValueError(
+            f"task=masked hides symbols or categories of nodes, but the nodes of this data {what}: "
+            "pretrain with computed or measured targets (task=regression) instead"
+        )
+    return {"out_channels": sum(sizes)}
+
+
 def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     """See that a model knows such data.
 

@@ -135,11 +135,12 @@ def _of_sequences(items: Items) -> dict[str, Any]:
 
 
 def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
-    missing = sum((graph.y.isnan() & ~is_bounded(graph)).sum(0) for graph in graphs)
+    names = items.target_names
+    missing = [(graph.y.isnan() & ~is_bounded(graph)).sum(0) for graph in graphs] if names else []
     return {
         "rejected": [vars(entry) for entry in items.rejected],
         "masked": [vars(entry) for entry in items.masked],
-        "missing_targets": dict(zip(items.target_names, missing.tolist(), strict=True)),
+        "missing_targets": dict(zip(names, sum(missing).tolist(), strict=True)) if names else {},
         "left_out": dict(items.left_out),
         "single_node": sum(graph.num_nodes == 1 for graph in graphs),
         "without_edges": sum(graph.num_edges == 0 for graph in graphs),

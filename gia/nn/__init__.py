@@ -12,6 +12,7 @@ from gia.nn.context import GraphContext
 from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
 from gia.nn.conv_block import ConvBlock, GPSBlock, transformer_conv
 from gia.nn.dropout import Dropout
+from gia.nn.embedding import check_embeds, embed
 from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
@@ -70,7 +71,9 @@ __all__ = [
     "WeightedSumConv",
     "aggregate",
     "attention_batch",
+    "check_embeds",
     "count_parameters",
+    "embed",
     "generate",
     "match_width",
     "transformer_conv",

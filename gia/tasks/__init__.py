@@ -2,6 +2,7 @@
 
 from gia.tasks.classification import Classification, ClassificationMetrics
 from gia.tasks.language_modeling import LanguageMetrics, LanguageModeling
+from gia.tasks.masked import Masked, MaskedMetrics
 from gia.tasks.metrics import Metrics, PredictionMetrics
 from gia.tasks.prediction import Prediction
 from gia.tasks.regression import Regression, RegressionMetrics
@@ -16,6 +17,8 @@ __all__ = [
     "FinishedRun",
     "LanguageMetrics",
     "LanguageModeling",
+    "Masked",
+    "MaskedMetrics",
     "Metrics",
     "Prediction",
     "PredictionMetrics",

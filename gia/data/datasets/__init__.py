@@ -7,6 +7,7 @@ from gia.data.datasets.molecules import Molecules
 from gia.data.datasets.peptides import Peptides
 from gia.data.datasets.records import Records, to_data
 from gia.data.datasets.sequences import Record, SequenceDataset, Sequences
+from gia.data.datasets.structures import Structures
 from gia.data.datasets.table import TableDataset
 from gia.data.datasets.text import Text
 from gia.data.datasets.tu import TU
@@ -23,6 +24,7 @@ __all__ = [
     "Records",
     "SequenceDataset",
     "Sequences",
+    "Structures",
     "TableDataset",
     "Text",
     "to_data",

@@ -17,7 +17,7 @@ from gia.data.items import Items, chosen, progress
 from gia.data.targets import ClassNames, read_targets
 from gia.data.transforms import Steps, described
 
-TARGET_TYPES = ("regression", "classification", "next_token")
+TARGET_TYPES = ("regression", "classification", "next_token", "masked")
 
 
 class Dataset(torch_geometric.data.Dataset):
@@ -30,8 +30,8 @@ class Dataset(torch_geometric.data.Dataset):
     :meth:`with_file`.
 
     Args:
-        target_type: what ``y`` is: ``"regression"``, ``"classification"``, ``"next_token"``, or
-            None for none.
+        target_type: what ``y`` is: ``"regression"``, ``"classification"``, ``"next_token"``;
+            ``"masked"``, where what is hidden is the target, or None, for none.
         class_names: the classes where they are known before; None takes them from the data.
         labelled: whether targets must be there; without it an item may lack them all.
         transform: called with each item whenever it is fetched.
@@ -135,14 +135,15 @@ class Dataset(torch_geometric.data.Dataset):
             ValueError: if it cannot be used, see the message.
         """
         steps = described(self.steps)
-        if self.labelled and self.target_type != "next_token" and steps is not None:
-            items = processed(digest(self.digest(), steps), self._build)
+        apart = ["masked"] if self.target_type == "masked" else []  # targets may be absent
+        if (self.labelled or apart) and self.target_type != "next_token" and steps is not None:
+            items = processed(digest(self.digest(), steps, *apart), self._build)
         else:  # what a language model reads is read as fast as a file
             items = self._build()
         if self.wanted is not None:
             items = _with_targets(items, self.wanted)
         items = replace(items, notes=[*items.notes, *self.reading_notes()])
-        if self.target_type in ("regression", "classification") and items.target_names:
+        if self.target_type in ("regression", "classification") and items.cells:
             targets = read_targets(items, self.target_type, self.class_names)
             items = sort_out(items, targets, keep_all=not self.labelled)
         return items if self.rows is None else chosen(items, self.rows)

@@ -87,18 +87,22 @@ class Compounds(Dataset):
         file, column, _ = PROPERTIES[self.property]
         table = read_columns(_locate(f"Phase Change/{file}"))
         values = list(zip(table.cells(COLUMNS[0]), table.cells(column), strict=True))
-        structures = _structures({number for number, _ in values})
-        found = [(n, structures[n], value) for n, value in values if n in structures]
+        known = structures()
+        found = [(n, known[n], value) for n, value in values if n in known]
         return found, len(values) - len(found)
 
 
-def _structures(numbers: set[str]) -> dict[str, str]:
-    """The SMILES of each of the CAS numbers that has one."""
+def structures() -> dict[str, str]:
+    """The SMILES of each CAS number that has one.
+
+    Raises:
+        ImportError: if chemicals is not installed.
+    """
     found = {}
     for file in STRUCTURES:
         for line in read_text(_locate(f"Identifiers/{file}")).splitlines():
             fields = line.split("\t", 5)
-            if fields[1] in numbers and fields[4]:
+            if fields[4]:
                 found[fields[1]] = fields[4]
     return found
 
@@ -108,6 +112,6 @@ def _locate(file: str) -> Any:
         return distribution(PACKAGE).locate_file(f"{PACKAGE}/{file}")
     except PackageNotFoundError as error:
         raise ImportError(
-            f"melting and boiling points come in the package {PACKAGE}, which is not installed: "
+            f"these compounds come in the package {PACKAGE}, which is not installed: "
             "pip install gia[chem], or use molecules of your own with data=molecules data.path=..."
         ) from error

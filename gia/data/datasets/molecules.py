@@ -10,6 +10,8 @@ from torch_geometric.data import Data
 
 from gia.data.cache import digest
 from gia.data.chemistry import identity, require_rdkit, without_maps
+from gia.data.computed_targets import KINDS, compute_targets
+from gia.data.datasets.base import check_choice
 from gia.data.datasets.table import TableDataset
 from gia.data.items import Items, Rejected, progress
 from gia.data.targets import shortened
@@ -33,6 +35,8 @@ class Molecules(TableDataset):
         path: the file, see :func:`gia.data.columns.read_columns`.
         smiles_column: the column that holds the SMILES.
         target_column: the column that holds the target, or a list of them.
+        computed_targets: ``"rdkit_2d"``, descriptors of the molecules as targets in place of
+            columns.
         **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
@@ -41,10 +45,17 @@ class Molecules(TableDataset):
         path: str | PathLike,
         smiles_column: str,
         target_column: str | Iterable[str] | None = None,
+        computed_targets: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(path, target_column, **options)
-        self.smiles_column = smiles_column
+        check_choice("computed_targets", computed_targets, (*KINDS, None))
+        if computed_targets is not None and self.target_column:
+            raise ValueError(
+                f"data.computed_targets={computed_targets} makes the targets: give "
+                "data.target_column=null with it"
+            )
+        self.smiles_column, self.computed_targets = smiles_column, computed_targets
 
     def load(self, labelled: bool = True) -> Items:
         """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
@@ -57,15 +68,22 @@ class Molecules(TableDataset):
             OSError: if the file cannot be read.
             ValueError: if it is no table or lacks a named column.
         """
-        self.check(labelled, "smiles_column")
+        computed = self._computed if labelled else None
+        self.check(labelled and computed is None, "smiles_column")
         smiles = self.columns.cells(self.smiles_column)
         check_molecules(smiles, f"data.path={self.path}", str(self.smiles_column))
         names = self.columns.labels(self.name_column)
-        return molecule_items(smiles, names, self.targets(), self.target_column)
+        items = molecule_items(smiles, names, self.targets(), self.target_column)
+        return items if computed is None else compute_targets(items, computed)
+
+    @property
+    def _computed(self) -> str | None:
+        return self.computed_targets if self.target_type == "regression" else None
 
     def digest(self) -> str:
         """Of the table and the names of its columns."""
         options = [self.smiles_column, self.target_column, self.name_column, self.missing]
+        options += [] if self._computed is None else [self._computed]
         return digest("molecules", options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:

@@ -135,7 +135,8 @@ class SequenceDataset(Dataset):
 
     def with_file(self, path: Any, **columns: Any) -> Sequences:
         """The sequences of a table, by default out of its column ``sequence``."""
-        mine = {"sequence_column": "sequence", "target_column": list(self.target_names) or None}
+        targets = None if self.target_type == "next_token" else list(self.target_names) or None
+        mine = {"sequence_column": "sequence", "target_column": targets}
         return Sequences(path, **mine | self.options | columns)
 
     @property

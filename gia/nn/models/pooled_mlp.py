@@ -50,6 +50,11 @@ class PooledMLP(nn.Module):
         self.norm = nn.Identity() if norm is None else norm
         self.head = Readout(head, pool, level)
 
+    @property
+    def pools_first(self) -> bool:
+        """Whether the blocks read graphs, and not nodes."""
+        return self.head.pool is not None
+
     def forward(self, data: Data) -> Tensor:
         x = self.head.pooled(self.encoder(data), data)
         return self.head.head(self.norm(self.blocks(x, None)))
