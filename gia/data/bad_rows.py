@@ -93,7 +93,7 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
         raise ValueError(
             f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
         )
-    if predicting or target_type == "next_token":
+    if predicting or target_type == "next_token" or not items.target_names:
         return
     if target_type == "regression":
         _check_measured(items)

@@ -34,16 +34,16 @@ def test_one_of_several_splits_with_ranges(file):
     assert parts(path) == [0, 0, 0, 1, 2, 2]
     assert parts(path, 1) == [0, 0, 2, 1, 2, 0]
     assert file_split(path, range(6), 6, 1).notes == [f"split 1 of 0 to 1 in {path}"]
+    graphs = [Data(x=torch.ones(1, 1), y=torch.tensor([float(row)])) for row in range(6)]
+    data = DataModule(graphs, split="file", split_file=path, fold=1)
+    assert [graph.row for graph in data.test_data] == [2, 4]
+    assert data.summary()["notes"] == [f"split 1 of 0 to 1 in {path}"]
     assert parts(file(REPLICATES[1])) == [0, 0, 2, 1, 2, 0]
     assert parts(file(REPLICATES[:1])) == [0, 0, 0, 1, 2, 2]
     named = [
         {"row": row, "split": part} for row, part in enumerate(["train"] * 4 + ["val", "test"])
     ]
     assert parts(file(named)) == [0, 0, 0, 0, 1, 2]  # a table, not splits
-    graphs = [Data(x=torch.ones(1, 1), y=torch.tensor([float(row)])) for row in range(6)]
-    data = DataModule(graphs, split="file", split_file=path, fold=1)
-    assert [graph.row for graph in data.test_data] == [2, 4]
-    assert data.summary()["notes"] == [f"split 1 of 0 to 1 in {path}"]
 
 
 @pytest.mark.parametrize(
