@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gia.graph.padding import Padding, send
 from gia.graph.pair_block import PairBlock
+from gia.ops.csr import CSR
 
 MOST_PAIRS = 2**30  # of nodes; a byte is held for each
 
@@ -43,6 +44,7 @@ class HopCounts:
         numbers = torch.stack([lengths, rows.cumsum(0) - rows, each.cumsum(0) - each])
         # Of each bucket: its length, its first row, its first pair.
         self._length, self._first_row, self._first_pair = send(numbers, edge_index.device)
+        self._first_rows = numbers[1].tolist()
         self._pairs = pairs
         self._blocks: dict[int, tuple[PairBlock, Tensor]] = {}
 
@@ -76,12 +78,14 @@ class HopCounts:
     @cached_property
     def _of_buckets(self) -> list[Tensor]:
         """The class of every pair of rows of each bucket's graphs, ``[B, L, L]``."""
-        step = torch.zeros(sum(self._pairs), device=self._edge_index.device)
-        step[self._place(self._edge_index)] = 1
-        return [
-            _count(part.view(graphs, length, length), self.max_hops)
-            for part, (graphs, length) in zip(step.split(self._pairs), self._shapes, strict=True)
-        ]
+        ends = self._edge_index if self._row is None else self._row[self._edge_index]
+        hops = []
+        for first, (graphs, length) in zip(self._first_rows, self._shapes, strict=True):
+            rows = graphs * length
+            source, target = ends[:, (ends[0] >= first) & (ends[0] < first + rows)] - first
+            step = CSR(target, source, (rows, rows))
+            hops.append(_count(step, length, self.max_hops).view(graphs, length, length))
+        return hops
 
     @cached_property
     def _flat(self) -> Tensor:
@@ -96,12 +100,12 @@ class HopCounts:
         return self._first_pair[bucket] + (target - first) * length + (source - first) % length
 
 
-def _count(step: Tensor, max_hops: int) -> Tensor:
-    """Steps from each source to each target, ``[B, L, L]`` of 0 and 1; one more than the most."""
-    near = torch.eye(step.size(1), device=step.device).expand_as(step)
+def _count(step: CSR, length: int, max_hops: int) -> Tensor:
+    """Steps to each row from each of its graph's rows, ``[B L, L]``; one more than the most."""
+    near = torch.eye(length, device=step.col.device).repeat(step.shape[0] // length, 1)
     hops = 1 - near
     for _ in range(max_hops):  # a pair counts once for each number of steps that do not join it
-        near = torch.baddbmm(near, step, near).clamp_(max=1)
+        near = (near + step.multiply(None, near)).clamp_(max=1)
         hops += 1 - near
     return hops.to(torch.uint8)
 

@@ -1,5 +1,6 @@
 """The story of a run: its parts, its callbacks, its checkpoints."""
 
+from gia.training.averaging import AverageWeights
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
@@ -17,6 +18,7 @@ from gia.training.trusted import RefusedError, check_settings
 
 __all__ = [
     "AtomicCheckpointIO",
+    "AverageWeights",
     "BestCheckpoint",
     "ForestRun",
     "History",
