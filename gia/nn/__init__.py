@@ -13,6 +13,7 @@ from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
 from gia.nn.conv_block import ConvBlock, GPSBlock, transformer_conv
 from gia.nn.dropout import Dropout
 from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
+from gia.nn.graph_features import GraphFeatures
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
@@ -44,6 +45,7 @@ __all__ = [
     "GPSBlock",
     "GraphAttention",
     "GraphContext",
+    "GraphFeatures",
     "GraphTransformer",
     "LanguageModel",
     "LaplacianEncoder",
