@@ -22,6 +22,9 @@ INPUTS = {
     "node_channels": 0,
     "edge_categories": [4],
     "edge_channels": 0,
+    "graph_channels": 0,
+    "feature_mean": [],
+    "feature_std": [],
     "encodings": {"random_walk_pe": 3, "laplacian_eigenvector_pe": 2},
     "ordered": False,
     "level": "graph",
@@ -65,6 +68,8 @@ def graph(nodes: int, edges: int, **inputs: Any) -> Data:
     )
     if known["edge_categories"] or known["edge_channels"]:
         data.edge_attr = columns(known["edge_categories"], known["edge_channels"], number)
+    if known["graph_channels"]:
+        data.graph_features = torch.randn(1, known["graph_channels"])
     return data
 
 

@@ -1,7 +1,7 @@
 """What a trained model is and does, to look at: pictures, tables and files."""
 
 from gia.analysis.attention_edges import AttentionEdges
-from gia.analysis.describe import describe_data
+from gia.analysis.describe import describe_data, filled_notes
 from gia.analysis.embeddings import Embeddings, check_new, embeddings
 from gia.analysis.figures import (
     attention_graph,
@@ -34,6 +34,7 @@ __all__ = [
     "describe_data",
     "embeddings",
     "extend_table",
+    "filled_notes",
     "graph_matrices",
     "learning_curves",
     "ngram_losses",

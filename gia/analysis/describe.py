@@ -90,7 +90,16 @@ def _of_graphs(summary: dict[str, Any]) -> list[str]:
             notes.append(f"{part} has none of the class {', '.join(names)}")
     notes += _rows("skipped", summary.get("rejected", []))
     notes += _rows("without one of their targets, which is masked", summary.get("masked", []))
-    return notes
+    return notes + filled_notes(summary.get("filled", []))
+
+
+def filled_notes(rows: list[dict[str, Any]]) -> list[str]:
+    """Which rows have a feature that is no number, with its name.
+
+    Args:
+        rows (list of dict): ``filled`` of a datamodule's ``summary()``.
+    """
+    return _rows("with features that are no number, for which the mean of training stands", rows)
 
 
 def _short(text: str) -> str:

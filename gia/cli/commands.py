@@ -71,7 +71,7 @@ def predict(cfg: DictConfig) -> None:
     """Predict the rows of a table, or one part of the data that a model was trained with."""
     import torch
 
-    from gia.analysis import check_out
+    from gia.analysis import check_out, filled_notes
     from gia.training import load_trained, trained_data
 
     if cfg.ckpt_path is None:
@@ -92,6 +92,8 @@ def predict(cfg: DictConfig) -> None:
     console.print(f"  {done['predicted']:,} predictions in {out}", soft_wrap=True)
     if done["problems"]:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")
+    for note in filled_notes(list(map(vars, data.items.filled))):
+        console.print(f"  {note}", soft_wrap=True)
 
 
 @command("embed")

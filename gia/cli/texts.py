@@ -30,10 +30,13 @@ TEXTS = (
     *("name", "prompt", "trust"),
     *("data.alphabet", "data.missing", "data.name", "data.property", "data.target", "data.url"),
     *("data.*_column", "data.aliases.*", "data.encodings", "data.dataset.name"),
-    "callbacks.*.filename",
+    *("data.feature_columns", "callbacks.*.filename"),
 )
 # Those that take [several, texts] as well.
-LISTS = ("data.path", "data.target_column", "data.missing", "data.encodings", "trust")
+LISTS = (
+    *("data.path", "data.missing", "data.encodings", "trust"),
+    *("data.target_column", "data.smiles_column", "data.feature_columns"),
+)
 
 SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.-]+)=(?P<value>.*)", re.DOTALL)
 SWEEP = re.compile(r"\s*(choice|range|shuffle|sort|tag|interval|glob)\s*\(.*\)\s*", re.DOTALL)

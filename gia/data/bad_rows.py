@@ -75,7 +75,7 @@ def refuse(items: Items, rows: Sequence[Rejected]) -> None:
     if rows:
         raise ValueError(
             f"data.strict=true, but {len(rows)} rows cannot be used: {listed(rows)}: correct "
-            "them, or use data.strict=false to skip or mask them"
+            "them, or use data.strict=false to skip, mask or fill them"
         )
 
 

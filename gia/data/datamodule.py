@@ -19,8 +19,10 @@ from gia.data.alphabets import check_letters
 from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, collect
+from gia.data.columns import column_names
 from gia.data.datasets import Dataset, SequenceDataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
+from gia.data.graph_features import FeatureReader, constant_note, feature_statistics
 from gia.data.inputs import check_fit, describe, hidden_inputs, training_statistics
 from gia.data.items import Items
 from gia.data.loader import SequenceLoader
@@ -68,6 +70,9 @@ class DataModule(LightningDataModule):
             encodings and these come after the dataset's own ``transform``, if it has one, and are
             called as often as that.
         transform: the same, called with each item whenever it is fetched.
+        features, feature_columns, features_path: features of whole graphs, one or several of
+            ``rdkit_2d``, ``morgan``, ``peptide``, ``columns`` and ``file``: see
+            :class:`gia.data.graph_features.FeatureReader`.
         batch_size, tokens_per_batch, num_workers, seed: of :class:`gia.data.Batcher`.
         strict: make an error of what would be skipped, masked or read as ``<unk>``.
         **options: of the dataset, where it is not made yet.
@@ -97,6 +102,9 @@ class DataModule(LightningDataModule):
         laplacian: int = 0,
         pre_transform: Any = None,
         transform: Any = None,
+        features: str | Sequence[str] | None = None,
+        feature_columns: str | Sequence[str] | None = None,
+        features_path: str | PathLike | None = None,
         batch_size: int | None = None,
         tokens_per_batch: int | None = None,
         num_workers: int = 0,
@@ -130,6 +138,8 @@ class DataModule(LightningDataModule):
         vectors = [LaplacianPE(laplacian)] if laplacian else []
         self.pre_transform = Steps([*walks, *vectors, Steps(pre_transform)])
         self.transform = Steps(transform)
+        named = [tuple(column_names(names)) for names in (features, feature_columns)]
+        self.features = FeatureReader(*named, features_path)
         self._dataset, self._options = dataset, options
         self._configured: Dataset | None = None
         self._known: dict[str, Any] | None = None  # of a trained model: see for_model
@@ -170,9 +180,10 @@ class DataModule(LightningDataModule):
         """
         if self.items is not None:
             return
-        items = self._read()
+        items = self.features(self._read(), self.dataset, keep=self._labelled)
         if self.strict:
-            refuse(items, sorted([*items.rejected, *items.masked], key=lambda entry: entry.row))
+            entries = [*items.rejected, *items.masked, *items.filled]
+            refuse(items, sorted(entries, key=lambda entry: entry.row))
         predicting = self._known is not None
         check_usable(items, self.target_type, predicting=predicting)
         check_letters(items, self.tokenizer, predicting=predicting)
@@ -202,6 +213,9 @@ class DataModule(LightningDataModule):
             found |= {"mean_weight": mean_weight(train), "class_counts": counts}
             if self.target_type == "classification":
                 items = replace(items, notes=[*items.notes, *lonely_classes(items)])
+            found |= feature_statistics(train, found["feature_names"])
+            constant = constant_note(found["feature_names"], found["feature_std"])
+            items = replace(items, notes=[*items.notes, *constant])
         else:
             check_fit(found, self._known)
         self._inputs = found if self._known is None else dict(self._known)
@@ -214,6 +228,7 @@ class DataModule(LightningDataModule):
         *,
         whole: bool = False,
         split_file: str | PathLike | None = None,
+        features_path: str | PathLike | None = None,
         **columns: Any,
     ) -> DataModule:
         """Another datamodule with data as a trained model knows it; this one stays as it is.
@@ -225,11 +240,12 @@ class DataModule(LightningDataModule):
             whole: put everything into the test part.
             split_file: which row of the same data is in which part, see
                 :func:`gia.data.file_split`; None splits it as it is set up.
+            features_path: features of the other file's rows, where the model reads a file of them.
             **columns: of the file where they have other names, such as ``smiles_column``.
 
         Raises:
-            ValueError: if the dataset reads no file; and at :meth:`setup`, if the data has what
-                the model does not know.
+            ValueError: if the dataset reads no file, or the model's file of features has no other;
+                and at :meth:`setup`, if the data has what the model does not know.
         """
         if path is None and columns:
             raise ValueError(f"{', '.join(columns)} name columns of a file: give data.path=... too")
@@ -253,6 +269,13 @@ class DataModule(LightningDataModule):
             apart = {"split": "none", "split_file": None}
         elif split_file is not None:
             apart = {"split": "file", "split_file": split_file, "split_column": None, "fold": 0}
+        if path is not None and "file" in self.features.kinds and features_path is None:
+            raise ValueError(
+                f"the model reads a file of features beside its table (data.features=file): give "
+                f"data.features_path=... with a row for each row of data.path={path}"
+            )
+        if features_path is not None:
+            apart["features_path"] = features_path
         other = DataModule(dataset, **self._settings | apart)
         other._known, other._labelled = inputs, path is None
         return other
@@ -264,8 +287,9 @@ class DataModule(LightningDataModule):
         ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``
         (of every target, or a list for each where they differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
-        ``target_mean``, ``target_std``, ``degree_histogram``, ``mean_weight`` and ``class_counts``
-        (of each target, as often as an epoch has them) of the training part alone.
+        ``target_mean``, ``target_std``, ``feature_mean``, ``feature_std``, ``degree_histogram``,
+        ``mean_weight`` and ``class_counts`` (of each target, as often as an epoch has them) of the
+        training part alone.
         """
         self.setup()
         return dict(self._inputs)

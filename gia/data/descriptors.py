@@ -1,14 +1,15 @@
-"""Descriptors: numbers that say something of a whole molecule."""
+"""Descriptors: numbers that say something of a whole molecule or of a whole peptide."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gia.data.chemistry import require_rdkit
 from gia.data.items import progress
+from gia.data.tokenizer import AMINO_ACIDS
 
 # What grows with an exponential of the size, beyond single precision: its logarithm is taken.
 EXPONENTIAL = ("Ipc",)
@@ -40,10 +41,66 @@ def rdkit_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
         for row, text in progress(enumerate(smiles), len(smiles), "computing descriptors"):
             molecule = chem.MolFromSmiles(text)
             if molecule is None:
-                raise ValueError(f"rdkit_2d describes molecules, and {text[:40]!r} is no SMILES")
+                raise ValueError(
+                    f"data.features=rdkit_2d describes molecules, and {text[:40]!r} is no SMILES"
+                )
             found = CalcMolDescriptors(molecule, missingVal=math.nan, silent=True)
             values[row] = [found[name] for name in names]
     for name in EXPONENTIAL:
         if name in names:
             values[:, names.index(name)] = np.log1p(values[:, names.index(name)])
     return names, values
+
+
+def peptide_descriptors(sequences: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """What Biopython's ProtParam says of peptides, their length and the share of each residue.
+
+    Residues other than the 20 amino acids count in the length alone; where none is left, all else
+    is NaN.
+
+    Args:
+        sequences: n peptides.
+
+    Returns:
+        The names of the F descriptors, and ``[n, F]``, float64.
+
+    Raises:
+        ImportError: if Biopython is not installed.
+    """
+    try:
+        from Bio.SeqUtils.ProtParam import ProteinAnalysis
+    except ImportError as error:
+        raise ImportError(
+            "data.features=peptide takes Biopython, which is not installed: pip install gia[bio]"
+        ) from error
+
+    found = []
+    for sequence in sequences:
+        known = "".join(letter for letter in sequence if letter in AMINO_ACIDS)
+        said = dict.fromkeys(PROTPARAM, math.nan)
+        if known:
+            peptide = ProteinAnalysis(known)
+            said = {name: function(peptide) for name, function in PROTPARAM.items()}
+        shares = {
+            f"share_{letter}": known.count(letter) / len(known) if known else math.nan
+            for letter in AMINO_ACIDS
+        }
+        found.append({"length": len(sequence), **said, **shares})
+    names = ["length", *PROTPARAM, *(f"share_{letter}" for letter in AMINO_ACIDS)]
+    return names, np.array([[row[name] for name in names] for row in found], dtype=np.float64)
+
+
+# Of a ``ProteinAnalysis``.
+PROTPARAM: dict[str, Callable] = {
+    "molecular_weight": lambda peptide: peptide.molecular_weight(),
+    "charge_at_pH_7": lambda peptide: peptide.charge_at_pH(7.0),
+    "isoelectric_point": lambda peptide: peptide.isoelectric_point(),
+    "gravy": lambda peptide: peptide.gravy(),
+    "aromaticity": lambda peptide: peptide.aromaticity(),
+    "instability_index": lambda peptide: peptide.instability_index(),
+    "helix_fraction": lambda peptide: peptide.secondary_structure_fraction()[0],
+    "turn_fraction": lambda peptide: peptide.secondary_structure_fraction()[1],
+    "sheet_fraction": lambda peptide: peptide.secondary_structure_fraction()[2],
+    "extinction_reduced": lambda peptide: peptide.molar_extinction_coefficient()[0],
+    "extinction_oxidised": lambda peptide: peptide.molar_extinction_coefficient()[1],
+}

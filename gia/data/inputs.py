@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -10,12 +11,15 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data import schema
+from gia.data.graph_features import ATTRIBUTE, check_level
 from gia.data.items import Items
 from gia.data.targets import classes_of_each
 from gia.data.tokenizer import Tokenizer
 
 # What the data of a prediction must have in common with that of the training.
 SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "targets")
+# What files of before say nothing of.
+LATER = {"graph_channels": 0, "feature_names": []}
 
 
 def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, Any]:
@@ -23,7 +27,8 @@ def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, 
 
     ``vocab_size`` is the number of symbols, 0 without any; ``node_categories`` and
     ``edge_categories`` are sizes of categorical columns, ``node_channels`` and ``edge_channels``
-    numbers of continuous ones; ``encodings`` the columns of each positional encoding by its name.
+    numbers of continuous ones; ``encodings`` the columns of each positional encoding by its name;
+    ``graph_channels`` the features of a graph, ``feature_names`` those of them that are scaled.
     """
     graphs, first = items.graphs, items.graphs[0]
     result: dict[str, Any] = {
@@ -38,7 +43,16 @@ def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, 
         if value is not None and not number and len(known) != value.size(1):
             sizes = _sizes(graphs, key)
         result[f"{kind}_categories"] = list(sizes)
+    own = first.get(ATTRIBUTE)
+    if own is not None:
+        check_level(items.level)
+    channels = 0 if own is None else own.size(1)
+    names = items.feature_names
+    if names is None:  # what a transform gives at each fetch
+        names = [f"{ATTRIBUTE}_{i}" for i in range(channels)]
     return result | {
+        "graph_channels": channels,
+        "feature_names": list(names),
         "encodings": schema.encodings(first, encodings),
         "ordered": "seq_pos" in first,
         "level": items.level,
@@ -98,6 +112,7 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     if found["tokenizer"] and known["tokenizer"] and found["vocab_size"] > known["vocab_size"]:
         added = Tokenizer.from_config(found["tokenizer"]).symbols[known["vocab_size"] :]
         raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
+    _check_features(found, LATER | known)
     # A model may give several numbers for a target: its out_channels may be others.
     found, known = ({**of, "targets": len(of["target_names"])} for of in (found, known))
     wrong = [key for key in SHARED if found[key] != known[key]]
@@ -112,6 +127,24 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
         raise ValueError(
             f"the model was trained on data whose {key} is {known[key]}, but here it is "
             f"{found[key]}: give data of the same kind and columns"
+        )
+
+
+def _check_features(found: dict[str, Any], known: dict[str, Any]) -> None:
+    """See that graphs have the features that a model reads, in their order."""
+    names, wanted = found["feature_names"], known["feature_names"]
+    for here, there in zip_longest(names, wanted):
+        if here != there:
+            raise ValueError(
+                f"the model was trained with the feature of graphs {there or 'none'!r} where the "
+                f"data has {here or 'none'!r}: give data.features as for the training, and the "
+                "same version of the library that computes them"
+            )
+    here, there = found["graph_channels"], known["graph_channels"]
+    if here != there:
+        raise ValueError(
+            f"the model was trained with {there} features of a graph, but here are {here}: give "
+            "data.features as for the training"
         )
 
 

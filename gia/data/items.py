@@ -45,12 +45,15 @@ class Items:
             the graphs have their targets already.
         rejected: the rows without a graph.
         masked: the rows with a graph that lacks a target.
+        filled: the rows with a feature of the graph that is no number.
         target_names: of the targets.
         class_names: the classes, in the order of their numbers in ``y``: of every target, or a
             list for each, see :func:`gia.data.targets.classes_of_each`.
         node_categories: sizes of the columns of ``x``; empty where they are continuous.
         edge_categories: sizes of the columns of ``edge_attr``; empty where they are continuous or
             there are none.
+        feature_names: of the features of the graphs that are scaled, as bits behind them are not;
+            None where nothing was read.
         level: ``"graph"``, or ``"node"``: there is a target for each node.
         kind: what ``text`` is: ``"smiles"``, ``"sequence"`` or ``"name"``.
         num_rows: of the source, those without a graph included.
@@ -65,10 +68,12 @@ class Items:
     cells: list[list[str]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     masked: list[Rejected] = field(default_factory=list)
+    filled: list[Rejected] = field(default_factory=list)
     target_names: list[str] = field(default_factory=list)
     class_names: list[str] | list[list[str]] = field(default_factory=list)
     node_categories: list[int] = field(default_factory=list)
     edge_categories: list[int] = field(default_factory=list)
+    feature_names: list[str] | None = None
     level: str = "graph"
     kind: str = "name"
     num_rows: int = 0

@@ -27,8 +27,9 @@ CONTENT = ("edge_index", "edge_attr", "x", "token", "pos", "y")
 def summary(data: Any) -> dict[str, Any]:
     """Counts of what was read, lost and split, as plain values.
 
-    ``rejected`` lists the rows without a graph and ``masked`` those that lack a target, each by
-    ``row``, ``name`` and ``reason``; ``missing_targets`` counts the missing values of each target.
+    ``rejected`` lists the rows without a graph, ``masked`` those that lack a target and ``filled``
+    those with a feature that is no number, each by ``row``, ``name`` and ``reason``;
+    ``missing_targets`` counts the missing values of each target.
     ``duplicates`` counts the items that repeat an earlier one, ``groups`` those that the split
     kept together, ``cut`` the sequences that lost symbols to ``max_length``; ``padding_waste`` is
     the share of the training batches that would be padding, where they are made of tokens.
@@ -140,6 +141,7 @@ def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:
     return {
         "rejected": [vars(entry) for entry in items.rejected],
         "masked": [vars(entry) for entry in items.masked],
+        "filled": [vars(entry) for entry in items.filled],
         "missing_targets": dict(zip(names, sum(missing).tolist(), strict=True)) if names else {},
         "left_out": dict(items.left_out),
         "single_node": sum(graph.num_nodes == 1 for graph in graphs),

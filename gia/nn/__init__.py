@@ -14,6 +14,7 @@ from gia.nn.conv_block import ConvBlock, GPSBlock, transformer_conv
 from gia.nn.dropout import Dropout
 from gia.nn.embedding import check_embeds, embed
 from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
+from gia.nn.graph_features import GraphFeatures
 from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
@@ -46,6 +47,7 @@ __all__ = [
     "GPSBlock",
     "GraphAttention",
     "GraphContext",
+    "GraphFeatures",
     "GraphTransformer",
     "LanguageModel",
     "LaplacianEncoder",

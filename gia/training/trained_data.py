@@ -8,7 +8,9 @@ from gia.data import DataModule
 
 # What a command asks for of any file.
 COLUMNS = ("path", "smiles_column", "sequence_column", "name_column", "target_column")
-ASKED = (*COLUMNS, "split_file")
+ASKED = (*COLUMNS, "split_file", "features_path")
+# What else a model has chosen of the data.
+FEATURES = ("features", "feature_columns")
 
 
 def trained_data(
@@ -40,8 +42,12 @@ def trained_data(
         config = config.copy()  # whose other settings the data may refer to
         with open_dict(config):
             target_type = config.data.target_type
+            features = {name: config.data[name] for name in FEATURES if config.data.get(name)}
             config.data = other
             config.data.target_type = target_type  # the model's choice, not the data's
+            for name, value in features.items():
+                if config.data.get(name) is None:
+                    config.data[name] = value
             for column in ASKED:  # those that nobody named are not of every dataset
                 if column in config.data and config.data[column] is None:
                     del config.data[column]

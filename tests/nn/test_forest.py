@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch_geometric.data import Batch, Data
 
 from gia.data.fingerprints import morgan_fingerprints
-from gia.nn import FingerprintForest, count_parameters
+from gia.nn import FingerprintForest, GraphFeatures, count_parameters
 
 pytest.importorskip("rdkit")
 SMILES = ["C" * n + end for n in range(1, 9) for end in ("O", "N", "Cl", "c1ccccc1")]
@@ -94,3 +94,21 @@ def test_it_has_no_parameters_and_says_when_it_cannot_answer():
         forest(data[0])
     with pytest.raises(ValueError, match="target 0 is known of none of 32 molecules"):
         forest.fit(data)
+
+
+def test_features_stand_behind_the_fingerprints():
+    """They alone know the target here, which no fingerprint can tell."""
+    data = graphs([[float(i % 7)] for i in range(len(SMILES))])
+    for i, graph in enumerate(data):
+        graph.graph_features = torch.tensor([[float(i % 7), NAN]])
+    known = {"mean": [3.0, 0.0], "std": [2.0, 0.0]}
+    options = {"out_channels": 1, "target_mean": [3.0], "target_std": [2.0], "num_trees": 20}
+    batch = Batch.from_data_list(data)
+    for size in (2048, 0):
+        forest = FingerprintForest(**options, size=size, features=GraphFeatures(2, **known))
+        error = (forest.fit(data)(batch) - (batch.y - 3) / 2).square().mean()
+        assert forest.forests[0].n_features_in_ == size + 2
+        assert error < 0.05
+    assert (FingerprintForest(**options).fit(data)(batch) - (batch.y - 3) / 2).square().mean() > 0.1
+    with pytest.raises(ValueError, match=r"model.size=0 leaves .* nothing to read: give data.feat"):
+        FingerprintForest(**options, size=0)

@@ -14,8 +14,8 @@ Transform = Callable[[Data], Data]
 # What of these does is told by their version, of which a digest knows.
 KNOWN = ("torch_geometric.", "gia.")
 PLAIN = (str, int, float, bool, type(None))
-# What an item is known by, and its target: both outlive a transform that begins a new Data.
-KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y")
+# What an item is known by, its target and features: a transform that begins a new Data keeps them.
+KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y", "graph_features")
 
 
 class Steps(BaseTransform):

@@ -1,4 +1,4 @@
-"""A random forest on fingerprints: the baseline of molecules that learns no representation."""
+"""A random forest on fingerprints and features: the baseline that learns no representation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,14 @@ from torch_geometric.data import Data
 
 from gia.data.fingerprints import morgan_fingerprints
 from gia.data.targets import ClassNames, classes_of_each, is_shared
+from gia.nn.graph_features import GraphFeatures
+from gia.typing import OptTensor
 
 LEAST = 1e-6  # probability of a class that no tree votes for: its logarithm must be finite
 
 
 class FingerprintForest(nn.Module):
-    r"""scikit-learn's random forest on Morgan fingerprints, one for each target.
+    r"""scikit-learn's random forest on Morgan fingerprints and features, one for each target.
 
     It answers as every model here does, so that the same tasks measure it; it is fitted by
     :meth:`fit` instead of by steps, has no parameters, and is in no checkpoint.
@@ -30,14 +32,20 @@ class FingerprintForest(nn.Module):
             scikit-learn takes it: a share, ``sqrt``, or None for all.
         min_samples_leaf (int): The fewest molecules of a leaf.
         radius (int): Of the fingerprints, in bonds.
-        size (int): Their length.
+        size (int): Their length; 0 leaves them out, for graphs that are no molecules.
         counts (bool): Whether they count.
         seed (int): Of the forests.
+        features (GraphFeatures, optional): Reads ``data.graph_features``, which then stand behind
+            the fingerprints.
 
     Shapes:
         - **data.text:** SMILES of the B molecules
+        - **data.graph_features:** ``[B, F]``
         - **output:** ``[B, out_channels]``: numbers normalised, or logarithms of probabilities,
           those of a target together
+
+    Raises:
+        ValueError: If there is nothing to read.
     """
 
     def __init__(
@@ -54,8 +62,14 @@ class FingerprintForest(nn.Module):
         size: int = 2048,
         counts: bool = True,
         seed: int = 0,
+        features: GraphFeatures | None = None,
     ):
         super().__init__()
+        self.features = features if features is not None and features.channels else None
+        if not size and self.features is None:
+            raise ValueError(
+                "model.size=0 leaves a forest nothing to read: give data.features=..., or a size"
+            )
         shared = class_names and is_shared(class_names)
         targets = out_channels // len(class_names) if shared else len(class_names)
         self.num_classes = [len(names) for names in classes_of_each(class_names, targets)]
@@ -87,7 +101,8 @@ class FingerprintForest(nn.Module):
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         kind = RandomForestClassifier if self.num_classes else RandomForestRegressor
-        x = morgan_fingerprints([data.text for data in graphs], **self.fingerprints)
+        own = [data.get("graph_features") for data in graphs]
+        x = self._read([data.text for data in graphs], None if None in own else torch.cat(own))
         weight = None
         if graphs[0].get("weight") is not None:
             weight = torch.cat([data.weight for data in graphs]).cpu().numpy()
@@ -109,11 +124,20 @@ class FingerprintForest(nn.Module):
         if not self.forests:
             raise RuntimeError("the forest is not fitted: call fit(graphs) first")
         texts = [data.text] if isinstance(data.text, str) else data.text
-        x = morgan_fingerprints(texts, **self.fingerprints)
+        x = self._read(texts, data.get("graph_features"))
         sizes = self.num_classes or [0] * self.num_targets
         output = [_said(forest, x, size) for forest, size in zip(self.forests, sizes, strict=True)]
         output = np.concatenate(output, axis=1)
-        return torch.as_tensor(output, dtype=torch.float32, device=data.x.device)
+        return torch.as_tensor(output, dtype=torch.float32, device=data.edge_index.device)
+
+    def _read(self, texts: Sequence[str], features: OptTensor) -> np.ndarray:
+        """What is known of each graph, ``[B, size + F]``."""
+        parts = []
+        if self.fingerprints["size"]:
+            parts.append(morgan_fingerprints(texts, **self.fingerprints))
+        if self.features is not None:
+            parts.append(self.features(features).cpu().numpy())
+        return np.concatenate(parts, axis=1)
 
 
 def _said(forest: Any, x: np.ndarray, classes: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.aggr import Aggregation
 
 from gia.attention import FullScope, InputGraph, Rotary, Scope
+from gia.nn.graph_features import GraphFeatures
 from gia.nn.head import Level, Readout
 from gia.nn.models.transformer import Transformer
 
@@ -21,7 +22,8 @@ class GraphTransformer(Transformer):
             edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
             what biases and messages of the blocks read.
         block (nn.Module or list of nn.Module), depth (int): As for :class:`Transformer`.
-        head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
+        head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``; with
+            ``features`` they come in behind, ``[*, D + F]``.
         width (int): Channels D of a node.
         heads (int): Heads H of the blocks' attention.
         pool (Aggregation, optional): From nodes to graphs, one of PyG's
@@ -31,6 +33,7 @@ class GraphTransformer(Transformer):
         ordered (bool): Whether nodes stand in a sequence: rotary positions from ``data.seq_pos``.
         dropout (float): Shared by the parts of a configuration, where it is read.
         norm (nn.Module, optional): Before the head; RMSNorm if left out.
+        features (GraphFeatures, optional): Reads ``data.graph_features``, numbers of whole graphs.
 
     Shapes:
         - **data:** nodes of B graphs, as for :class:`Transformer`
@@ -53,12 +56,13 @@ class GraphTransformer(Transformer):
         ordered: bool = False,
         dropout: float = 0.0,
         norm: nn.Module | None = None,
+        features: GraphFeatures | None = None,
     ):
         super().__init__(
             encoder=encoder,
             block=block,
             depth=depth,
-            head=Readout(head, pool, level),
+            head=Readout(head, pool, level, features),
             scope=scope,
             width=width,
             rotary=Rotary(width // heads) if ordered else None,

@@ -5,6 +5,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn.aggr import Aggregation
 
 from gia.nn.block import MLPBlock
+from gia.nn.graph_features import GraphFeatures
 from gia.nn.head import Level, Readout
 from gia.nn.stack import Stack
 
@@ -18,7 +19,8 @@ class PooledMLP(nn.Module):
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
         block (MLPBlock): Copied ``depth`` times.
         depth (int): Number of blocks.
-        head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``.
+        head (nn.Module), features (GraphFeatures, optional): As in
+            :class:`~gia.nn.GraphTransformer`.
         norm (nn.Module, optional): After the last block; none if left out.
         pool (Aggregation, optional), level (str): As in :class:`~gia.nn.GraphTransformer`; for
             nodes nothing is pooled.
@@ -43,12 +45,13 @@ class PooledMLP(nn.Module):
         dropout: float = 0.0,
         width: int | None = None,
         heads: int | None = None,
+        features: GraphFeatures | None = None,
     ):
         super().__init__()
         self.encoder = encoder
         self.blocks = Stack(block, depth)
         self.norm = nn.Identity() if norm is None else norm
-        self.head = Readout(head, pool, level)
+        self.head = Readout(head, pool, level, features)
 
     @property
     def pools_first(self) -> bool:
@@ -57,4 +60,4 @@ class PooledMLP(nn.Module):
 
     def forward(self, data: Data) -> Tensor:
         x = self.head.pooled(self.encoder(data), data)
-        return self.head.head(self.norm(self.blocks(x, None)))
+        return self.head.predict(self.norm(self.blocks(x, None)), data)
