@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
         *("data=labelled_csv", *TABLE, "data.target_column=number of K", "data.split=random"),
         *("model.width=16", "model.heads=2", "model.depth=2", "mlp.hidden=24"),
         *("callbacks.progress_bar=null", "logger.tensorboard=null", "run_dir=run"),
-        *("data.tokens_per_batch=256", "trainer.max_epochs=12", "optimizer.lr=0.01"),
+        *("data.batch_size=16", "trainer.max_epochs=12", "optimizer.lr=0.01"),
     ]
     gia("train", *settings, cwd=folder)
     return folder

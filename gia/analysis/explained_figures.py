@@ -206,6 +206,7 @@ def _draw_chain(
 
 def _bar(figure: Figure, axes: Axes | list[Axes], name: str, end: float) -> None:
     scale = ScalarMappable(Normalize(-end, end), SHARES)
-    bar = figure.colorbar(scale, ax=axes, shrink=0.7, aspect=25, pad=0.02, extend="both")
+    length = min(0.7, 4 / figure.get_figheight())  # inches
+    bar = figure.colorbar(scale, ax=axes, shrink=length, aspect=25, pad=0.02, extend="both")
     bar.set_label("\n".join(textwrap.wrap(name, 48)), fontsize=7)
     bar.ax.tick_params(labelsize=7)

@@ -7,7 +7,7 @@ import torch
 from graph_data import MODELS, graph, make, settled
 from torch import nn
 from torch_geometric.data import Batch, Data
-from torch_geometric.explain import Explainer, GNNExplainer
+from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
 from torch_geometric.nn import global_add_pool, global_mean_pool
 
 from gia.analysis import OfEncodings, integrated_gradients, node_encoders, occlusion
@@ -182,3 +182,20 @@ def test_pygs_explainer_finds_the_node_that_decides():
     mask = explainer(x, data.edge_index, data=data).node_mask.flatten()
     assert mask[2] > 0
     assert not mask[[0, 1, 3, 4]].any()
+
+
+def test_integrated_gradients_are_captums_by_way_of_pyg(molecule):
+    pytest.importorskip("captum", reason="captum is not installed")
+    model = settled(make("model=gps", out_channels=1), [graph(7, 9) for _ in range(4)])
+    explainer = Explainer(
+        OfEncodings(model),
+        algorithm=CaptumExplainer("IntegratedGradients", n_steps=32, method="gausslegendre"),
+        explanation_type="model",
+        node_mask_type="attributes",
+        model_config={"mode": "regression", "task_level": "graph", "return_type": "raw"},
+    )
+    batch = Batch.from_data_list([molecule])
+    x = model.encoder(batch).detach()
+    theirs = explainer(x, batch.edge_index, data=batch).node_mask.sum(1)
+    ours = integrated_gradients(model, molecule, [model.encoder], steps=32).sum(1)
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
