@@ -1,8 +1,20 @@
 """What a trained model is and does, to look at: pictures, tables and files."""
 
 from gia.analysis.attention_edges import AttentionEdges
+from gia.analysis.attribution import (
+    OfEncodings,
+    integrated_gradients,
+    node_encoders,
+    occlusion,
+)
 from gia.analysis.describe import describe_data, filled_notes
 from gia.analysis.embeddings import Embeddings, check_new, embeddings
+from gia.analysis.explained_figures import (
+    Explained,
+    common_scale,
+    explained_page,
+    explained_row,
+)
 from gia.analysis.figures import (
     attention_graph,
     attention_heat_map,
@@ -10,6 +22,7 @@ from gia.analysis.figures import (
     learning_curves,
     save,
 )
+from gia.analysis.molecule_figures import draw_molecule, molecule_attention
 from gia.analysis.ngrams import commonest_class, ngram_losses
 from gia.analysis.prediction_figures import (
     confusion_matrix,
@@ -24,20 +37,30 @@ from gia.analysis.summary import print_costs, print_metrics, write_summary
 __all__ = [
     "AttentionEdges",
     "Embeddings",
+    "Explained",
+    "OfEncodings",
     "Predictions",
     "attention_graph",
     "attention_heat_map",
     "check_new",
     "check_out",
+    "common_scale",
     "commonest_class",
     "confusion_matrix",
     "describe_data",
+    "draw_molecule",
     "embeddings",
+    "explained_page",
+    "explained_row",
     "extend_table",
     "filled_notes",
     "graph_matrices",
+    "integrated_gradients",
     "learning_curves",
+    "molecule_attention",
     "ngram_losses",
+    "node_encoders",
+    "occlusion",
     "parity_plot",
     "print_costs",
     "print_metrics",

@@ -17,18 +17,19 @@ from gia.data.files import write_atomically
 BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
+def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Write a figure as PNG and as SVG beside it; the same figure gives the same files.
 
     Args:
         figure (Figure): The figure.
-        path (Path): Where to, without a suffix.
+        path (Path): Where to, without a suffix; what follows a point in it is none.
+        kinds (list of str): Which files.
     """
     written = []
     # Otherwise an SVG has the time, and names drawn by chance.
-    with rc_context({"svg.hashsalt": path.stem}):
-        for kind in ("png", "svg"):
-            target = path.with_suffix(f".{kind}")
+    with rc_context({"svg.hashsalt": path.name}):
+        for kind in kinds:
+            target = path.with_name(f"{path.name}.{kind}")
             metadata = {"Date": None} if kind == "svg" else None
             with write_atomically(target, "wb") as file:
                 figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)

@@ -72,6 +72,7 @@ def predict(cfg: DictConfig) -> None:
     import torch
 
     from gia.analysis import check_out, filled_notes
+    from gia.tasks import Explainer
     from gia.training import load_trained, trained_data
 
     if cfg.ckpt_path is None:
@@ -86,6 +87,10 @@ def predict(cfg: DictConfig) -> None:
     # Suffixes as in molecules.csv.gz are no part of the name.
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
     out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))
+    explain = None
+    if cfg.explain:
+        folder = out.with_name(f"{out.stem}_explained")
+        explain = Explainer(task, cfg.explain, folder, cfg.explain_rows)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
     data = trained_data(trained, cfg.data)
     done = task.predict_part(data, part, out) if path is None else task.predict_table(data, out)
@@ -93,6 +98,8 @@ def predict(cfg: DictConfig) -> None:
     if done["problems"]:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")
     for note in filled_notes(list(map(vars, data.items.filled))):
+        console.print(f"  {note}", soft_wrap=True)
+    for note in explain(data, part) if explain else ():
         console.print(f"  {note}", soft_wrap=True)
 
 

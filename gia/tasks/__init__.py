@@ -1,6 +1,7 @@
 """What a model is trained for: loss, metrics, and what is said of them at the end."""
 
 from gia.tasks.classification import Classification, ClassificationMetrics
+from gia.tasks.explain import Explainer
 from gia.tasks.language_modeling import LanguageMetrics, LanguageModeling
 from gia.tasks.masked import Masked, MaskedMetrics
 from gia.tasks.metrics import Metrics, PredictionMetrics
@@ -14,6 +15,7 @@ from gia.tasks.task import Task, parameter_groups
 __all__ = [
     "Classification",
     "ClassificationMetrics",
+    "Explainer",
     "FinishedRun",
     "LanguageMetrics",
     "LanguageModeling",

@@ -10,7 +10,9 @@ from rich.console import Console
 from torch_geometric.data import Data
 
 from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
+from gia.analysis.molecule_figures import molecule_attention
 from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
+from gia.data.depict import Depiction, depict
 from gia.data.node_labels import node_labels
 from gia.nn import count_parameters
 
@@ -60,8 +62,11 @@ def picture_curves(run: FinishedRun, baseline: float | None = None, name: str = 
     return save(figure, run.folder / "learning_curves")
 
 
-def picture_attention(run: FinishedRun, example: Data, labels: Sequence[str]) -> list[Path]:
-    """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs.
+def picture_attention(
+    run: FinishedRun, example: Data, labels: Sequence[str], depiction: Depiction | None = None
+) -> list[Path]:
+    """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs;
+    with the depiction of a molecule, all layers on it in place of arcs.
 
     A model of PyG's layers alone has none: nothing is drawn.
     """
@@ -72,9 +77,14 @@ def picture_attention(run: FinishedRun, example: Data, labels: Sequence[str]) ->
         return []
     graph = layers[numbers[-1]].cpu()
     title = f"{example.name}, layer {numbers[-1] + 1} of {len(layers)}"
+    if depiction is None:
+        drawn = attention_graph(graph, labels, title)
+    else:
+        layers = [None if layer is None else layer.cpu() for layer in layers]
+        drawn = molecule_attention(example, layers, depiction, example.name)
     return [
         *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
-        *save(attention_graph(graph, labels, title), run.folder / "attention_graph"),
+        *save(drawn, run.folder / "attention_graph"),
     ]
 
 
@@ -91,8 +101,9 @@ def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
             highlight=False,
         )
         return []
-    labels = node_labels(example, run.datamodule.items.kind)
-    return picture_attention(run, example, labels)
+    kind = run.datamodule.items.kind
+    depiction = depict(example) if kind == "smiles" else None
+    return picture_attention(run, example, node_labels(example, kind), depiction)
 
 
 def of_test(metrics: dict[str, float]) -> dict[str, float]:
