@@ -32,7 +32,7 @@ def compose(name, *overrides):
 
 
 def test_all_are_found():
-    named = "esol lipophilicity bbbp melting_point boiling_point tu_mutag tu_proteins"
+    named = "esol lipophilicity bbbp chemicals melting_point boiling_point tu_mutag tu_proteins"
     assert {*named.split(), *NEEDS, "peptide_activity"} == {*GRAPHS}
 
 

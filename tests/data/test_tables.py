@@ -154,7 +154,7 @@ def test_what_is_told(read, text, notes):
 
 def test_decimal_commas_are_told_and_the_table_stays_as_it_is(read):
     table = read("smiles;y;z;w\nC;1,5;1.5;2,4-di\nCC;<0,5;2,5;3\n")
-    assert table.numbers("y") == ["1.5", "<0,5"]
+    assert table.numbers("y") == ["1.5", "<0.5"]
     assert table.numbers("z") == ["1.5", "2,5"]  # not all of them are commas
     assert table.numbers("w") == table.cells("w")
     table.numbers("y")

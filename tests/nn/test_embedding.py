@@ -47,7 +47,7 @@ def test_a_vector_is_the_same_alone_and_in_any_batch(name, graphs):
 
 @pytest.mark.parametrize("name", OF_NODES)
 def test_layers_are_what_the_blocks_leave(name, graphs):
-    model = settled(make(f"model={name}"), graphs)
+    model = settled(make(f"model={name}", "pool=mean"), graphs)
     batch = Batch.from_data_list(graphs)
     x, context = model.encoder(batch), model.context(batch)
     expected = [x]
@@ -64,8 +64,8 @@ def test_layers_are_what_the_blocks_leave(name, graphs):
 
 
 def test_nodes_are_pooled_as_the_model_pools_them(graphs):
-    pool = "model.pool._target_=torch_geometric.nn.aggr.SumAggregation"
-    model, batch = settled(make(pool, "model=gine"), graphs), Batch.from_data_list(graphs)
+    pool = ["pool=mean", "pool._target_=torch_geometric.nn.aggr.SumAggregation"]
+    model, batch = settled(make(*pool, "model=gine"), graphs), Batch.from_data_list(graphs)
     nodes = embed(model, batch, layer=1, level="node")
     for number, vector in enumerate(embed(model, batch, layer=1)):
         close(vector, nodes[batch.batch == number].sum(0))
