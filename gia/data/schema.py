@@ -3,60 +3,33 @@
 Every dataset hands out PyG ``Data``: one graph each, of N nodes and E edges. All attributes but the
 number of nodes are optional; all items of a dataset have the same ones.
 
-attribute       shape         what
-==============  ============  ====================================================================
-``x``           ``[N, F]``    features of nodes: float32, or int64 categories in each column
-``token``       ``[N]``       int64, the symbol of each node of a sequence
-``edge_index``  ``[2, E]``    int64, edges from ``edge_index[0]`` to ``edge_index[1]``
-``edge_attr``   ``[E, F]``    features of edges: float32, or int64 categories
-``edge_weight`` ``[E]``       float32
-``pos``         ``[N, 3]``    float32, coordinates, as everywhere in PyG
-``seq_pos``     ``[N]``       int64, the place in a sequence
-``*_pe``        ``[N, k]``    float32, encodings: every attribute whose name ends in ``_pe``, as
-                              PyG's ``random_walk_pe`` and ``laplacian_eigenvector_pe``, or those
-                              that ``data.encodings`` names
-``y``           ``[1, T]``    float32, T targets of a graph: numbers, or the numbers of classes;
-                              NaN where one is missing
-..              ``[N, T]``    the same of each node
-..              ``[N]``       int64, for a language model: the symbol that follows
-``y_bounds``    ``[1, T, 2]`` lower and upper bound of each target that is known by these alone,
-                              infinite elsewhere; ``[N, T, 2]`` of nodes
-``weight``      ``[1]``       float32, how much the item counts in the loss; ``[N]`` of nodes
-``y_bounds``        ``[1, T, 2]`` lower and upper bound of each target that is known by these
-                                  alone, infinite elsewhere; ``[N, T, 2]`` of nodes
-``weight``          ``[1]``       float32, how much the item counts in the loss; ``[N]`` of nodes
-``label_mask``  ``[N]``       bool: ``y`` is the token of a class (language models)
-``name``        str           for people
-``row``         int           the place in its source, from 0
-``text``        str           what splits compare: SMILES, a sequence, or the name
-``cut``         int           symbols that a sequence lost to its maximal length
-==============  ============  ====================================================================
-=======
-==================  ============  ================================================================
-attribute           shape         what
-==================  ============  ================================================================
-``x``               ``[N, F]``    features of nodes: float32, or int64 categories in each column
-``token``           ``[N]``       int64, the symbol of each node of a sequence
-``edge_index``      ``[2, E]``    int64, edges from ``edge_index[0]`` to ``edge_index[1]``
-``edge_attr``       ``[E, F]``    features of edges: float32, or int64 categories
-``edge_weight``     ``[E]``       float32
-``pos``             ``[N, 3]``    float32, coordinates, as everywhere in PyG
-``seq_pos``         ``[N]``       int64, the place in a sequence
-``*_pe``            ``[N, k]``    float32, encodings: every attribute whose name ends in
-                                  ``_pe``, as PyG's ``random_walk_pe`` and
-                                  ``laplacian_eigenvector_pe``, or those that ``data.encodings``
-                                  names
-``graph_features``  ``[1, F]``    float32, numbers of the whole graph; NaN where one is not known
-``y``               ``[1, T]``    float32, T targets of a graph: numbers, or the numbers of classes;
-                                  NaN where one is missing
-..                  ``[N, T]``    the same of each node
-..                  ``[N]``       int64, for a language model: the symbol that follows
-``label_mask``      ``[N]``       bool: ``y`` is the token of a class (language models)
-``name``            str           for people
-``row``             int           the place in its source, from 0
-``text``            str           what splits compare: SMILES, a sequence, or the name
-``cut``             int           symbols that a sequence lost to its maximal length
-==================  ============  ================================================================
+==================  ==============  ==============================================================
+attribute           shape           what
+==================  ==============  ==============================================================
+``x``               ``[N, F]``      features of nodes: float32, or int64 categories in each column
+``token``           ``[N]``         int64, the symbol of each node of a sequence
+``edge_index``      ``[2, E]``      int64, edges from ``edge_index[0]`` to ``edge_index[1]``
+``edge_attr``       ``[E, F]``      features of edges: float32, or int64 categories
+``edge_weight``     ``[E]``         float32
+``pos``             ``[N, 3]``      float32, coordinates, as everywhere in PyG
+``seq_pos``         ``[N]``         int64, the place in a sequence
+``*_pe``            ``[N, k]``      float32, encodings: every attribute whose name ends in ``_pe``,
+                                    as PyG's ``random_walk_pe`` and ``laplacian_eigenvector_pe``,
+                                    or those that ``data.encodings`` names
+``graph_features``  ``[1, F]``      float32, numbers of the whole graph; NaN where one is unknown
+``y``               ``[1, T]``      float32, T targets of a graph: numbers, or the numbers of
+                                    classes; NaN where one is missing
+..                  ``[N, T]``      the same of each node
+..                  ``[N]``         int64, for a language model: the symbol that follows
+``y_bounds``        ``[1, T, 2]``   lower and upper bound of each target that is known by these
+                                    alone, infinite elsewhere; ``[N, T, 2]`` of nodes
+``weight``          ``[1]``         float32, how much the item counts in the loss; ``[N]`` of nodes
+``label_mask``      ``[N]``         bool: ``y`` is the token of a class (language models)
+``name``            str             for people
+``row``             int             the place in its source, from 0
+``text``            str             what splits compare: SMILES, a sequence, or the name
+``cut``             int             symbols that a sequence lost to its maximal length
+==================  ==============  ==============================================================
 
 What has other attributes keeps them. Batches are PyG's, with the list ``num_nodes_per_graph``.
 """
