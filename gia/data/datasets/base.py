@@ -143,7 +143,7 @@ class Dataset(torch_geometric.data.Dataset):
         if self.wanted is not None:
             items = _with_targets(items, self.wanted)
         items = replace(items, notes=[*items.notes, *self.reading_notes()])
-        if self.target_type in ("regression", "classification") and items.cells:
+        if self.target_type in ("regression", "classification") and any(items.cells):
             targets = read_targets(items, self.target_type, self.class_names)
             items = sort_out(items, targets, keep_all=not self.labelled)
         return items if self.rows is None else chosen(items, self.rows)
