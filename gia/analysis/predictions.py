@@ -20,6 +20,8 @@ class Predictions:
             none; empty where the data has none.
         output (Tensor): What ``predict_step`` gives: numbers ``[R, T]``, several of each target
             ``[R, T, K]``, or probabilities of classes ``[R, T, C]``.
+        std (Tensor, optional): The standard deviation of each number, ``[R, T]``, in physical
+            units; None where nothing gives one.
     """
 
     names: list[str] = field(default_factory=list)
@@ -28,3 +30,4 @@ class Predictions:
     bounds: list[list[list[float]]] = field(default_factory=list)
     target: Tensor = field(default_factory=lambda: torch.empty(0))
     output: Tensor = field(default_factory=lambda: torch.empty(0))
+    std: Tensor | None = None

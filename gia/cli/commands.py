@@ -20,12 +20,13 @@ def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
     from gia.analysis import describe_data
     from gia.nn import count_parameters
+    from gia.training import EnsembleRun
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         folder = HydraConfig.get().runtime.output_dir
         moved = get_original_cwd() != os.getcwd()  # by hydra.job.chdir=true
         cfg.run_dir = folder if moved else os.path.relpath(folder)
-    run = instantiate(cfg.runner)(cfg)
+    run = instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
     describe_data(run.datamodule.summary(), console)
     console.print(
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
@@ -84,6 +85,8 @@ def predict(cfg: DictConfig) -> None:
         raise ValueError(f"part must be train, val or test, got {part!r}")
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.check_predicts()
+    if cfg.dropout_samples is not None:
+        task.use_dropout(cfg.dropout_samples)
     # Suffixes as in molecules.csv.gz are no part of the name.
     name = part if path is None else Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
     out = check_out(cfg.out or f"{name}_predicted.csv", path or trained.data.get("path"))

@@ -19,6 +19,7 @@ from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
 from gia.nn.models import (
+    Ensemble,
     FingerprintForest,
     GraphTransformer,
     LanguageModel,
@@ -40,6 +41,7 @@ __all__ = [
     "Dropout",
     "EdgeEncoder",
     "EncodingEncoder",
+    "Ensemble",
     "FingerprintForest",
     "GINAttention",
     "GINConv",

@@ -191,6 +191,10 @@ class Classification(Prediction):
         """Probabilities of the classes, ``[R, T, C]``."""
         return self.output(batch).softmax(-1)
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Logarithms of the mean of all members' probabilities."""
+        return outputs.log_softmax(-1).logsumexp(0) - math.log(len(outputs))
+
     def trivial_output(self, seen: Tensor) -> Tensor:
         """The logarithm of the classes' shares in training, ``[T, C]``.
 

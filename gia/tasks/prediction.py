@@ -18,6 +18,7 @@ from gia.analysis.prediction_table import check_columns, extend_table, number_ce
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
 from gia.data.bounds import bound_text
+from gia.nn import Dropout, Ensemble
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import (
     FinishedRun,
@@ -80,6 +81,7 @@ class Prediction(Supervised):
         of_targets = None if target_weights is None else weights_of(target_weights, target_names)
         self.register_buffer("target_weights", of_targets, persistent=False)
         self.mean_weight = mean_weight
+        self.dropout_samples = 0
 
     def weight(self, data: Data) -> Tensor | None:
         """How much each target counts in the loss, ``[R, T]`` or ``[R, 1]``, 1 in the mean over
@@ -93,14 +95,74 @@ class Prediction(Supervised):
         return weight
 
     def output(self, batch: Batch) -> Tensor:
-        """The model's output in float32 at least, ``[R, T, ...]``."""
-        output, channels = self.model(batch), self.channels
+        """The model's output in float32 at least, ``[R, T, ...]``; what an ensemble's members or
+        the samples of :meth:`use_dropout` say together."""
+        return self.combined(self.outputs(batch))
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """What each of M members or samples says, ``[M, R, T, ...]``; M is 1 for a model alone."""
+        return torch.stack([self._shaped(raw) for raw in self._raw(batch)])
+
+    def combined(self, outputs: Tensor) -> Tensor:
+        """What M members say together, ``[R, T, ...]``; exactly what one says alone."""
+        return outputs[0] if len(outputs) == 1 else self.combine(outputs)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        """:meth:`combined` of several."""
+        return outputs.mean(0)
+
+    def use_dropout(self, samples: int) -> None:
+        """Predict with dropout from now on, as the mean over so many samples (`Gal and
+        Ghahramani, 2016 <https://arxiv.org/abs/1506.02142>`_).
+
+        Args:
+            samples (int): How often each graph is predicted.
+
+        Raises:
+            ValueError: If these are fewer than 2, or the model is an ensemble or has no dropout.
+        """
+        if samples < 2:
+            raise ValueError(f"dropout_samples must be at least 2, got {samples}")
+        if isinstance(self.model, Ensemble):
+            raise ValueError("dropout_samples is of a single model, and this is an ensemble")
+        if not _dropouts(self.model):
+            raise ValueError(
+                "dropout_samples needs a model with dropout, and this has none: train it with "
+                "model.dropout=0.1, or use ensemble=5"
+            )
+        self.dropout_samples = samples
+
+    def _raw(self, batch: Batch) -> list[Tensor]:
+        if isinstance(self.model, Ensemble):
+            return list(self.model(batch))
+        if not self.dropout_samples:
+            return [self.model(batch)]
+        layers = _dropouts(self.model)
+        try:
+            for layer in layers:
+                layer.train()
+            return [self.model(batch) for _ in range(self.dropout_samples)]
+        finally:
+            for layer in layers:
+                layer.train(self.training)
+
+    def _shaped(self, output: Tensor) -> Tensor:
+        channels = self.channels
         if output.dim() != 2 or output.size(1) != channels:
             raise ValueError(
                 f"the model must give [.., {channels}], {list(self.output_shape)} for each "
                 f"{self.level}, but gave {list(output.shape)}: is its out_channels right?"
             )
         return self.shaped(output.to(torch.promote_types(output.dtype, torch.float32)))
+
+    def predict_with_uncertainty(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What ``predict_step`` gives, and the standard deviation of numbers.
+
+        Returns:
+            Output, and ``[R, T]`` in physical units; None where nothing gives one, and for classes,
+            whose probabilities say it.
+        """
+        return self.predict_step(batch, 0), None
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -173,13 +235,16 @@ class Prediction(Supervised):
         """
         self.eval()
         result = Predictions()
-        targets, outputs = [], []
+        targets, outputs, stds = [], [], []
         precision = contextlib.nullcontext
         if trainer is not None:
             precision = trainer.precision_plugin.predict_step_context
         for batch in islice(batches, limit):
             with precision():
-                outputs.append(self.predict_step(batch.to(self.device)).cpu())
+                output, std = self.predict_with_uncertainty(batch.to(self.device))
+            outputs.append(output.cpu())
+            if std is not None:
+                stds.append(std.cpu())
             targets.append(batch.y.cpu())
             if "y_bounds" in batch:
                 result.bounds += batch.y_bounds.tolist()
@@ -192,6 +257,7 @@ class Prediction(Supervised):
             result.rows += [row for _, row, _ in graphs]
         if outputs:
             result.target, result.output = torch.cat(targets), torch.cat(outputs)
+            result.std = torch.cat(stds) if stds else None
         return result
 
     def predict_table(self, data: Any, out: Path) -> dict[str, int]:
@@ -213,12 +279,12 @@ class Prediction(Supervised):
         """
         data.setup()
         columns, rows = data.dataset.table()
-        new = self.output_columns()
-        check_columns(columns, new)
         found = self.predictions(data.loader("test"))
+        new = self.output_columns() + self.std_columns(found)
+        check_columns(columns, new)
         of_row: dict[int, list[list[str]]] = {}  # the cells of its graph, or of all its nodes
-        for row, output in zip(found.rows, found.output, strict=True):
-            of_row.setdefault(row, []).append(self.output_cells(output))
+        for row, cells in zip(found.rows, self.cells(found), strict=True):
+            of_row.setdefault(row, []).append(cells)
         between = [self.between_nodes(column) for column in new]
         cells = {
             row: [mark.join(column) for mark, *column in zip(between, *nodes, strict=True)]
@@ -252,12 +318,25 @@ class Prediction(Supervised):
             texts = map(bound_text, bounds)
             cells[:] = [cell or text for cell, text in zip(cells, texts, strict=True)]
         lines = [
-            [name, row, *node, *target, *self.output_cells(output)]
-            for name, row, node, target, output in zip(
-                found.names, found.rows, nodes, targets, found.output, strict=True
+            [name, row, *node, *target, *said]
+            for name, row, node, target, said in zip(
+                found.names, found.rows, nodes, targets, self.cells(found), strict=True
             )
         ]
-        write_csv(out, [*where, *self.target_names, *self.output_columns()], lines)
+        columns = self.output_columns() + self.std_columns(found)
+        write_csv(out, [*where, *self.target_names, *columns], lines)
+
+    def cells(self, found: Predictions) -> list[list[str]]:
+        """What was predicted of each row as text: :meth:`output_cells`, then uncertainties."""
+        cells = [self.output_cells(output) for output in found.output]
+        if found.std is not None:
+            for row, std in zip(cells, found.std.tolist(), strict=True):
+                row += map(number_cell, std)
+        return cells
+
+    def std_columns(self, found: Predictions) -> list[str]:
+        """Names of the uncertainties, where there are any."""
+        return [] if found.std is None else [f"uncertainty_{name}" for name in self.target_names]
 
     def output_columns(self) -> list[str]:
         """Names of what :meth:`output_cells` gives."""
@@ -309,12 +388,19 @@ class Prediction(Supervised):
             "trivial_test": self.trivial_metrics(data.train_data, data.test_data),
             "val": best_epoch(run),
             **costs(run),
+            **({"members": run.members} if getattr(run, "members", None) else {}),
             "data": data.summary(),
             "pictures": [picture.name for picture in pictures],
         }
         write_summary(run.folder, summary)
         print_test(self, summary, console)
         return summary
+
+
+def _dropouts(model: nn.Module) -> list[nn.Module]:
+    """The layers that drop something at random."""
+    kinds = (Dropout, nn.modules.dropout._DropoutNd)
+    return [part for part in model.modules() if isinstance(part, kinds) and part.p > 0]
 
 
 def _joined(graphs: Sequence[Data]) -> Data:

@@ -134,8 +134,23 @@ class Regression(Prediction):
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
         """The targets in their own units, ``[R, T]``; all numbers of each, ``[R, T, K]``, where
         the loss takes several."""
-        output = self.criterion.inverse(self.output(batch), self.scaler)
+        return self.in_units(self.output(batch))
+
+    def in_units(self, output: Tensor) -> Tensor:
+        """What :meth:`predict_step` gives, of a normalised output ``[R, T, K]``."""
+        output = self.criterion.inverse(output, self.scaler)
         return output if output.size(-1) > 1 else output.squeeze(-1)
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        return self.criterion.combine(outputs)
+
+    def predict_with_uncertainty(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        outputs = self.outputs(batch)
+        together = self.combined(outputs)
+        std = self.criterion.std(together)  # a member's own, and how far members differ
+        if std is None and len(outputs) > 1:
+            std = self.criterion.predicted(outputs).std(0, correction=0)
+        return self.in_units(together), None if std is None else std * self.scaler.std
 
     def predicted(self, output: Tensor) -> Tensor:
         """The predictions ``[..., T]`` in what :meth:`predict_step` gives."""

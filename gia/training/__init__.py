@@ -11,6 +11,7 @@ from gia.training.callbacks import (
     Throughput,
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.ensemble import EnsembleRun, join
 from gia.training.forest import ForestRun
 from gia.training.run import Interrupted, Run, load_trained
 from gia.training.trained_data import trained_data
@@ -20,6 +21,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "AverageWeights",
     "BestCheckpoint",
+    "EnsembleRun",
     "ForestRun",
     "History",
     "Interrupted",
@@ -31,6 +33,7 @@ __all__ = [
     "Throughput",
     "check_architecture",
     "check_settings",
+    "join",
     "load_checkpoint",
     "load_trained",
     "resolve_model",

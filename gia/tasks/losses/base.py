@@ -90,6 +90,10 @@ class NumberLoss(Loss):
         """The standard deviation of the prediction, ``[R, T]``; None if the model gives none."""
         return None
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """What M members of an ensemble say together: ``[M, R, T, K]`` to ``[R, T, K]``."""
+        return outputs.mean(0)
+
     def interval(self, output: Tensor) -> tuple[Tensor, Tensor] | None:
         """Between which numbers the target lies, ``[R, T]`` both; None if the model gives none."""
         return None

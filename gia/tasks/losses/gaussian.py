@@ -68,6 +68,12 @@ class Gaussian(NumberLoss):
     def std(self, output: Tensor) -> Tensor:
         return output[..., 1]
 
+    def combine(self, outputs: Tensor) -> Tensor:
+        """Mean and standard deviation of the members' mixture, by the law of total variance."""
+        means, stds = outputs.unbind(-1)
+        variance = stds.square().mean(0) + means.var(0, correction=0)
+        return torch.stack([means.mean(0), variance.sqrt()], -1)
+
     def constant(self, target: Tensor) -> Tensor:
         mean = target.nanmean(0)
         std = (target - mean).square().nanmean(0).sqrt()

@@ -1,0 +1,218 @@
+"""The story of an ensemble: members that differ by their seed, and one checkpoint of them all."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gia.data.files import write_atomically
+from gia.tasks.prediction import Prediction
+from gia.training.callbacks import Throughput
+from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
+from gia.training.forest import ForestRun
+from gia.training.run import Interrupted, Run, load_trained
+from gia.training.trained_data import trained_data
+from gia.training.trusted import as_modules, targets_of
+
+ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
+DONE = "test.json"  # in a member's folder, written last
+
+
+class EnsembleRun(Run):
+    """A run of several members, each a :class:`Run` in ``members/K`` with the seed ``seed + K``.
+
+    What is tested and reported is the ensemble, ``checkpoints/best.ckpt``. With ``ckpt_path`` the
+    folder of such a run it goes on: finished members are taken over, an interrupted one goes on
+    from its last checkpoint.
+
+    Attributes:
+        members (list of dict): Each member's test metrics, after :meth:`fit`.
+    """
+
+    cfg: DictConfig
+    members: list[dict[str, float]]
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> "EnsembleRun":
+        """Build the first member that is to be trained, with all checks of a run.
+
+        Args:
+            cfg (DictConfig): The configuration, as ``conf/train.yaml`` composes it; ``ensemble``
+                is the number of members.
+
+        Raises:
+            ValueError, OSError: If a setting, the data or the earlier run cannot be used.
+        """
+        _check(cfg)
+        folder = Path(cfg.run_dir)
+        before = None if cfg.ckpt_path is None else Path(cfg.ckpt_path)
+        if before is not None:
+            _take_over(before, folder, cfg.ensemble)
+        open_members = [k for k in range(cfg.ensemble) if not (_member(folder, k) / DONE).exists()]
+        first = Run.from_config(_of_member(cfg, open_members[0])) if open_members else None
+        if first is None:
+            task, trained = load_trained(_weights(folder, 0), trust=_trusted(cfg))
+            datamodule = trained_data(trained)
+        else:
+            task, datamodule = first.task, first.datamodule
+        if not isinstance(task, Prediction) or isinstance(first, ForestRun):
+            raise ValueError("ensemble= is of models that predict targets and are trained by steps")
+        settings = task.hparams["settings"]
+        for k in set(range(cfg.ensemble)) - set(open_members):
+            finished = read_checkpoint(_weights(folder, k))["hyper_parameters"]["settings"]
+            _check_alike(settings, finished, _weights(folder, k), [*ALIKE, "split_fingerprint"])
+        own = {"run_dir": str(folder), "seed": cfg.seed, "ensemble": cfg.ensemble}
+        OmegaConf.save(OmegaConf.create({**settings, **own}), folder / "config.yaml")
+        datamodule.write_splits(folder / "splits.csv")
+        said = f"ensemble of {cfg.ensemble}: {len(open_members)} to train"
+        notes = [said, *([] if first is None else first.notes)]
+        run = cls(folder, datamodule, task, _trainer(cfg), cfg.ckpt_path, notes)
+        run.cfg, run.members, run._first = cfg, [], first
+        return run
+
+    def fit(self) -> dict[str, float]:
+        """Train the members that are not finished, join all, and test the ensemble."""
+        for k in range(self.cfg.ensemble):
+            if not (_member(self.folder, k) / DONE).exists():
+                self._fit_member(k)
+        done = [
+            json.loads((_member(self.folder, k) / DONE).read_text())
+            for k in range(self.cfg.ensemble)
+        ]
+        self.members = [member["test"] for member in done]
+        self.throughput.seconds = sum(member["seconds"] for member in done)
+        joined = self.folder / "checkpoints" / "best.ckpt"
+        join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
+        self.task, _ = load_trained(joined, trust=_trusted(self.cfg))
+        return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
+
+    def _fit_member(self, k: int) -> None:
+        run, self._first = self._first or Run.from_config(_of_member(self.cfg, k)), None
+        try:
+            metrics = run.fit()
+        except Interrupted as stop:
+            raise Interrupted(self.folder) from stop
+        test = {name.removeprefix("test/"): value for name, value in metrics.items()}
+        with write_atomically(run.folder / DONE) as file:
+            json.dump({"test": test, "seconds": run.throughput.seconds}, file)
+
+
+def join(paths: Sequence[str | Path], out: str | Path) -> None:
+    """Make one checkpoint of several: an ensemble that is loaded as each of them is.
+
+    Args:
+        paths (list of Path): Checkpoints of models of one architecture, targets and scaling, such
+            as of runs with different seeds.
+        out (Path): The checkpoint to write.
+
+    Raises:
+        FileNotFoundError, ValueError: If there are none, one cannot be read, or they disagree.
+    """
+    if not paths:
+        raise ValueError("an ensemble needs at least one checkpoint")
+    members = [read_checkpoint(path) for path in paths]
+    settings = [member["hyper_parameters"]["settings"] for member in members]
+    for path, other in zip(paths, settings, strict=True):
+        _check_alike(settings[0], other, path, ALIKE)
+    model = {"_target_": "gia.nn.Ensemble", "models": [one["model"] for one in settings]}
+    weights = {key: value for key, value in members[0]["state_dict"].items() if key[:6] != "model."}
+    for k, member in enumerate(members):
+        for key, value in member["state_dict"].items():
+            if key.startswith("model."):
+                weights[f"model.members.{k}.{key.removeprefix('model.')}"] = value
+    known = members[0]["hyper_parameters"]
+    joined = {
+        "hyper_parameters": known | {"settings": settings[0] | {"model": model}},
+        "state_dict": weights,
+        "pytorch-lightning_version": pl.__version__,
+        "global_step": members[0]["global_step"],
+        "epoch": members[0]["epoch"],
+    }
+    AtomicCheckpointIO().save_checkpoint(joined, out)
+
+
+def _check_alike(
+    ours: Mapping[str, Any], other: Mapping[str, Any], path: Any, keys: Sequence[str]
+) -> None:
+    mine, theirs = ours.get("inputs") or {}, other.get("inputs") or {}
+    for key in ("target_names", *keys):
+        here, there = (
+            (mine.get(key), theirs.get(key))
+            if key == "target_names"
+            else (ours.get(key), other.get(key))
+        )
+        if here != there:
+            shown = f": {there} and {here}" if key == "target_names" else ""
+            raise ValueError(
+                f"{path} is no member of this ensemble: its {key} is another one than that of the "
+                f"others{shown}; join models that differ by their seed alone"
+            )
+
+
+def _check(cfg: DictConfig) -> None:
+    if isinstance(cfg.ensemble, bool) or not isinstance(cfg.ensemble, int) or cfg.ensemble < 2:
+        raise ValueError(f"ensemble must be 2 or more members, or null, got {cfg.ensemble!r}")
+    if (Path(cfg.run_dir) / "config.yaml").exists():
+        raise ValueError(f"run_dir {cfg.run_dir} already holds a run: choose another")
+    if not cfg.trainer.enable_checkpointing or cfg.trainer.fast_dev_run:
+        raise ValueError("ensemble= keeps its members in checkpoints: leave these on")
+
+
+def _take_over(before: Path, folder: Path, number: int) -> None:
+    """Copy the finished members of an earlier run."""
+    if not (before / "members").is_dir():
+        raise FileNotFoundError(
+            f"ckpt_path={before} is no folder of an ensemble: give the run_dir of a run with "
+            "ensemble=, which has a folder members"
+        )
+    for k in range(number):
+        if (_member(before, k) / DONE).exists():
+            shutil.copytree(_member(before, k), _member(folder, k))
+
+
+def _of_member(cfg: DictConfig, k: int) -> DictConfig:
+    """The configuration of one member."""
+    folder, member = _member(Path(cfg.run_dir), k), cfg.copy()
+    with open_dict(member):
+        if "split_seed" in cfg.data:
+            member.data.split_seed = cfg.data.split_seed  # though it may refer to the seed
+        member.run_dir, member.seed = str(folder), cfg.seed + k
+        member.ensemble = member.ckpt_path = None
+        if cfg.ckpt_path is not None:
+            last = _member(Path(cfg.ckpt_path), k) / "checkpoints" / "last.ckpt"
+            if last.is_file():
+                member.ckpt_path, member.init_from = str(last), None
+            elif cfg.init_from is None:  # a resumed run is not given it again
+                member.init_from = OmegaConf.load(Path(cfg.ckpt_path) / "config.yaml").init_from
+    return member
+
+
+def _member(folder: Path, k: int) -> Path:
+    return folder / "members" / str(k)
+
+
+def _weights(folder: Path, k: int) -> Path:
+    """A finished member's best checkpoint; its last where no best one is known."""
+    checkpoints = _member(folder, k) / "checkpoints"
+    best = checkpoints / "best.ckpt"
+    return best if best.is_file() else checkpoints / "last.ckpt"
+
+
+def _trusted(cfg: DictConfig) -> list[str]:
+    return [*as_modules(cfg.trust), *targets_of(OmegaConf.to_container(cfg, resolve=False))]
+
+
+def _trainer(cfg: DictConfig) -> pl.Trainer:
+    """What tests the ensemble, as the members were tested."""
+    same = ("accelerator", "devices", "precision", "limit_test_batches", "default_root_dir")
+    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return pl.Trainer(
+        **{key: cfg.trainer[key] for key in same},
+        **off,
+        enable_model_summary=False,
+        callbacks=[Throughput()],
+    )
