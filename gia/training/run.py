@@ -23,6 +23,7 @@ from gia.training.checkpoint import (
     load_checkpoint,
     read_checkpoint,
 )
+from gia.training.explosion import explosion_of
 from gia.training.init_from import Start, check_start, resume, take
 from gia.training.trusted import as_modules, targets_of
 
@@ -136,12 +137,15 @@ class Run:
         return metrics[0]
 
     def _check_finite(self, keeper: BestCheckpoint) -> None:
-        """Say that the loss became NaN or infinite, which ends a run."""
+        """Say that the loss exploded, or became NaN or infinite, which ends a run."""
         lost = next(
             (row for row in self.history.epochs if not math.isfinite(row.get("val/loss", 0.0))),
             None,
         )
         if lost is None:
+            explosion = explosion_of(self.history.epochs)
+            if explosion is not None:
+                warnings.warn(explosion, stacklevel=1)
             return
         said = (
             f"val/loss is {lost['val/loss']} in epoch {lost['epoch']}: give a lower optimizer.lr "
