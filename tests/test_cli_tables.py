@@ -34,7 +34,7 @@ def test_a_class_that_is_called_na_is_learned_and_predicted(tmp_path):
     ]
     with (tmp_path / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["sequence", "protein"], *rows])
-    settings = ["data.target_column=protein", "trainer.max_epochs=8", "optimizer.lr=0.01"]
+    settings = ["data.target_column=protein", "trainer.max_epochs=25", "optimizer.lr=0.01"]
     done = gia("train", *CLASSES, *settings, *FAST, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     note = "20 cells of 'protein' read 'NA': taken as a class; data.missing=[NA] makes them missing"

@@ -76,7 +76,7 @@ def test_every_graph_is_pictured(monkeypatch):
         for option in options
     }
     # Those that need other weights or other data are not.
-    missing = {"score=pair_network", "score=edge_attr"}
+    missing = {"score=pair_network", "score=edge_attr", "score=graph"}
     for group in ("score", "normalize", "sparsify"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             default = path.stem in ("dot_product", "softmax", "none")
