@@ -26,6 +26,7 @@ MODELS = {
     "transformer_conv": ["model=transformer_conv"],
 }
 PEER = "gps"
+SIZE = ["model.width=64", "model.depth=4"]  # equal for all, whatever the defaults are
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,8 @@ def melting_points(batch_size: int) -> DataModule:
 
 def configuration(case: Case) -> DictConfig:
     """What ``gia train`` would compose for a case."""
-    return _compose(
-        ["data=melting_point", *MODELS[case.model], f"model.num_parameters={case.parameters}"]
-    )
+    parameters = f"model.num_parameters={case.parameters}"
+    return _compose(["data=melting_point", *MODELS[case.model], *SIZE, parameters])
 
 
 def _compose(overrides: list[str]) -> DictConfig:
