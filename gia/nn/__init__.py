@@ -19,12 +19,14 @@ from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
 from gia.nn.models import (
+    DropoutSamples,
     Ensemble,
     FingerprintForest,
     GraphTransformer,
     LanguageModel,
     NGram,
     PooledMLP,
+    Several,
     Transformer,
     generate,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "Block",
     "ConvBlock",
     "Dropout",
+    "DropoutSamples",
     "EdgeEncoder",
     "EncodingEncoder",
     "Ensemble",
@@ -67,6 +70,7 @@ __all__ = [
     "RMSNorm",
     "ReLUMLP",
     "ScaledSumAggregation",
+    "Several",
     "ShallowMLP",
     "SoftmaxAttention",
     "Stack",

@@ -18,7 +18,7 @@ from gia.analysis.prediction_table import check_columns, extend_table, number_ce
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
 from gia.data.bounds import bound_text
-from gia.nn import Dropout, Ensemble
+from gia.nn import DropoutSamples, Several
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import (
     FinishedRun,
@@ -81,7 +81,6 @@ class Prediction(Supervised):
         of_targets = None if target_weights is None else weights_of(target_weights, target_names)
         self.register_buffer("target_weights", of_targets, persistent=False)
         self.mean_weight = mean_weight
-        self.dropout_samples = 0
 
     def weight(self, data: Data) -> Tensor | None:
         """How much each target counts in the loss, ``[R, T]`` or ``[R, 1]``, 1 in the mean over
@@ -101,7 +100,9 @@ class Prediction(Supervised):
 
     def outputs(self, batch: Batch) -> Tensor:
         """What each of M members or samples says, ``[M, R, T, ...]``; M is 1 for a model alone."""
-        return torch.stack([self._shaped(raw) for raw in self._raw(batch)])
+        raw = self.model(batch)
+        each = raw if isinstance(self.model, Several) else [raw]
+        return torch.stack([self._shaped(one) for one in each])
 
     def combined(self, outputs: Tensor) -> Tensor:
         """What M members say together, ``[R, T, ...]``; exactly what one says alone."""
@@ -112,39 +113,12 @@ class Prediction(Supervised):
         return outputs.mean(0)
 
     def use_dropout(self, samples: int) -> None:
-        """Predict with dropout from now on, as the mean over so many samples (`Gal and
-        Ghahramani, 2016 <https://arxiv.org/abs/1506.02142>`_).
-
-        Args:
-            samples (int): How often each graph is predicted.
+        """Predict with dropout from now on, as the mean over so many samples.
 
         Raises:
-            ValueError: If these are fewer than 2, or the model is an ensemble or has no dropout.
+            ValueError: As :class:`~gia.nn.DropoutSamples`.
         """
-        if samples < 2:
-            raise ValueError(f"dropout_samples must be at least 2, got {samples}")
-        if isinstance(self.model, Ensemble):
-            raise ValueError("dropout_samples is of a single model, and this is an ensemble")
-        if not _dropouts(self.model):
-            raise ValueError(
-                "dropout_samples needs a model with dropout, and this has none: train it with "
-                "model.dropout=0.1, or use ensemble=5"
-            )
-        self.dropout_samples = samples
-
-    def _raw(self, batch: Batch) -> list[Tensor]:
-        if isinstance(self.model, Ensemble):
-            return list(self.model(batch))
-        if not self.dropout_samples:
-            return [self.model(batch)]
-        layers = _dropouts(self.model)
-        try:
-            for layer in layers:
-                layer.train()
-            return [self.model(batch) for _ in range(self.dropout_samples)]
-        finally:
-            for layer in layers:
-                layer.train(self.training)
+        self.model = DropoutSamples(self.model, samples)
 
     def _shaped(self, output: Tensor) -> Tensor:
         channels = self.channels
@@ -279,9 +253,9 @@ class Prediction(Supervised):
         """
         data.setup()
         columns, rows = data.dataset.table()
-        found = self.predictions(data.loader("test"))
-        new = self.output_columns() + self.std_columns(found)
+        new = self.output_columns() + self.std_columns()
         check_columns(columns, new)
+        found = self.predictions(data.loader("test"))
         of_row: dict[int, list[list[str]]] = {}  # the cells of its graph, or of all its nodes
         for row, cells in zip(found.rows, self.cells(found), strict=True):
             of_row.setdefault(row, []).append(cells)
@@ -323,7 +297,7 @@ class Prediction(Supervised):
                 found.names, found.rows, nodes, targets, self.cells(found), strict=True
             )
         ]
-        columns = self.output_columns() + self.std_columns(found)
+        columns = self.output_columns() + self.std_columns()
         write_csv(out, [*where, *self.target_names, *columns], lines)
 
     def cells(self, found: Predictions) -> list[list[str]]:
@@ -334,9 +308,14 @@ class Prediction(Supervised):
                 row += map(number_cell, std)
         return cells
 
-    def std_columns(self, found: Predictions) -> list[str]:
+    @property
+    def uncertain(self) -> bool:
+        """Whether :meth:`predict_with_uncertainty` gives a standard deviation."""
+        return False
+
+    def std_columns(self) -> list[str]:
         """Names of the uncertainties, where there are any."""
-        return [] if found.std is None else [f"uncertainty_{name}" for name in self.target_names]
+        return [f"uncertainty_{name}" for name in self.target_names] if self.uncertain else []
 
     def output_columns(self) -> list[str]:
         """Names of what :meth:`output_cells` gives."""
@@ -395,12 +374,6 @@ class Prediction(Supervised):
         write_summary(run.folder, summary)
         print_test(self, summary, console)
         return summary
-
-
-def _dropouts(model: nn.Module) -> list[nn.Module]:
-    """The layers that drop something at random."""
-    kinds = (Dropout, nn.modules.dropout._DropoutNd)
-    return [part for part in model.modules() if isinstance(part, kinds) and part.p > 0]
 
 
 def _joined(graphs: Sequence[Data]) -> Data:

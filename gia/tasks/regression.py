@@ -12,6 +12,7 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_
 from gia.analysis.figures import save
 from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
+from gia.nn import Several
 from gia.tasks.losses import MSE, NumberLoss
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
@@ -143,6 +144,12 @@ class Regression(Prediction):
 
     def combine(self, outputs: Tensor) -> Tensor:
         return self.criterion.combine(outputs)
+
+    @property
+    def uncertain(self) -> bool:
+        return self.criterion.gives_std or (
+            isinstance(self.model, Several) and self.model.number > 1
+        )
 
     def predict_with_uncertainty(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         outputs = self.outputs(batch)

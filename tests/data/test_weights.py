@@ -51,6 +51,23 @@ def test_weights_of_a_table(table):
     assert "weight" not in other.graphs[0]
 
 
+def test_a_transform_that_begins_anew_keeps_weights_and_bounds(table):
+    def anew(data):
+        return Data(x=data.x, edge_index=data.edge_index)
+
+    rows = ("C,1,2,train", "CC,<2,4,train", "O,5,6,train", "CCC,3,1,val", "N,4,1.5,test")
+    data = DataModule(
+        table(*rows), split="given", split_column="part", weight_column="w", transform=anew
+    )
+    data.setup()
+    assert [graph.weight.item() for graph in data.train_data] == [2, 4, 6]
+    assert [graph.y_bounds[0, 0, 1].item() for graph in data.train_data] == [
+        torch.inf,
+        2,
+        torch.inf,
+    ]
+
+
 def test_weights_of_other_items():
     graphs = [item(float(i), trust=torch.tensor([i / 10])) for i in range(30)]
     data = DataModule(graphs, weight_column="trust", transform=lambda data: data)

@@ -143,6 +143,16 @@ def test_a_column_is_never_written_over(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_columns_are_looked_at_before_anything_is_predicted(tmp_path, monkeypatch):
+    task = regression()
+    monkeypatch.setattr(type(task), "uncertain", True)
+    monkeypatch.setattr(Table, "loader", lambda *_: pytest.fail("it predicts"))
+    for column in ("predicted_log S", "uncertainty_log S"):
+        table = Table([graph(0, [[0.0]], [[NAN]])], columns=["smiles", column])
+        with pytest.raises(ValueError, match=f"already has the column '{column}'"):
+            task.predict_table(table, tmp_path / "out.csv")
+
+
 def test_a_part_is_written_with_its_targets(tmp_path):
     graphs = [graph(7, [[0.0, 1.0]], [[1.0]], "a"), graph(2, [[1.0, 0.0]], [[NAN]], "b")]
     done = classification().predict_part(Table(graphs), "test", tmp_path / "out.csv")

@@ -91,16 +91,17 @@ def test_probabilities_are_averaged_not_logits():
 
 
 def test_samples_with_dropout_spread_and_leave_the_model_as_it_was():
-    task = regression(Drops(0.5))
+    model = Drops(0.5)
+    task = regression(model)
     task.use_dropout(2000)
-    before = task.model.norm.running_mean.clone()
+    before = model.norm.running_mean.clone()
     torch.manual_seed(0)
     output, std = task.predict_with_uncertainty(BATCH)
     # Each sample is 0 or 2: its mean is 1, and so is its deviation; times 2, from 10.
     assert output.flatten().tolist() == pytest.approx([12.0] * 2, abs=0.15)
     assert std.flatten().tolist() == pytest.approx([2.0] * 2, abs=0.05)
-    assert not task.model.dropout.training
-    assert torch.equal(task.model.norm.running_mean, before)
+    assert not model.dropout.training
+    assert torch.equal(model.norm.running_mean, before)
 
 
 @pytest.mark.parametrize(

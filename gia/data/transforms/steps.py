@@ -15,7 +15,10 @@ Transform = Callable[[Data], Data]
 KNOWN = ("torch_geometric.", "gia.")
 PLAIN = (str, int, float, bool, type(None))
 # What an item is known by, its target and features: a transform that begins a new Data keeps them.
-KEPT = ("name", "row", "text", "smiles", "sequence", "cut", "y", "graph_features")
+KEPT = (
+    *("name", "row", "text", "smiles", "sequence", "cut"),
+    *("y", "y_bounds", "weight", "graph_features"),
+)
 
 
 class Steps(BaseTransform):

@@ -1,6 +1,6 @@
 """Whole models."""
 
-from gia.nn.models.ensemble import Ensemble
+from gia.nn.models.ensemble import DropoutSamples, Ensemble, Several
 from gia.nn.models.forest import FingerprintForest
 from gia.nn.models.generation import generate
 from gia.nn.models.graph_transformer import GraphTransformer
@@ -9,12 +9,14 @@ from gia.nn.models.pooled_mlp import PooledMLP
 from gia.nn.models.transformer import LanguageModel, Transformer
 
 __all__ = [
+    "DropoutSamples",
     "Ensemble",
     "FingerprintForest",
     "GraphTransformer",
     "LanguageModel",
     "NGram",
     "PooledMLP",
+    "Several",
     "Transformer",
     "generate",
 ]

@@ -1,4 +1,4 @@
-"""Several models of one kind, asked together."""
+"""Several answers to one question: of models of one kind, or of one model with dropout."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from gia.nn.dropout import Dropout
 
-class Ensemble(nn.Module):
-    """Models that were trained apart, such as with different seeds.
+
+class Several(nn.Module):
+    """What gives M answers, ``[M, ...]``, each as a single model gives it.
 
     What they say together is up to the task: numbers are averaged, and so are probabilities.
+
+    Attributes:
+        number (int): M.
+    """
+
+    number: int
+
+
+class Ensemble(Several):
+    """Models that were trained apart, such as with different seeds.
 
     Args:
         models (list of nn.Module): The M members, all of one architecture.
@@ -28,5 +40,50 @@ class Ensemble(nn.Module):
             raise ValueError("an ensemble needs at least one member")
         self.members = nn.ModuleList(models)
 
+    @property
+    def number(self) -> int:
+        return len(self.members)
+
     def forward(self, data: Data) -> Tensor:
         return torch.stack([member(data) for member in self.members])
+
+
+class DropoutSamples(Several):
+    """A model asked several times with its dropout on, as `"Dropout as a Bayesian Approximation"
+    <https://arxiv.org/abs/1506.02142>`_ has it; all else stays in the mode that it is in.
+
+    Args:
+        model (nn.Module): The model.
+        samples (int): How often, M.
+
+    Shapes:
+        - **output:** ``[M, ...]``
+
+    Raises:
+        ValueError: If these are fewer than 2, or the model is an ensemble or has no dropout.
+    """
+
+    def __init__(self, model: nn.Module, samples: int):
+        super().__init__()
+        if samples < 2:
+            raise ValueError(f"dropout_samples must be at least 2, got {samples}")
+        if isinstance(model, Ensemble):
+            raise ValueError("dropout_samples is of a single model, and this is an ensemble")
+        kinds = (Dropout, nn.modules.dropout._DropoutNd)
+        self.layers = [part for part in model.modules() if isinstance(part, kinds) and part.p > 0]
+        if not self.layers:
+            raise ValueError(
+                "dropout_samples needs a model with dropout, and this has none: train it with "
+                "model.dropout=0.1, or use ensemble=5"
+            )
+        self.model, self.number = model, samples
+
+    def forward(self, data: Data) -> Tensor:
+        modes = [layer.training for layer in self.layers]
+        try:
+            for layer in self.layers:
+                layer.train()
+            return torch.stack([self.model(data) for _ in range(self.number)])
+        finally:
+            for layer, mode in zip(self.layers, modes, strict=True):
+                layer.train(mode)

@@ -72,6 +72,7 @@ class NumberLoss(Loss):
     """
 
     channels = 1  # K, the numbers that a model gives for one target
+    gives_std = False  # whether :meth:`std` is one
     constant_name = "mean of training"  # what :meth:`constant` is
 
     def activate(self, raw: Tensor) -> Tensor:

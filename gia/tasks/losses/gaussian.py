@@ -31,6 +31,7 @@ class Gaussian(NumberLoss):
     """
 
     channels = 2  # the mean, and the standard deviation
+    gives_std = True
     constant_name = "mean and spread of training"
 
     def __init__(self, beta: float = 0.5, min_std: float = 1e-3):
