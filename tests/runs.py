@@ -1,8 +1,10 @@
 """Small runs on real peptides, composed as the command line composes them."""
 
+import csv
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,6 +70,23 @@ def in_fresh_process(*arguments: str, cwd: Path, **environment: str) -> SimpleNa
     for output in outputs:
         output.unlink()
     return SimpleNamespace(returncode=process.exitcode, stdout=texts[0], stderr=texts[1])
+
+
+def gia(*arguments: object, cwd: Path, check: bool = True) -> SimpleNamespace:
+    """:func:`in_fresh_process` with a cache of its own; by default it must succeed."""
+    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def write_table(path: Path, columns: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _command(

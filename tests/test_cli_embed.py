@@ -1,13 +1,14 @@
 """Vectors as a user meets them: a table in, a file for NumPy or a table of numbers out."""
 
-import csv
 import re
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from runs import in_fresh_process
+from runs import gia
+from runs import read_table as read
+from runs import write_table as write
 
 from gia.data import Compounds
 from gia.nn import embed
@@ -18,23 +19,6 @@ FAST = [
     *("callbacks.progress_bar=null", "logger.tensorboard=null", "trainer.max_epochs=2"),
 ]
 ESOL = "measured log solubility in mols per litre"
-
-
-def gia(*arguments, cwd, check=True):
-    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path, columns, rows):
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
 
 
 @pytest.fixture(scope="module")

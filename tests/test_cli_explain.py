@@ -5,24 +5,14 @@ import random
 
 import pytest
 import torch
-from runs import in_fresh_process
+from runs import gia
+from runs import read_table as read
 
 from gia.analysis import node_encoders, occlusion
 from gia.training import load_trained, trained_data
 
 CHECKPOINT = "ckpt=run/checkpoints/best.ckpt"
 TABLE = ["data.path=table.csv", "data.sequence_column=sequence"]
-
-
-def gia(*arguments, cwd, check=True):
-    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")

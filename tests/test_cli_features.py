@@ -1,10 +1,12 @@
 """Features of graphs as a user meets them: a column beside the structures, a file, a forest."""
 
 import csv
+from functools import partial
 
 import pytest
 import torch
-from runs import in_fresh_process
+from runs import gia as run_gia
+from runs import write_table as write
 
 FAST = [
     *("model.width=16", "model.heads=2", "model.depth=1", "mlp.hidden=16", "optimizer.lr=0.01"),
@@ -13,15 +15,7 @@ FAST = [
 ]
 TABLE = ["data=molecules", "data.path=table.csv", "data.smiles_column=smiles"]
 COLUMN = ["data.target_column=y", "data.features=columns", "data.feature_columns=[t]"]
-
-
-def gia(*arguments, cwd):
-    return in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
-
-
-def write(path, columns, rows):
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
+gia = partial(run_gia, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """Predictions as a user meets them: a table of molecules in, the table with answers out."""
 
-import csv
 import json
 import os
 
 import numpy as np
 import pytest
 import torch
-from runs import in_fresh_process
+from runs import gia
+from runs import read_table as read
+from runs import write_table as write
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
 
 from gia.data import Compounds
@@ -23,23 +24,6 @@ BROKEN = {
     7: ["empty", "", "300"],
     9: ["two words", "not a molecule", "300"],
 }
-
-
-def gia(*arguments, cwd, check=True):
-    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def write(path, columns, rows):
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-
-
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")

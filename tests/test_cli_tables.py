@@ -3,9 +3,10 @@
 import csv
 import json
 import random
+from functools import partial
 
 import pytest
-from runs import in_fresh_process
+from runs import gia as run_gia
 
 FAST = [
     *("model.width=32", "model.heads=2", "model.depth=2", "mlp.hidden=64"),
@@ -13,10 +14,7 @@ FAST = [
 ]
 SEQUENCES = ["data=labelled_csv", "data.path=table.csv", "data.sequence_column=sequence"]
 CLASSES = [*SEQUENCES, "task=classification", "data.split=random"]
-
-
-def gia(*arguments, cwd):
-    return in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
+gia = partial(run_gia, check=False)
 
 
 def predicted(folder):

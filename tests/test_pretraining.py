@@ -6,7 +6,7 @@ import re
 
 import pytest
 from conftest import ROOT
-from runs import in_fresh_process
+from runs import gia
 
 from gia.data import Compounds, Peptides
 
@@ -16,13 +16,6 @@ FAST = [
 ]
 PAGE = ROOT / "docs" / "pretraining.md"
 BEST = "init_from={}/checkpoints/best.ckpt"
-
-
-def gia(*arguments, cwd, check=True):
-    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 def taken(done):

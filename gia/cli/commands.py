@@ -48,8 +48,7 @@ def evaluate(cfg: DictConfig) -> None:
     from gia.analysis import describe_data
     from gia.training import load_trained, trained_data
 
-    if cfg.part not in ("train", "val", "test", "all"):
-        raise ValueError(f"part must be train, val, test or all, got {cfg.part!r}")
+    _check_part(cfg.part, "train", "val", "test", "all")
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
@@ -79,10 +78,8 @@ def predict(cfg: DictConfig) -> None:
     if cfg.ckpt_path is None:
         raise ValueError("ckpt_path is missing: give ckpt_path=...")
     path, part = cfg.data.path, cfg.part or "test"
-    if path is not None and cfg.part is not None:
-        raise ValueError("part= is of the data of the training: leave it out, or data.path")
-    if part not in ("train", "val", "test"):
-        raise ValueError(f"part must be train, val or test, got {part!r}")
+    _check_apart(cfg.part, path is not None)
+    _check_part(part, "train", "val", "test")
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.check_predicts()
     if cfg.dropout_samples is not None:
@@ -116,10 +113,8 @@ def embed(cfg: DictConfig) -> None:
     from gia.training import load_trained, trained_data
 
     part, other = cfg.part or "all", cfg.data.path is not None or "_target_" in cfg.data
-    if other and cfg.part is not None:
-        raise ValueError("part= is of the data of the training: leave it out, or data.path")
-    if part not in ("train", "val", "test", "all"):
-        raise ValueError(f"part must be train, val, test or all, got {part!r}")
+    _check_apart(cfg.part, other)
+    _check_part(part, "train", "val", "test", "all")
     out = check_new(cfg.out)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     check_embeds(task.model, cfg.layer, cfg.level)
@@ -156,3 +151,13 @@ def generate(cfg: DictConfig) -> None:
         with write_atomically(cfg.out) as file:
             file.write(text + "\n")
         console.print(f"{cfg.num_samples} sequences in {cfg.out}")
+
+
+def _check_part(part: str, *parts: str) -> None:
+    if part not in parts:
+        raise ValueError(f"part must be {', '.join(parts[:-1])} or {parts[-1]}, got {part!r}")
+
+
+def _check_apart(part: str | None, other_data: bool) -> None:
+    if other_data and part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")

@@ -117,9 +117,11 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
 def _check_measured(items: Items) -> None:
     """See that each target is measured somewhere: bounds alone have no scale."""
     known = torch.cat([~data.y.isnan() for data in items.graphs]).any(0).tolist()
-    for t, name in enumerate(items.target_names):
+    unmeasured = [t for t, measured in enumerate(known) if not measured]
+    for t in unmeasured:
+        name = items.target_names[t]
         bounded = [data for data in items.graphs if is_bounded(data)[:, t].any()]
-        if bounded and not known[t]:
+        if bounded:
             first = bounded[0]
             raise ValueError(
                 f"all {len(bounded):,} values of {name!r} are bounds, the first "

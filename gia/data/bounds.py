@@ -48,7 +48,7 @@ def is_bounded(data: Data) -> Tensor:
 
 def bound_notes(names: Sequence[str], graphs: Sequence[Data]) -> list[str]:
     """How many values of each target are bounds, with the first one."""
-    notes = []
+    graphs, notes = [data for data in graphs if "y_bounds" in data], []
     for t, name in enumerate(names):
         where = [data for data in graphs if is_bounded(data)[:, t].any()]
         if where:

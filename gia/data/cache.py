@@ -23,6 +23,11 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(joined.encode()).hexdigest()[:32]
 
 
+def text_digest(text: str) -> str:
+    """What the text of an item is known by in ``splits.csv``."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def processed(key: str, build: Callable[[], Items]) -> Items:
     """The items of this digest out of ``$GIA_CACHE/processed``, built and kept the first time.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gia.data.columns import Columns, read_columns
-from gia.data.targets import shortened
+from gia.data.targets import shortened, to_float
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _numbers(
 def _number(cell: str) -> float:
     """A cell's number; NaN where it is none."""
     try:
-        return math.nan if "_" in cell else float(cell)  # Python reads 1_000, nobody else does
+        return to_float(cell)
     except ValueError:
         return math.nan
 

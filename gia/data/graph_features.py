@@ -204,7 +204,6 @@ def _morgan(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 def _kept_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """They take a minute for some thousands of molecules."""
-    names: list[str] = []
 
     def build() -> Items:
         found, values = rdkit_descriptors(smiles)
@@ -212,8 +211,7 @@ def _kept_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
         return Items(graphs=[Data(x=row) for row in rows], feature_names=found)
 
     items = processed(digest("rdkit_2d", list(smiles)), build)
-    names = items.feature_names
-    return names, torch.cat([data.x for data in items.graphs]).numpy()
+    return items.feature_names, torch.cat([data.x for data in items.graphs]).numpy()
 
 
 def _of_peptides(texts: Sequence[str]) -> FeatureTable:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.bounds import is_bounded
+from gia.data.cache import text_digest
 from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
 from gia.data.items import Items
@@ -76,8 +77,8 @@ def write_splits(
         table = csv.writer(file)
         table.writerow(["row", "name", "split", "cluster", "length", "sha256"])
         for graph, part, group, text in rows:
-            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-            table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, digest])
+            known_by = text_digest(text)
+            table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, known_by])
 
 
 def fingerprint(texts: Sequence[str], split: Split, graphs: Iterable[Data] = ()) -> str:

@@ -195,7 +195,7 @@ def _number(value: str) -> float | tuple[float, float]:
         return math.nan
     bounds = read_bound(value)
     try:
-        number = _to_float(value) if bounds is None else min(bounds, key=abs)
+        number = to_float(value) if bounds is None else min(bounds, key=abs)
     except ValueError:
         raise ValueError(f"{shortened(value)} {NO_NUMBER}") from None
     if not abs(number) <= LARGEST:
@@ -234,19 +234,24 @@ def _is_missing(value: str) -> bool:
 
 def _is_number(value: str) -> bool:
     try:
-        return math.isfinite(_to_float(value))
+        return math.isfinite(to_float(value))
     except ValueError:
         return False
 
 
 def _is_infinite(value: str) -> bool:
     try:
-        return math.isinf(_to_float(value))
+        return math.isinf(to_float(value))
     except ValueError:
         return False
 
 
-def _to_float(value: str) -> float:
+def to_float(value: str) -> float:
+    """The number that a cell says.
+
+    Raises:
+        ValueError: if it says none.
+    """
     if "_" in value:  # Python reads 1_000, nobody else does
         raise ValueError(f"{shortened(value)} {NO_NUMBER}")
     return float(value)

@@ -14,9 +14,8 @@ from gia.tasks.prediction import Prediction
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 from gia.training.forest import ForestRun
-from gia.training.run import Interrupted, Run, load_trained
+from gia.training.run import Interrupted, Run, load_trained, trusted_by
 from gia.training.trained_data import trained_data
-from gia.training.trusted import as_modules, targets_of
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
 DONE = "test.json"  # in a member's folder, written last
@@ -55,7 +54,7 @@ class EnsembleRun(Run):
         open_members = [k for k in range(cfg.ensemble) if not (_member(folder, k) / DONE).exists()]
         first = Run.from_config(_of_member(cfg, open_members[0])) if open_members else None
         if first is None:
-            task, trained = load_trained(_weights(folder, 0), trust=_trusted(cfg))
+            task, trained = load_trained(_weights(folder, 0), trust=trusted_by(cfg))
             datamodule = trained_data(trained)
         else:
             task, datamodule = first.task, first.datamodule
@@ -87,7 +86,7 @@ class EnsembleRun(Run):
         self.throughput.seconds = sum(member["seconds"] for member in done)
         joined = self.folder / "checkpoints" / "best.ckpt"
         join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
-        self.task, _ = load_trained(joined, trust=_trusted(self.cfg))
+        self.task, _ = load_trained(joined, trust=trusted_by(self.cfg))
         return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
 
     def _fit_member(self, k: int) -> None:
@@ -138,19 +137,17 @@ def join(paths: Sequence[str | Path], out: str | Path) -> None:
 def _check_alike(
     ours: Mapping[str, Any], other: Mapping[str, Any], path: Any, keys: Sequence[str]
 ) -> None:
-    mine, theirs = ours.get("inputs") or {}, other.get("inputs") or {}
-    for key in ("target_names", *keys):
-        here, there = (
-            (mine.get(key), theirs.get(key))
-            if key == "target_names"
-            else (ours.get(key), other.get(key))
+    names, others = ((one.get("inputs") or {}).get("target_names") for one in (ours, other))
+    differs = next((key for key in keys if ours.get(key) != other.get(key)), None)
+    if names != others:
+        differs = f"target_names is another one than that of the others: {others} and {names}"
+    elif differs is not None:
+        differs += " is another one than that of the others"
+    if differs is not None:
+        raise ValueError(
+            f"{path} is no member of this ensemble: its {differs}; join models that differ by "
+            "their seed alone"
         )
-        if here != there:
-            shown = f": {there} and {here}" if key == "target_names" else ""
-            raise ValueError(
-                f"{path} is no member of this ensemble: its {key} is another one than that of the "
-                f"others{shown}; join models that differ by their seed alone"
-            )
 
 
 def _check(cfg: DictConfig) -> None:
@@ -200,10 +197,6 @@ def _weights(folder: Path, k: int) -> Path:
     checkpoints = _member(folder, k) / "checkpoints"
     best = checkpoints / "best.ckpt"
     return best if best.is_file() else checkpoints / "last.ckpt"
-
-
-def _trusted(cfg: DictConfig) -> list[str]:
-    return [*as_modules(cfg.trust), *targets_of(OmegaConf.to_container(cfg, resolve=False))]
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:

@@ -211,7 +211,7 @@ def load_trained(
     return task.eval(), config
 
 
-def _own(cfg: DictConfig) -> list[str]:
+def trusted_by(cfg: DictConfig) -> list[str]:
     """What a run trusts in another's checkpoint: what it names itself, and what the user says."""
     settings = OmegaConf.to_container(cfg, resolve=False)
     return [*as_modules(cfg.get("trust")), *targets_of(settings)]
@@ -248,7 +248,7 @@ def _source(cfg: DictConfig) -> dict[str, Any] | None:
     """The checkpoint that a run goes on from, or else the one that its model starts from."""
     for setting in ("ckpt_path", "init_from"):
         if cfg.get(setting):
-            return load_checkpoint(cfg[setting], trust=_own(cfg), setting=setting)
+            return load_checkpoint(cfg[setting], trust=trusted_by(cfg), setting=setting)
     return None
 
 

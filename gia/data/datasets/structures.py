@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from os import PathLike
 from typing import Any
 
-from gia.data.cache import digest
+from gia.data.cache import digest, text_digest
 from gia.data.columns import read_columns
 from gia.data.computed_targets import KINDS, compute_targets
 from gia.data.datasets.base import Dataset, check_choice
@@ -66,7 +65,7 @@ class Structures(Dataset):
             )
         numbers, smiles = zip(*self._rows, strict=True)
         items = molecule_items(smiles, numbers, [[]] * len(smiles), [])
-        unlike = [data for data in items.graphs if _digest(data.text) not in self._held_out]
+        unlike = [data for data in items.graphs if text_digest(data.text) not in self._held_out]
         small = [data for data in unlike if data.num_nodes <= self.max_atoms]
         lost = {
             f"held out in {self.leave_out_file}": len(items.graphs) - len(unlike),
@@ -109,7 +108,3 @@ class Structures(Dataset):
             )
         pairs = zip(table.cells("split"), table.cells("sha256"), strict=True)
         return {value for part, value in pairs if part in HELD_OUT}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]  # as splits.csv has it
