@@ -64,8 +64,9 @@ def check_embeds(model: nn.Module, layer: Any, level: Any) -> None:
     name = type(model).__name__
     if not all(hasattr(model, part) for part in PARTS):
         raise ValueError(
-            f"a {name} has no layers to look into: embeddings are of models with an encoder, "
-            "blocks, a norm and a head, such as GraphTransformer and LanguageModel"
+            f"{name} has no layers to look into: embeddings are of models with an encoder, blocks, "
+            "a norm and a head, such as GraphTransformer and LanguageModel; of an ensemble take a "
+            "member, members/0/checkpoints/best.ckpt of its run"
         )
     layers = len(model.blocks) + 2
     if isinstance(layer, bool) or not isinstance(layer, int) or not -layers <= layer < layers:

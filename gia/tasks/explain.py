@@ -111,11 +111,11 @@ class Explainer:
         """
         graph = graph.clone().to(self.task.device)
         with torch.no_grad():
-            said = self.task.predict_step(Batch.from_data_list([graph]))
+            said = self._predict(Batch.from_data_list([graph]))
         chosen = None if self.classes is None else explained_classes(said[0], self.classes)
 
         def predict(batch: Batch) -> Tensor:
-            return explained_numbers(self.task.predict_step(batch), chosen)
+            return explained_numbers(self._predict(batch), chosen)
 
         values = self.method(predict, graph, self.encoders)
         graph = graph.cpu()
@@ -130,6 +130,10 @@ class Explainer:
             values=values.cpu(),
             depiction=depict(graph) if kind == "smiles" else None,
         )
+
+    def _predict(self, batch: Batch) -> Tensor:
+        """A number for each target ``[R, T]``, or probabilities of its classes ``[R, T, C]``."""
+        return self.task.predicted(self.task.predict_step(batch))
 
     def _in_words(self, output: Tensor) -> list[str]:
         """The prediction of each target."""

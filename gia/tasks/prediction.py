@@ -308,6 +308,10 @@ class Prediction(Supervised):
                 row += map(number_cell, std)
         return cells
 
+    def predicted(self, output: Tensor) -> Tensor:
+        """The prediction in what ``predict_step`` gives, of which it may be a part."""
+        return output
+
     @property
     def uncertain(self) -> bool:
         """Whether :meth:`predict_with_uncertainty` gives a standard deviation."""
@@ -367,7 +371,7 @@ class Prediction(Supervised):
             "trivial_test": self.trivial_metrics(data.train_data, data.test_data),
             "val": best_epoch(run),
             **costs(run),
-            **({"members": run.members} if getattr(run, "members", None) else {}),
+            **({"members": run.members} if run.members else {}),
             "data": data.summary(),
             "pictures": [picture.name for picture in pictures],
         }

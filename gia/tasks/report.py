@@ -30,6 +30,8 @@ class FinishedRun(Protocol):
         history: ``history.epochs``, the metrics of each epoch.
         throughput: ``throughput.seconds`` of training, and ``throughput.tokens_per_second``.
         tested_step: Steps that the tested model was trained for; None if it was not by steps.
+        epochs: How many were trained for, by all that was trained; 1 if it was not by steps.
+        members: The test metrics of each member of an ensemble; of no other run.
     """
 
     folder: Path
@@ -37,6 +39,10 @@ class FinishedRun(Protocol):
     task: pl.LightningModule
     trainer: pl.Trainer
     tested_step: int | None
+    members: list[dict[str, float]]
+
+    @property
+    def epochs(self) -> int: ...
 
     @property
     def history(self) -> Any: ...
@@ -126,15 +132,13 @@ def best_epoch(run: FinishedRun) -> dict[str, float]:
 
 def costs(run: FinishedRun) -> dict[str, Any]:
     """Parameters, time and memory of a run."""
-    # Not the validations: an epoch may have several, or none. What is fitted at once has one.
-    epochs = 1 if run.tested_step is None else run.trainer.current_epoch
     return {
         "parameters": count_parameters(run.task.model),
         "tokens_per_second": run.throughput.tokens_per_second,
         "training_seconds": run.throughput.seconds,
-        "seconds_per_epoch": run.throughput.seconds / max(epochs, 1),
+        "seconds_per_epoch": run.throughput.seconds / max(run.epochs, 1),
         "peak_memory_bytes": peak_memory(),
-        "epochs": epochs,
+        "epochs": run.epochs,
     }
 
 

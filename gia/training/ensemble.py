@@ -27,13 +27,9 @@ class EnsembleRun(Run):
     What is tested and reported is the ensemble, ``checkpoints/best.ckpt``. With ``ckpt_path`` the
     folder of such a run it goes on: finished members are taken over, an interrupted one goes on
     from its last checkpoint.
-
-    Attributes:
-        members (list of dict): Each member's test metrics, after :meth:`fit`.
     """
 
     cfg: DictConfig
-    members: list[dict[str, float]]
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> "EnsembleRun":
@@ -70,7 +66,7 @@ class EnsembleRun(Run):
         said = f"ensemble of {cfg.ensemble}: {len(open_members)} to train"
         notes = [said, *([] if first is None else first.notes)]
         run = cls(folder, datamodule, task, _trainer(cfg), cfg.ckpt_path, notes)
-        run.cfg, run.members, run._first = cfg, [], first
+        run.cfg, run._first, run._epochs = cfg, first, 0
         return run
 
     def fit(self) -> dict[str, float]:
@@ -83,7 +79,10 @@ class EnsembleRun(Run):
             for k in range(self.cfg.ensemble)
         ]
         self.members = [member["test"] for member in done]
+        self._epochs = sum(member["epochs"] for member in done)
         self.throughput.seconds = sum(member["seconds"] for member in done)
+        speeds = [member["tokens_per_second"] for member in done]
+        self.throughput.tokens_per_second = sum(speeds) / len(speeds)
         joined = self.folder / "checkpoints" / "best.ckpt"
         join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
         self.task, _ = load_trained(joined, trust=trusted_by(self.cfg))
@@ -96,8 +95,19 @@ class EnsembleRun(Run):
         except Interrupted as stop:
             raise Interrupted(self.folder) from stop
         test = {name.removeprefix("test/"): value for name, value in metrics.items()}
+        done = {
+            "test": test,
+            "epochs": run.epochs,
+            "seconds": run.throughput.seconds,
+            "tokens_per_second": run.throughput.tokens_per_second,
+        }
         with write_atomically(run.folder / DONE) as file:
-            json.dump({"test": test, "seconds": run.throughput.seconds}, file)
+            json.dump(done, file)
+
+    @property
+    def epochs(self) -> int:
+        """Of all members together."""
+        return self._epochs
 
 
 def join(paths: Sequence[str | Path], out: str | Path) -> None:

@@ -49,6 +49,7 @@ class Run:
         ckpt_path (str, optional): The checkpoint that it resumes from.
         notes (list of str): What to say of its start at the console.
         tested_step (int, optional): The step after which the model that was tested had its weights.
+        members (list of dict): The test metrics of each member of an ensemble.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Run:
     ckpt_path: str | None = None
     notes: list[str] = field(default_factory=list)
     tested_step: int | None = None
+    members: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> "Run":
@@ -165,6 +167,12 @@ class Run:
         if score < keeper.best_model_score:
             keeper.best_model_score = score
             self.trainer.save_checkpoint(keeper.best_model_path)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training; what is fitted at once has one."""
+        # Not the validations: an epoch may have several, or none.
+        return 1 if self.tested_step is None else self.trainer.current_epoch
 
     @property
     def history(self) -> History:

@@ -13,6 +13,7 @@ from gia.data import DataModule, Molecules, Record, Records
 from gia.data.datasets.molecules import to_graph
 from gia.tasks import Classification, Explainer, Regression, report
 from gia.tasks.explain import explained_classes, explained_numbers, safe
+from gia.tasks.losses import Gaussian
 
 ADAM = torch.optim.Adam
 
@@ -60,6 +61,18 @@ def voting(classes=2):
         Counting(table),
         target_names=["y"],
         class_names=[f"c{number}" for number in range(classes)],
+        optimizer=ADAM,
+    )
+
+
+def spreading():
+    """:func:`counting` of one target, of which the model gives a spread too."""
+    return Regression(
+        counting(2).model,
+        target_names=["t/0"],
+        target_mean=[100.0],
+        target_std=[10.0],
+        loss=Gaussian(),
         optimizer=ADAM,
     )
 
@@ -234,3 +247,14 @@ def test_a_runs_attention_is_drawn_on_the_structure(tmp_path, monkeypatch, kind,
     assert names == ["attention_heat_map", "attention_graph"]
     found = [axes.get_title() for axes in figures[1].axes]
     assert [title for title in found if title.startswith("layer")] == titles
+
+
+def test_of_several_numbers_the_prediction_is_explained(molecules, tmp_path):
+    for method in (True, "gradient"):
+        found = Explainer(spreading(), method, tmp_path / "s").explain(
+            molecules.graphs[0], "smiles"
+        )
+        plain = Explainer(counting(), method, tmp_path / "p").explain(molecules.graphs[0], "smiles")
+        torch.testing.assert_close(found.values, plain.values)
+        torch.testing.assert_close(found.output, plain.output)
+        assert found.said == plain.said

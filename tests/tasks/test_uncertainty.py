@@ -109,6 +109,8 @@ def test_samples_with_dropout_spread_and_leave_the_model_as_it_was():
     [
         (Drops(0.0), 20, "this has none"),
         (Drops(0.5), 1, "at least 2, got 1"),
+        (Drops(0.5), 2.5, "whole number of at least 2, got 2.5"),
+        (Drops(0.5), "x", "whole number of at least 2, got 'x'"),
         (Ensemble([Drops(0.5)]), 20, "this is an ensemble"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from runs import SMALL, compose_config
 
+from gia.tasks.report import costs
 from gia.training import load_trained, trained_data
 from gia.training.checkpoint import read_checkpoint
 from gia.training.ensemble import EnsembleRun, join
@@ -59,6 +60,8 @@ def test_one_file_says_the_mean_of_its_members(trained):
     rmse = (found.output - found.target).square().mean().sqrt()
     assert metrics["test/rmse"] == pytest.approx(float(rmse), rel=1e-4)
     assert len(run.members) == 2
+    assert costs(run)["epochs"] == 4
+    assert costs(run)["tokens_per_second"] > 0
     for k in range(2):
         member = weights(run.folder / "members" / str(k) / "checkpoints" / "best.ckpt")
         for key, value in member.items():

@@ -65,8 +65,10 @@ class DropoutSamples(Several):
 
     def __init__(self, model: nn.Module, samples: int):
         super().__init__()
-        if samples < 2:
-            raise ValueError(f"dropout_samples must be at least 2, got {samples}")
+        if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+            raise ValueError(
+                f"dropout_samples must be a whole number of at least 2, got {samples!r}"
+            )
         if isinstance(model, Ensemble):
             raise ValueError("dropout_samples is of a single model, and this is an ensemble")
         kinds = (Dropout, nn.modules.dropout._DropoutNd)
