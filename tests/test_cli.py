@@ -242,6 +242,8 @@ def test_ctrl_c_says_how_to_go_on(trained, tmp_path):
     run = subprocess.Popen(
         [*GIA, *arguments, "run_dir=run", "callbacks.early_stopping=null"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Tests that a shell runs in the background pass on that they ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     for _ in range(600):
