@@ -36,10 +36,9 @@ from gia.data.weights import (
     check_balanced,
     check_weighing,
     class_counts,
-    drawn_equally,
     lonely_classes,
-    mean_weight,
     weigh,
+    weight_statistics,
 )
 
 SPLITTING = tuple(field.name for field in fields(Splitter))
@@ -208,14 +207,10 @@ class DataModule(LightningDataModule):
             train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
             regression = self.target_type == "regression"
             found |= training_statistics(train, items.target_names, regression)
-            counts = class_counts(train, items)
-            counts = drawn_equally(counts) if self.balanced else counts
-            found |= {"mean_weight": mean_weight(train), "class_counts": counts}
-            if self.target_type == "classification":
-                items = replace(items, notes=[*items.notes, *lonely_classes(items)])
+            found |= weight_statistics(train, items, self.balanced)
             found |= feature_statistics(train, found["feature_names"])
             constant = constant_note(found["feature_names"], found["feature_std"])
-            items = replace(items, notes=[*items.notes, *constant])
+            items = replace(items, notes=[*items.notes, *lonely_classes(items), *constant])
         else:
             check_fit(found, self._known)
         self._inputs = found if self._known is None else dict(self._known)

@@ -87,6 +87,23 @@ def weigh(graphs: Sequence[Data], dataset: Any, column: str, level: str) -> None
         data.weight = torch.full((data.num_nodes if level == "node" else 1,), weight)
 
 
+def weight_statistics(
+    graphs: Sequence[Data], items: Items, balanced: bool = False
+) -> dict[str, float | list[list[int]]]:
+    """``mean_weight``, and ``class_counts`` as an epoch has them.
+
+    Args:
+        graphs: of the training part.
+        items: what they are some of.
+        balanced: whether all classes are drawn equally often.
+    """
+    counts = class_counts(graphs, items)
+    return {
+        "mean_weight": mean_weight(graphs),
+        "class_counts": drawn_equally(counts) if balanced else counts,
+    }
+
+
 def mean_weight(graphs: Sequence[Data]) -> float:
     """The mean weight of the rows of targets; 1 if there are no weights.
 
