@@ -67,6 +67,7 @@ AT_MOST = {
     "sparse_layer_over_fused_L4096": 1.6,
     "peak_memory_sparse_over_fused_L8192": 1.5,
     "epoch_over_gps": 0.65,
+    "gin_hops_epoch_over_gps": 0.75,
     "peak_memory_over_gps": 1.0,
     "step_over_lora": 1.25,
     "peak_memory_over_lora": 1.25,

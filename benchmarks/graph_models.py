@@ -17,7 +17,8 @@ from gia.training import resolve_model
 
 # What each of them is, beside the data's defaults.
 MODELS = {
-    "gin": ["attention=gin"],
+    "gin": ["attention=gin", "score=edge_attr"],
+    "gin_hops": ["attention=gin"],  # as the defaults have it, and so pna and softmax
     "pna": ["attention=pna"],
     "softmax": ["attention=softmax"],
     "gps": ["model=gps"],
