@@ -28,7 +28,7 @@ SCRIPTS: dict[str, list[str]] = {  # their arguments
     "model": [],
     "generate": [],
     "sparse": [],
-    "graphs": ["--models", "gin", "gps", "--seconds", "40"],
+    "graphs": ["--models", "gin", "gin_hops", "gps", "--seconds", "60"],
     "adapters": ["--seconds", "10"],
     "ops": ["--seconds", "0.5", "--no-models"],
 }
