@@ -1,4 +1,4 @@
-"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``duel``."""
+"""The console: ``gia train``, ``evaluate``, ``predict``, ``generate``, ``search``, ``duel``."""
 
 from gia.cli.commands import console, evaluate, generate, predict, train
 from gia.cli.entry import main

@@ -103,11 +103,8 @@ class Run:
         datamodule.write_splits(folder / "splits.csv")
         return cls(folder, datamodule, task, trainer, cfg.ckpt_path, [*notes, *_notes(cfg)])
 
-    def fit(self) -> dict[str, float]:
-        """Train, then test the best checkpoint.
-
-        Returns:
-            The test metrics.
+    def train(self) -> None:
+        """Train, and leave the test part alone.
 
         Raises:
             Interrupted: If the user stops it.
@@ -119,6 +116,17 @@ class Run:
         except SystemExit as stop:  # Lightning's answer to Ctrl-C
             last = self.folder / "checkpoints" / "last.ckpt"
             raise Interrupted(last if last.is_file() else None) from stop
+
+    def fit(self) -> dict[str, float]:
+        """Train, then test the best checkpoint.
+
+        Returns:
+            The test metrics.
+
+        Raises:
+            Interrupted: If the user stops it.
+        """
+        self.train()
         self.tested_step = self.trainer.global_step
         keeper = self._callback(BestCheckpoint)
         self._check_finite(keeper)
