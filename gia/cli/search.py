@@ -74,7 +74,7 @@ def _search(cfg: DictConfig, parts: Arguments, arguments: Sequence[str]) -> None
     try:
         found.run(cfg.trials, cfg.jobs)
     except KeyboardInterrupt:
-        going_on = f"gia search {for_shell('resume', folder)}"
+        going_on = f"gia search {for_shell('resume', str(folder))}"
         fail(f"interrupted; this goes on from there:\n{going_on}", 130)
     _report(found.results)
 
@@ -118,7 +118,7 @@ def _new_folder(cfg: DictConfig, training: Training) -> Path:
         cfg.name = cfg.name or training.choices["data"]
     folder = Path(cfg.run_dir)
     if (folder / "search.yaml").exists():
-        going_on = for_shell("resume", folder)
+        going_on = for_shell("resume", str(folder))
         raise ValueError(f"run_dir {folder} already holds a search: {going_on} goes on with it")
     return folder
 

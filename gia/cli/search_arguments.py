@@ -56,6 +56,11 @@ class Arguments:
                 if override.is_sweep_override():
                     hint = argument.removeprefix("space.")
                     raise ValueError(f"{argument}: only the training's are varied, as {hint!r}")
+                if override.key_or_group.startswith("space."):
+                    hint = argument.removeprefix("space.")
+                    raise ValueError(
+                        f"{argument}: a setting with a value, as {hint!r}, is not varied"
+                    )
                 parts.own.append(argument)
             elif override.is_sweep_override():
                 parts.sweeps[override.key_or_group] = argument

@@ -25,6 +25,7 @@ NO_DATA = ["data=esol", "data.path=nowhere.csv", "data.url=null"]
         ("trials=0", "trials must be a whole number from 1 on, got 0"),
         ("jobs=two", "jobs must be a whole number from 1 on, got 'two'"),
         ("space.model.depth=range(1,3)", "as 'model.depth=range(1,3)'"),
+        ("space.model.depth=3", "a setting with a value, as 'model.depth=3', is not varied"),
         ("space=null", "there is nothing to vary"),
         ("-m", "a search is no multirun"),
         ("ckpt_path=last.ckpt", "ckpt_path resumes a single training"),
@@ -43,6 +44,14 @@ def test_a_wrong_line_ends_before_any_data_is_read(argument, said, tmp_path):
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_a_search_is_gone_on_with(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "search.yaml").touch()
+    done = in_fresh_process("search", *NO_DATA, "run_dir=s", cwd=tmp_path)
+    said = "gia: run_dir s already holds a search: resume=s goes on with it"
+    assert done.stderr.strip() == said
 
 
 def test_help_needs_no_optuna(tmp_path):
