@@ -72,9 +72,10 @@ def in_fresh_process(*arguments: str, cwd: Path, **environment: str) -> SimpleNa
     return SimpleNamespace(returncode=process.exitcode, stdout=texts[0], stderr=texts[1])
 
 
-def gia(*arguments: object, cwd: Path, check: bool = True) -> SimpleNamespace:
+def gia(*arguments: object, cwd: Path, check: bool = True, **environment: str) -> SimpleNamespace:
     """:func:`in_fresh_process` with a cache of its own; by default it must succeed."""
-    done = in_fresh_process(*map(str, arguments), cwd=cwd, GIA_CACHE=str(cwd / "cache"))
+    environment = {"GIA_CACHE": str(cwd / "cache"), **environment}
+    done = in_fresh_process(*map(str, arguments), cwd=cwd, **environment)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 

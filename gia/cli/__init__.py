@@ -1,4 +1,4 @@
-"""The console: ``gia train``, ``evaluate``, ``predict``, ``embed``, ``generate``, ``duel``."""
+"""The console: ``gia`` and its commands."""
 
 from gia.cli.commands import console, embed, evaluate, generate, predict, train
 from gia.cli.entry import main

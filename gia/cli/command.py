@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from gia.cli.argument_files import with_files
 from gia.cli.errors import HYDRAS, of_composition, of_job, raised_by_hydra, wants_traceback
 from gia.cli.resume import resume_command
 from gia.cli.texts import as_spelled, settle
@@ -43,10 +44,14 @@ def command(config: str) -> Callable[[Callable[[DictConfig], None]], Callable[[]
 
 
 def run_app(app: Callable[[], None], config: str) -> None:
-    """Call a function of ``hydra.main`` with the texts of the command line as they are spelled."""
+    """Call a function of ``hydra.main`` with the texts of the command line as they are spelled.
+
+    ``@FILE`` stands for the settings in a file.
+    """
     program, *arguments = sys.argv
-    sys.argv = [program, *as_spelled(arguments)]
     try:
+        arguments = with_files(arguments)
+        sys.argv = [program, *as_spelled(arguments)]
         with raised_by_hydra():
             app()
     except HYDRAS as error:
@@ -73,7 +78,7 @@ def _guarded(body: Callable[[DictConfig], None], config: str) -> Callable[[DictC
 
         quiet()
         try:
-            _prepare(cfg)
+            prepare(cfg)
             body(cfg)
         except Interrupted as stop:
             if stop.checkpoint is None:
@@ -90,8 +95,15 @@ def _guarded(body: Callable[[DictConfig], None], config: str) -> Callable[[DictC
     return wrapped
 
 
-def _prepare(cfg: DictConfig) -> None:
-    """Say what is missing, and make texts of texts."""
+def prepare(cfg: DictConfig) -> None:
+    """Say what is missing, and make texts of texts.
+
+    Args:
+        cfg (DictConfig): A configuration, changed in place.
+
+    Raises:
+        ValueError: If the user has to give something.
+    """
     missing = _missing(OmegaConf.to_container(cfg, resolve=False))
     if missing:
         raise ValueError("; ".join(f"{key} is missing: give {key}=..." for key in missing))

@@ -3,6 +3,7 @@
 import sys
 
 from gia.cli import commands
+from gia.cli.search import search
 
 HELP = """\
 gia: graph-aware transformers
@@ -12,9 +13,10 @@ gia: graph-aware transformers
   gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia embed       write its vectors to a file      gia embed ckpt_path=... out=vectors.npz
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
+  gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
 
-Settings are given as key=value; gia COMMAND --help lists them all.
+Settings are given as key=value, or in a file as @FILE; gia COMMAND --help lists them all.
 """
 
 
@@ -26,6 +28,7 @@ def main() -> None:
         "predict": commands.predict,
         "embed": commands.embed,
         "generate": commands.generate,
+        "search": search,
         "duel": duel,
     }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"

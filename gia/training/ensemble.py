@@ -69,8 +69,8 @@ class EnsembleRun(Run):
         run.cfg, run._first, run._epochs = cfg, first, 0
         return run
 
-    def fit(self) -> dict[str, float]:
-        """Train the members that are not finished, join all, and test the ensemble."""
+    def train(self) -> None:
+        """Train the members that are not finished, each with a test of its own, and join all."""
         for k in range(self.cfg.ensemble):
             if not (_member(self.folder, k) / DONE).exists():
                 self._fit_member(k)
@@ -86,7 +86,6 @@ class EnsembleRun(Run):
         joined = self.folder / "checkpoints" / "best.ckpt"
         join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
         self.task, _ = load_trained(joined, trust=trusted_by(self.cfg))
-        return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
 
     def _fit_member(self, k: int) -> None:
         run, self._first = self._first or Run.from_config(_of_member(self.cfg, k)), None

@@ -12,11 +12,8 @@ class ForestRun(Run):
     fitting, and no checkpoint.
     """
 
-    def fit(self) -> dict[str, float]:
-        """Fit, validate, test.
-
-        Returns:
-            The test metrics.
+    def train(self) -> None:
+        """Fit and validate.
 
         Raises:
             ValueError: If it is asked to resume.
@@ -30,4 +27,3 @@ class ForestRun(Run):
         self.task.model.fit(self.datamodule.train_data)
         self.throughput.seconds = time.perf_counter() - start
         self.trainer.validate(self.task, self.datamodule, verbose=False)  # History keeps it
-        return self.trainer.test(self.task, self.datamodule, verbose=False)[0]

@@ -106,11 +106,8 @@ class Run:
         datamodule.write_splits(folder / "splits.csv")
         return cls(folder, datamodule, task, trainer, cfg.ckpt_path, [*notes, *_notes(cfg)])
 
-    def fit(self) -> dict[str, float]:
-        """Train, then test the best checkpoint.
-
-        Returns:
-            The test metrics.
+    def train(self) -> None:
+        """Train, and take the weights of the best validation; the test part stays unseen.
 
         Raises:
             Interrupted: If the user stops it.
@@ -133,6 +130,14 @@ class Run:
             checkpoint = read_checkpoint(best)
             self.task.load_state_dict(checkpoint["state_dict"])
             self.tested_step = checkpoint["global_step"]
+
+    def fit(self) -> dict[str, float]:
+        """As :meth:`train`, then test.
+
+        Returns:
+            The test metrics.
+        """
+        self.train()
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
