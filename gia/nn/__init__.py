@@ -17,6 +17,7 @@ from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
 from gia.nn.models import (
+    FingerprintBoosting,
     FingerprintForest,
     GraphTransformer,
     LanguageModel,
@@ -37,6 +38,7 @@ __all__ = [
     "Dropout",
     "EdgeEncoder",
     "EncodingEncoder",
+    "FingerprintBoosting",
     "FingerprintForest",
     "GINAttention",
     "GINConv",

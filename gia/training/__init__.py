@@ -10,7 +10,7 @@ from gia.training.callbacks import (
     Throughput,
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
-from gia.training.forest import ForestRun
+from gia.training.fitted import FittedRun
 from gia.training.run import Interrupted, Run, load_trained
 from gia.training.trained_data import trained_data
 from gia.training.trusted import RefusedError, check_settings
@@ -18,7 +18,7 @@ from gia.training.trusted import RefusedError, check_settings
 __all__ = [
     "AtomicCheckpointIO",
     "BestCheckpoint",
-    "ForestRun",
+    "FittedRun",
     "History",
     "Interrupted",
     "ProgressBar",

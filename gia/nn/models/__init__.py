@@ -1,5 +1,6 @@
 """Whole models."""
 
+from gia.nn.models.boosting import FingerprintBoosting
 from gia.nn.models.forest import FingerprintForest
 from gia.nn.models.generation import generate
 from gia.nn.models.graph_transformer import GraphTransformer
@@ -8,6 +9,7 @@ from gia.nn.models.pooled_mlp import PooledMLP
 from gia.nn.models.transformer import LanguageModel, Transformer
 
 __all__ = [
+    "FingerprintBoosting",
     "FingerprintForest",
     "GraphTransformer",
     "LanguageModel",
