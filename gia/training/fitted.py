@@ -2,15 +2,27 @@
 
 import time
 
+from omegaconf import DictConfig
+
 from gia.training.run import Run
 
 
-class ForestRun(Run):
-    """A run of a model with a method ``fit(graphs)``, such as a random forest.
+class FittedRun(Run):
+    """A run of a model with a method ``fit(graphs, validation)``, such as a random forest.
 
     Data, split, metrics and report are those of every run; there is one validation, after the
     fitting, and no checkpoint.
     """
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> "FittedRun":
+        """As :meth:`Run.from_config`, with a word on what such a run does not leave."""
+        run = super().from_config(cfg)
+        run.notes.append(
+            "this model is kept in no checkpoint for gia predict or gia embed: what it says of the "
+            "test part is in predictions.csv"
+        )
+        return run
 
     def fit(self) -> dict[str, float]:
         """Fit, validate, test.
@@ -27,7 +39,11 @@ class ForestRun(Run):
                 "nothing to resume; leave ckpt_path out"
             )
         start = time.perf_counter()
-        self.task.model.fit(self.datamodule.train_data)
+        self.fit_model()
         self.throughput.seconds = time.perf_counter() - start
         self.trainer.validate(self.task, self.datamodule, verbose=False)  # History keeps it
         return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
+
+    def fit_model(self) -> None:
+        """Fit the model."""
+        self.task.model.fit(self.datamodule.train_data, self.datamodule.val_data)

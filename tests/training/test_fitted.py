@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from runs import compose_config
 
-from gia.training import ForestRun, Run
+from gia.training import FittedRun, Run
 
 pytest.importorskip("rdkit")
 PARTS = ["callbacks.progress_bar=null", "++trainer.enable_progress_bar=false", "~logger"]
@@ -29,7 +29,7 @@ def config(tmp_path, *overrides):
 def test_a_forest_runs_in_the_same_harness(tmp_path):
     forest = config(tmp_path, "model=random_forest", "model.num_trees=20", f"run_dir={tmp_path}/a")
     run = instantiate(forest.runner)(forest)
-    assert isinstance(run, ForestRun)
+    assert isinstance(run, FittedRun)
     metrics = run.fit()
     other = config(tmp_path, "model=gine", "model.width=16", f"run_dir={tmp_path}/b")
     network = instantiate(other.runner)(other)
