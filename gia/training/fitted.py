@@ -1,8 +1,7 @@
 """The story of a run whose model is fitted at once, and not by steps."""
 
 import time
-
-from omegaconf import DictConfig
+from typing import Any
 
 from gia.training.run import Run
 
@@ -14,15 +13,12 @@ class FittedRun(Run):
     fitting, and no checkpoint.
     """
 
-    @classmethod
-    def from_config(cls, cfg: DictConfig) -> "FittedRun":
-        """As :meth:`Run.from_config`, with a word on what such a run does not leave."""
-        run = super().from_config(cfg)
-        run.notes.append(
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.notes.append(
             "this model is kept in no checkpoint for gia predict or gia embed: what it says of the "
             "test part is in predictions.csv"
         )
-        return run
 
     def fit(self) -> dict[str, float]:
         """Fit, validate, test.
