@@ -19,10 +19,12 @@ FORMS = ("win", "tie", "loss")
 
 
 def means(results: Results) -> str:
-    """A table of all means on test."""
+    """A table of all means on test, of the data sets of which there is something."""
     variants = list(results.plan.variants)
     rows = []
     for name, table in results.tables.items():
+        if not any(row.chosen for row in table.rows.values()):
+            continue
         cells = []
         for variant in variants:
             row = table.rows.get(variant)
@@ -33,12 +35,12 @@ def means(results: Results) -> str:
 
 
 def against(results: Results, name: str) -> list[str]:
-    """How much better every other variant is on test than the one of this name."""
+    """How much better every other variant is on test than the one of this name, where it is."""
     others = [variant for variant in results.plan.variants if variant != name]
     tallies = {other: Counter() for other in others}
     rows = []
     for dataset, table in results.tables.items():
-        if name not in table.rows:
+        if not _has(table, name):
             continue
         cells = []
         for other in others:
@@ -48,7 +50,7 @@ def against(results: Results, name: str) -> list[str]:
             cells.append(_cell(table, other, difference))
         rows.append([f"{dataset} ({table.dataset.metric})", *cells])
     totals = ["-".join(str(tallies[other][form]) for form in FORMS) for other in others]
-    rows.append([f"{'-'.join(('wins', 'ties', 'losses'))}", *totals])
+    rows.append(["wins-ties-losses", *totals])
     return [f"### Better than {name} by", grid(["data set", *others], rows, left=(0,))]
 
 
@@ -63,7 +65,7 @@ def intervals(results: Results, name: str) -> Figure:
     They are in shares of that variant's mean, so that data sets can be looked at together.
     """
     others = [variant for variant in results.plan.variants if variant != name]
-    tables = [t for t in results.tables.values() if name in t.rows and t.rows[name].chosen]
+    tables = [table for table in results.tables.values() if _has(table, name)]
     columns = min(len(tables), 4)
     lines = math.ceil(len(tables) / columns)
     height = (0.24 * len(others) + 0.9) * lines
@@ -109,6 +111,10 @@ def _cell(table: Table, variant: str, difference: Difference | None) -> str:
     ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
     bold = "**" if difference.clear in ("win", "loss") else ""
     return f"{bold}{mean}{bold} ({' to '.join(ends)}){part}"
+
+
+def _has(table: Table, name: str) -> bool:
+    return name in table.rows and bool(table.rows[name].chosen)
 
 
 def _is_part(row: Row) -> bool:

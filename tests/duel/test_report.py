@@ -202,6 +202,7 @@ def test_nothing_is_compared_with_what_is_not_there(tmp_path):
     text = markdown(Results.of(make_evidence(tmp_path, values, plan)), "x.png")
     section = text.partition("### Better than gin by")[2]
     assert lines(section, "a (rmse)")[0][1:] == ["missing"] * 4
+    assert "b (accuracy)" not in text  # of which there is nothing
     assert lines(section, "wins-ties-losses")[0][1:] == ["0-0-0"] * 4
 
 
