@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.errors import InstantiationException
-
 from gia_duel.evidence import Evidence
 from gia_duel.fairness import check_budget, check_start
 from gia_duel.plan import Trial
+from gia_duel.runner import said
 
 ERROR = "error.txt"
 
@@ -113,12 +112,6 @@ class Workshop:
                 yield False
                 return
             yield True
-
-
-def said(error: BaseException) -> BaseException:
-    """What an error says of itself, without Hydra's words around it."""
-    wrapped = isinstance(error, InstantiationException) and error.__cause__ is not None
-    return error.__cause__ if wrapped else error
 
 
 def _line(error: BaseException) -> str:

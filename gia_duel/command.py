@@ -23,12 +23,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from gia.cli.errors import wants_traceback
 from gia.training.quiet import quiet
-from gia_duel.cell import Workshop, said
+from gia_duel.cell import Workshop
 from gia_duel.evidence import Evidence
 from gia_duel.fairness import check_models
 from gia_duel.plan import Plan, Trial
 from gia_duel.report import write_report
 from gia_duel.results import Results
+from gia_duel.runner import said
 
 AXES = ("dataset", "replicate", "variant")  # in the order in which they vary, the last one fastest
 
@@ -82,10 +83,11 @@ class Sweep(Callback):
             if config.report_only or not todo:
                 _report(config, evidence)
                 sys.exit(0)
-            _narrow(config, todo)
-            for dataset, sizes in check_models(evidence, todo).items():
+            built = check_models(evidence, todo)
+            for dataset, sizes in built.sizes.items():
                 listed = ", ".join(f"{variant} {size:,}" for variant, size in sizes.items())
                 print(f"  parameters on {dataset}: {listed}", flush=True)
+            _narrow(config, _without(todo, built.absent))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the report, and name the runs that have failed.
@@ -142,15 +144,33 @@ def _describe(evidence: Evidence, trials: list[Trial], todo: list[Trial]) -> Non
     print(f"{plan.title}: {len(trials)} runs, {len(todo)} to do")
     if not todo:
         return
-    print(
-        f"  every variant: {len(plan.trials)} trials, chosen on validation; "
-        f"parameters within 1 % of {plan.num_parameters}; the same steps, batches and splits"
-    )
+    terms = "a size and a budget of its own; the same splits"
+    if plan.equal:
+        terms = (
+            f"parameters within 1 % of {plan.num_parameters}; the same steps, batches and splits"
+        )
+    print(f"  every variant: {len(plan.trials)} trials, chosen on validation; {terms}")
     for name, dataset in plan.datasets.items():
         replicates = f"{dataset.replicates} {'seeds' if dataset.folds is None else 'folds'}"
         count = Counter(trial.dataset for trial in todo)[name]
         if count:
-            print(f"  {name}: {dataset.steps:,} steps, {replicates}, {count} runs to do")
+            steps = "" if dataset.steps is None else f"{dataset.steps:,} steps, "
+            print(f"  {name}: {steps}{replicates}, {count} runs to do")
+
+
+def _without(todo: list[Trial], absent: Mapping[tuple[str, str], str]) -> list[Trial]:
+    """What can be run here; what needs something that is not installed is told once.
+
+    Raises:
+        ImportError: If nothing can be run.
+    """
+    reasons = {(variant, reason): None for (_, variant), reason in absent.items()}
+    left = [trial for trial in todo if (trial.dataset, trial.variant) not in absent]
+    if not left:
+        raise ImportError("; ".join(dict.fromkeys(reason for _, reason in reasons)))
+    for variant, reason in reasons:
+        print(f"  {variant} is left out: {reason}", flush=True)
+    return left
 
 
 def _narrow(config: DictConfig, todo: list[Trial]) -> None:

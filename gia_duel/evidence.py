@@ -116,7 +116,7 @@ class Evidence:
             "curve": _rounded(thinned(result.curve, CURVE)),
             "split": result.split,
             "digest": self.digest(trial),
-            "versions": {name: _version(name) for name in PACKAGES},
+            "versions": {**{name: _version(name) for name in PACKAGES}, **result.versions},
             "date": datetime.date.today().isoformat(),
         }
         lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())

@@ -1,15 +1,30 @@
 """What makes a comparison fair, enforced: equal sizes, steps, batches and splits."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from hydra.errors import InstantiationException
 
 from gia_duel.evidence import Evidence
 from gia_duel.plan import TOLERANCE, Plan, Trial
-from gia_duel.runner import Checked
+from gia_duel.runner import Checked, said
 
 
 class UnfairError(ValueError):
     """The variants of a plan are not on equal terms."""
+
+
+class Built(NamedTuple):
+    """What came of building every model.
+
+    Attributes:
+        sizes (dict): Parameters by data set and variant, of those that have any.
+        absent (dict): Why a variant cannot be run on a data set here, by both: it needs what is not
+            installed.
+    """
+
+    sizes: dict[str, dict[str, int]]
+    absent: dict[tuple[str, str], str]
 
 
 def check_size(plan: Plan, trial: Trial, parameters: int) -> None:
@@ -19,7 +34,7 @@ def check_size(plan: Plan, trial: Trial, parameters: int) -> None:
         UnfairError: If a matched variant is more than 1 % off.
     """
     wanted = plan.num_parameters
-    if not plan.variants[trial.variant].matched:
+    if wanted is None or not plan.variants[trial.variant].matched:
         return
     if abs(parameters - wanted) > TOLERANCE * wanted:
         raise UnfairError(
@@ -35,9 +50,9 @@ def check_budget(plan: Plan, trial: Trial, steps: int, epochs: float | None) -> 
     Raises:
         UnfairError: If it took others.
     """
-    if not plan.variants[trial.variant].matched:
-        return
     budget = plan.datasets[trial.dataset].steps
+    if budget is None or not plan.variants[trial.variant].matched:
+        return
     if not (epochs and budget <= steps < budget + steps / epochs):
         raise UnfairError(
             f"{trial.path} took {steps} steps in {epochs} epochs instead of {budget} steps, "
@@ -46,7 +61,7 @@ def check_budget(plan: Plan, trial: Trial, steps: int, epochs: float | None) -> 
         )
 
 
-def check_models(evidence: Evidence, trials: Iterable[Trial]) -> dict[str, dict[str, int]]:
+def check_models(evidence: Evidence, trials: Iterable[Trial]) -> Built:
     """Build every model that is to be trained, before anything is trained.
 
     One replicate of each data set is looked at, the first among the trials: the others are when
@@ -56,22 +71,17 @@ def check_models(evidence: Evidence, trials: Iterable[Trial]) -> dict[str, dict[
         evidence (Evidence): The plan, its runner, and what is done already.
         trials (list of Trial): What is to be trained.
 
-    Returns:
-        Parameters by data set and matched variant.
-
     Raises:
         UnfairError: If a size or a split is not that of the others.
         ValueError: If a model or its data cannot be built.
     """
-    plan, sizes = evidence.plan, {}
+    plan, built = evidence.plan, Built({}, {})
     first: dict[tuple[str, str, int], Trial] = {}
     for trial in trials:
         first.setdefault((trial.dataset, trial.variant, trial.number), trial)
     splits: dict[tuple[str, int], tuple[str, Trial]] = {}
     problems = []
     for trial in first.values():
-        if not plan.variants[trial.variant].matched:
-            continue
         try:
             checked = evidence.runner.check(evidence.overrides(trial))
             check_size(plan, trial, checked.parameters)
@@ -81,13 +91,19 @@ def check_models(evidence: Evidence, trials: Iterable[Trial]) -> dict[str, dict[
         except ValueError as error:
             problems.append(f"{trial.variant} on {trial.dataset}: {error}")
             continue
-        sizes.setdefault(trial.dataset, {})[trial.variant] = checked.parameters
+        except (ImportError, InstantiationException) as error:
+            if not isinstance(said(error), ImportError):
+                raise
+            built.absent[trial.dataset, trial.variant] = str(said(error))
+            continue
+        if checked.parameters:
+            built.sizes.setdefault(trial.dataset, {})[trial.variant] = checked.parameters
         split, other = splits.setdefault((trial.dataset, trial.replicate), (checked.split, trial))
         if split != checked.split:
             problems.append(_another_split(trial, checked.split, other.variant, split))
     if problems:
         raise UnfairError("\n".join(dict.fromkeys(problems)))
-    return sizes
+    return built
 
 
 def check_start(evidence: Evidence, trial: Trial, checked: Checked) -> None:
@@ -124,7 +140,7 @@ def check_records(plan: Plan, records: Mapping[Trial, Mapping[str, Any]]) -> Non
 
     for trial, record in records.items():
         same("split", record["split"], trial, trial.dataset, trial.replicate)
-        if not plan.variants[trial.variant].matched:
+        if not (plan.equal and plan.variants[trial.variant].matched):
             continue
         check_size(plan, trial, record["parameters"])
         check_budget(plan, trial, record["steps"], record["epochs"])

@@ -18,18 +18,20 @@ class Dataset:
         overrides (list of str): Settings that choose it.
         metric (str): What is compared, as the task names it: ``rmse``, ``auroc``.
         better (str): ``lower`` or ``higher``.
-        steps (int): Optimiser steps of each training, rounded up to whole epochs.
+        steps (int, optional): Optimiser steps of each training, rounded up to whole epochs;
+            left out, a training is as long as it is configured.
         seeds (int, optional): Replicates that differ by seed, each with a split of its own.
         folds (int, optional): Or replicates that are the folds of a cross-validation.
         monitor (str, optional): What picks the checkpoint and the trial on validation, and its
-            direction, if not the metric: ``loss lower``.
+            direction, if not the metric: ``loss lower``. Without steps the checkpoint is picked as
+            it is configured.
     """
 
     name: str
     overrides: tuple[str, ...]
     metric: str
     better: str
-    steps: int
+    steps: int | None = None
     seeds: int | None = None
     folds: int | None = None
     monitor: str | None = None
@@ -41,7 +43,7 @@ class Dataset:
                 raise ValueError(f"{where}.{key} is a name such as rmse, got {value!r}")
         _direction(self.better, f"{where}.better")
         _direction(self.watched[1], f"{where}.monitor ends in lower or higher; it")
-        if self.steps < 1:
+        if self.steps is not None and self.steps < 1:
             raise ValueError(f"{where}.steps must be at least 1, got {self.steps}")
         if (self.seeds is None) == (self.folds is None):
             raise ValueError(f"{where} needs either seeds or folds")
@@ -108,8 +110,11 @@ class Plan:
         variants (dict of Variant): By name.
         trials (list of list of str): Settings tried for each variant; the best on validation is
             kept, replicate by replicate.
-        num_parameters (int, optional): What every matched variant is to have, within 1 %.
+        num_parameters (int, optional): What every matched variant is to have, within 1 %. Left out,
+            with the steps of all data sets, every variant is as large and trains as long as it is
+            configured.
         duel (pair of str): The families whose picks meet, ours first.
+        against (list of str): Variants with which every other one is compared on all data sets.
         overrides (list of str): Settings of every run.
 
     Raises:
@@ -124,6 +129,7 @@ class Plan:
     title: str = "Results"
     text: str = ""
     duel: tuple[str, str] = ("ours", "baseline")
+    against: tuple[str, ...] = ()
     overrides: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -170,8 +176,35 @@ class Plan:
                 f"duel names the two families that meet, out of {', '.join(sorted(families))}; "
                 f"got {list(self.duel)}"
             )
-        if self.num_parameters is None and any(v.matched for v in self.variants.values()):
-            raise ValueError("num_parameters is missing: the size that every variant is to have")
+        unknown = set(self.against) - set(self.variants)
+        if unknown:
+            raise ValueError(
+                f"against has {', '.join(sorted(unknown))}, but the plan's variants are "
+                f"{', '.join(self.variants)}"
+            )
+        self._check_budget()
+
+    def _check_budget(self) -> None:
+        """Sizes and steps are equal for all, or each has its own."""
+        if not any(variant.matched for variant in self.variants.values()):
+            return
+        counted = [name for name, dataset in self.datasets.items() if dataset.steps is not None]
+        if self.num_parameters is None and counted:
+            raise ValueError(
+                "num_parameters is missing: the size that every variant is to have; or leave out "
+                f"datasets.{counted[0]}.steps and all others, and each has its own size and budget"
+            )
+        without = [name for name in self.datasets if name not in counted]
+        if self.num_parameters is not None and without:
+            raise ValueError(
+                f"datasets.{without[0]}.steps is missing: how long each of the variants of one "
+                "size trains; or leave out num_parameters and all steps"
+            )
+
+    @property
+    def equal(self) -> bool:
+        """Whether the variants have one size and one budget, rather than each its own."""
+        return self.num_parameters is not None
 
     @cached_property
     def most_replicates(self) -> int:

@@ -3,19 +3,28 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gia.analysis.figures import save
 from gia.data.files import write_atomically
+from gia_duel.against import CLEAR, against, intervals, means
 from gia_duel.curves import validation_curves
 from gia_duel.plan import TOLERANCE, Plan
 from gia_duel.results import Results, Row, Table
 from gia_duel.runner import without_paths
-from gia_duel.statistics import CONFIDENCE, RULE, Difference, Sample
+from gia_duel.statistics import CONFIDENCE, RULE, Difference
+from gia_duel.text import NONE, grid, mean_text, number, spread_text
 
 LISTED = 20  # broken and changed runs that are named
-NONE = "missing"
+EQUAL_BUDGET = (
+    "Every training on a replicate takes the same number of optimiser steps (the budget, rounded "
+    "up to whole epochs) on the same batches of the same split (fingerprints are compared), "
+    "without early stopping; the checkpoint that is best on validation is tested."
+)
+OWN_BUDGET = (
+    "Every training on a replicate has the same split (fingerprints are compared); size, rate, "
+    "epochs and which checkpoint is tested are each variant's own, as a user gets them."
+)
 
 
 def write_report(results: Results, path: Path, images: Path) -> str:
@@ -32,6 +41,8 @@ def write_report(results: Results, path: Path, images: Path) -> str:
     images.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     save(validation_curves(results), images)
+    for name in _compared(results):
+        save(intervals(results, name), images.with_name(f"{images.name}_{name}"))
     picture = Path(os.path.relpath(images.with_suffix(".png"), path.parent)).as_posix()
     text = markdown(results, picture)
     with write_atomically(path) as file:
@@ -55,6 +66,7 @@ def markdown(results: Results, picture: str) -> str:
         "## Summary",
         *_summary(results),
         *_missing(results),
+        *_against_each(results, picture),
         "## How it was compared",
         *_protocol(results),
         *(part for table in results.tables.values() for part in _section(plan, table)),
@@ -72,17 +84,41 @@ def _summary(results: Results) -> list[str]:
     for name, table in results.tables.items():
         dataset = table.dataset
         picks = [table.pick(family) for family in (ours, theirs)]
-        shown = [NONE if row is None else f"{row.variant} {_mean(row, 'test')}" for row in picks]
+        shown = [
+            NONE if row is None else f"{row.variant} {mean_text(row, 'test')}" for row in picks
+        ]
         rows.append([name, f"{dataset.metric} ({dataset.better} is better)", *shown,
                      *_difference(table.outcome)])  # fmt: skip
     heads = ["data set", "metric on test", ours, theirs, f"better by ({ours})",
              f"{CONFIDENCE:.0%} interval", "verdict"]  # fmt: skip
     return [
-        _table(heads, rows, left=(0, 1, 2, 3, 6)),
+        grid(heads, rows, left=(0, 1, 2, 3, 6)),
         f"{ours} against {theirs}, each the best of its family on validation: "
         f"**{results.tally}** on {len(rows)} data sets.",
         RULE,
     ]
+
+
+def _compared(results: Results) -> list[str]:
+    """Variants to compare with of which there is something."""
+    rows = [row for table in results.tables.values() for row in table.rows.values() if row.chosen]
+    return [name for name in results.plan.against if any(row.variant == name for row in rows)]
+
+
+def _against_each(results: Results, picture: str) -> list[str]:
+    names = _compared(results)
+    if not names:
+        return []
+    parts = ["## Every variant on every data set", "Means on test, ± the standard error.",
+             means(results), CLEAR]  # fmt: skip
+    place = PurePosixPath(picture)
+    for name in names:
+        drawn = place.with_stem(f"{place.stem}_{name}")
+        parts += [
+            *against(results, name),
+            f"![Differences to {name} on test, with intervals]({drawn})",
+        ]
+    return parts
 
 
 def _missing(results: Results) -> list[str]:
@@ -118,11 +154,9 @@ def _protocol(results: Results) -> list[str]:
         + (f"; as many of their own for {', '.join(own)}" if own else "")
         + "). The one that is best on the validation part of that replicate is kept, and it alone "
         "is read on test.",
-        "Every training on a replicate takes the same number of optimiser steps (the budget, "
-        "rounded up to whole epochs) on the same batches of the same split (fingerprints are "
-        "compared), without early stopping; the checkpoint that is best on validation is tested.",
+        EQUAL_BUDGET if plan.equal else OWN_BUDGET,
     ]
-    if plan.num_parameters is not None:
+    if plan.equal:
         points.append(
             f"Trainable parameters are {plan.num_parameters:,} within {TOLERANCE:.0%}, or nothing "
             "is trained" + (f" (not for {', '.join(loose)}: nothing to match)." if loose else ".")
@@ -143,13 +177,14 @@ def _protocol(results: Results) -> list[str]:
     rows = []
     for name, table in results.tables.items():
         dataset = table.dataset
-        watched = dataset.watched[0]
+        watched = dataset.watched[0] if plan.equal else "its own"
+        steps = f"{dataset.steps:,}" if plan.equal else "its own"
         replicates = f"{dataset.replicates} {'seeds' if dataset.folds is None else 'folds'}"
-        rows.append([name, dataset.metric, watched, replicates, f"{dataset.steps:,}",
+        rows.append([name, dataset.metric, watched, replicates, steps,
                      f"`{' '.join(without_paths(dataset.overrides))}`"])  # fmt: skip
     heads = ["data set", "metric", "checkpoint and trial by", "replicates", "steps", "settings"]
     return ["\n".join(f"- {point}" for point in points),
-            _table(heads, rows, left=(0, 1, 2, 3, 5)), *_made(results)]  # fmt: skip
+            grid(heads, rows, left=(0, 1, 2, 3, 5)), *_made(results)]  # fmt: skip
 
 
 def _made(results: Results) -> list[str]:
@@ -174,30 +209,38 @@ def _made(results: Results) -> list[str]:
 
 def _section(plan: Plan, table: Table) -> list[str]:
     dataset, rows = table.dataset, []
-    times = {name: row.seconds_per_epoch for name, row in table.rows.items()}
+    unit = "s" if plan.equal else "min"
+    times = {name: _time(plan, row) for name, row in table.rows.items()}
     fastest = min((time for time in times.values() if time), default=None)
     for name, row in table.rows.items():
-        test = _mean(row, "test")
+        test = mean_text(row)
         time = times[name]
         rows.append([
             name,
             row.family,
-            _mean(row, "val"),
+            mean_text(row, "val"),
             f"**{test}**" if name == table.ahead else test,
-            _spread(row),
+            spread_text(row),
             f"{row.replicates - len(row.missing)} of {row.replicates}",
             f"{row.parameters:,}" if row.chosen and row.parameters else "-",
-            f"{time:.2g} s ({time / fastest:.1f}x)" if time else "-",
+            f"{time:.2g} {unit} ({time / fastest:.1f}x)" if time else "-",
             f"`gia duel plan={plan.name} dataset={dataset.name} variant={name}`",
         ])  # fmt: skip
     heads = ["model", "family", "validation", "test", "spread", "replicates", "parameters",
-             "epoch", "command"]  # fmt: skip
+             "epoch" if plan.equal else "training", "command"]  # fmt: skip
     text = [
         f"## {dataset.name}",
         f"{dataset.metric}, {dataset.better} is better.",
-        _table(heads, rows, left=(0, 1, 8)),
+        grid(heads, rows, left=(0, 1, 8)),
     ]
     return text + _against(plan, table)
+
+
+def _time(plan: Plan, row: Row) -> float | None:
+    """Seconds of an epoch, or minutes of a training where epochs are no common measure."""
+    if plan.equal:
+        return row.seconds_per_epoch
+    return row.seconds and row.seconds / 60
 
 
 def _against(plan: Plan, table: Table) -> list[str]:
@@ -216,7 +259,7 @@ def _against(plan: Plan, table: Table) -> list[str]:
     heads = ["against", f"{ours.variant} is better by", f"{CONFIDENCE:.0%} interval",
              "verdict"]  # fmt: skip
     note = "The folds overlap: the intervals are too narrow." if table.dataset.folds else ""
-    return [picked, _table(heads, rows, left=(0, 3)), note]
+    return [picked, grid(heads, rows, left=(0, 3)), note]
 
 
 def _difference(difference: Difference | None) -> list[str]:
@@ -228,35 +271,3 @@ def _difference(difference: Difference | None) -> list[str]:
     ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
     error = number(difference.error, difference.error)
     return [f"{mean} ± {error}", " to ".join(ends), difference.verdict]
-
-
-def _mean(row: Row, part: str) -> str:
-    values = list(row.values(part).values())
-    if not values:
-        return NONE
-    sample = Sample.of(values)
-    mean = number(sample.mean, sample.error)
-    return mean if sample.number < 2 else f"{mean} ± {number(sample.error, sample.error)}"
-
-
-def _spread(row: Row) -> str:
-    values = list(row.values("test").values())
-    if len(values) < 2:
-        return "-"
-    sample = Sample.of(values)
-    ends = (number(end, sample.error) for end in (sample.lowest, sample.highest))
-    return f"{number(sample.spread, sample.error)} ({' to '.join(ends)})"
-
-
-def number(value: float, error: float, signed: bool = False) -> str:
-    """A number with the digits that its error leaves, two of the error's own."""
-    known = math.isfinite(error) and error > 0
-    scale = error if known else abs(value) / 100 or 1
-    decimals = min(max(1 - math.floor(math.log10(scale)), 0), 6)
-    return f"{value:{'+' if signed else ''},.{decimals}f}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int]) -> str:
-    rule = [":--" if i in left else "--:" for i in range(len(heads))]
-    lines = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))

@@ -51,6 +51,12 @@ class Row:
         known = [record["seconds_per_epoch"] for _, record in self.chosen.values()]
         return median(known) if known and None not in known else None
 
+    @property
+    def seconds(self) -> float | None:
+        """Of a whole training, the median over replicates."""
+        known = [record["seconds"] for _, record in self.chosen.values()]
+        return median(known) if known else None
+
 
 @dataclass(frozen=True)
 class Table:
@@ -80,6 +86,12 @@ class Table:
     def difference(self, ours: Row | None, theirs: Row | None) -> Difference | None:
         """How much better ours is on test; None unless both are complete."""
         if ours is None or theirs is None or ours.missing or theirs.missing:
+            return None
+        return self.shared(ours, theirs)
+
+    def shared(self, ours: Row | None, theirs: Row | None) -> Difference | None:
+        """The same on the replicates that both have; None if they have none in common."""
+        if ours is None or theirs is None or not ours.chosen.keys() & theirs.chosen.keys():
             return None
         return paired(ours.values("test"), theirs.values("test"), self.dataset.better)
 

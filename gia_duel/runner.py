@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from hydra.errors import InstantiationException
+
 from gia_duel.plan import Dataset
 
 # Settings that say where things are, and not what is done.
@@ -40,6 +42,7 @@ class Result:
         seconds_per_epoch (float, optional): The same for one pass over the training data.
         split (str): The fingerprint of the split.
         curve (list of pairs): The watched validation metric after so many steps.
+        versions (dict): Of other programs that took part.
     """
 
     steps: int
@@ -51,6 +54,7 @@ class Result:
     seconds_per_epoch: float | None
     split: str
     curve: Sequence[tuple[int, float]] = field(default=())
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -69,7 +73,11 @@ class Runner(Protocol):
         ...
 
     def check(self, overrides: list[str]) -> Checked:
-        """The size and the split of a run, found cheaply, without training."""
+        """The size and the split of a run, found cheaply, without training.
+
+        Raises:
+            ImportError: If what the run needs is not installed.
+        """
         ...
 
     def run(self, overrides: list[str], dataset: Dataset, folder: Path, accept: Callable) -> Result:
@@ -93,6 +101,12 @@ def digest(value: Any) -> str:
     """
     text = json.dumps(_present(value), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def said(error: BaseException) -> BaseException:
+    """What an error says of itself, without Hydra's words around it."""
+    wrapped = isinstance(error, InstantiationException) and error.__cause__ is not None
+    return error.__cause__ if wrapped else error
 
 
 def without_paths(overrides: Sequence[str]) -> list[str]:

@@ -74,6 +74,14 @@ class Difference:
             return "tie"
         return "win" if self.mean > 0 else "loss"
 
+    @property
+    def clear(self) -> str:
+        """``win`` or ``loss`` where the interval leaves 0 out, otherwise ``tie``; ``undecided``
+        without an interval."""
+        if math.isnan(self.error):
+            return "undecided"
+        return "win" if self.low > 0 else "loss" if self.high < 0 else "tie"
+
 
 def paired(ours: Mapping[int, float], theirs: Mapping[int, float], better: str) -> Difference:
     r"""The mean of the differences :math:`d_r` over replicates r, and its t-interval.

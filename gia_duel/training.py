@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.nn import count_parameters
-from gia.training import Interrupted, Run, resolve_model
+from gia.training import EnsembleRun, Interrupted, Run, resolve_model
 from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
@@ -36,8 +36,9 @@ QUIET = (
 class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
-    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. All
-    take the same number of steps, without early stopping; the checkpoint is picked on validation.
+    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. With a
+    budget in steps all take the same number of them, without early stopping, and the checkpoint is
+    picked on validation as the plan says; without, all is as configured.
 
     Args:
         config_name (str): The configuration that a run starts from.
@@ -52,6 +53,8 @@ class Training:
     def budget(self, dataset: Dataset, num_parameters: int | None) -> list[str]:
         metric, better = dataset.watched
         size = [] if num_parameters is None else [f"++model.num_parameters={num_parameters}"]
+        if dataset.steps is None:
+            return size
         return [
             *size,
             f"steps={dataset.steps}",
@@ -91,8 +94,8 @@ class Training:
     ) -> Result:
         attempts = sorted(folder.glob("attempt_*"), key=_number)
         for path in reversed(attempts):
-            checkpoint = path / "checkpoints" / "last.ckpt"
-            if not checkpoint.is_file():
+            checkpoint = _left_by(path)
+            if checkpoint is None:
                 continue
             try:
                 run = self._start(overrides, folder, _number(attempts[-1]) + 1, checkpoint)
@@ -119,17 +122,19 @@ class Training:
         with open_dict(cfg):  # not as overrides: a path may hold what Hydra's grammar reserves
             cfg.name, cfg.run_dir = folder.parent.name, str(folder / f"attempt_{number}")
             cfg.ckpt_path = None if ckpt is None else str(ckpt)
-        return instantiate(cfg.runner)(cfg)
+        return (
+            instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
+        )
 
     def _finish(self, run: Run, dataset: Dataset, accept: Callable[[Checked], None]) -> Result:
-        split = OmegaConf.load(run.folder / "config.yaml").split_fingerprint
-        parameters = count_parameters(run.task.model)
-        accept(Checked(parameters, split))
+        config = OmegaConf.load(run.folder / "config.yaml")
+        accept(Checked(count_parameters(run.task.model), config.split_fingerprint))
         try:
             test = run.fit()
         except Interrupted as stop:
             raise KeyboardInterrupt from stop
-        best = best_row(run.history.epochs, *dataset.watched)
+        epochs = _validations(run)
+        best = best_row(epochs, *_picked_by(config))
         val, test = _of_split(best, "val"), _of_split(test, "test")
         for part, metrics in (("validation", val), ("test", test)):
             value = metrics.get(dataset.metric)
@@ -139,21 +144,19 @@ class Training:
                     f"{dataset.metric} on {part} is {value}; {part} gave {known}: choose a metric "
                     f"that is a number there in datasets.{dataset.name}.metric"
                 )
-        steps, batches = run.history.epochs[-1]["step"], run.trainer.num_training_batches
-        # A forest takes no steps, and Lightning knows of no batches then.
-        trained = steps and batches and math.isfinite(batches)
-        per_epoch = -(-batches // run.trainer.accumulate_grad_batches) if trained else None
+        steps, per_epoch = _steps(run, config)
         name = f"val/{dataset.watched[0]}"
         return Result(
             steps=steps,
-            epochs=steps / per_epoch if trained else None,
-            parameters=parameters,
+            epochs=steps / per_epoch if per_epoch else None,
+            parameters=count_parameters(run.task.model),  # of all members by now
             val=val,
             test=test,
             seconds=run.throughput.seconds,
-            seconds_per_epoch=run.throughput.seconds / steps * per_epoch if trained else None,
-            split=split,
-            curve=[(row["step"], row[name]) for row in run.history.epochs if name in row],
+            seconds_per_epoch=run.throughput.seconds / steps * per_epoch if per_epoch else None,
+            split=config.split_fingerprint,
+            curve=[(row["step"], row[name]) for row in epochs if name in row],
+            versions=getattr(run.task.model, "versions", {}),
         )
 
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
@@ -165,6 +168,43 @@ class Training:
             self._data.clear()
             self._data[key] = datamodule.inputs(), datamodule.fingerprint()
         return self._data[key]
+
+
+def _picked_by(config: DictConfig) -> tuple[str, str]:
+    """The validation metric that a run has kept its checkpoint by, and which way it is better."""
+    best = config.callbacks.best
+    return best.monitor.removeprefix("val/"), "higher" if best.get("mode") == "max" else "lower"
+
+
+def _validations(run: Run) -> list[dict[str, float]]:
+    """The metrics of each validation; of an ensemble the one that it has as a whole."""
+    if not isinstance(run, EnsembleRun):
+        return run.history.epochs
+    run.trainer.validate(run.task, run.datamodule, verbose=False)
+    found = {name: float(value) for name, value in run.trainer.callback_metrics.items()}
+    return [{"step": 0, **found}]
+
+
+def _steps(run: Run, config: DictConfig) -> tuple[int, int | None]:
+    """The optimiser steps that were taken, of all members together, and those of an epoch."""
+    ensemble = isinstance(run, EnsembleRun)
+    batches = run.trainer.num_training_batches
+    if ensemble:
+        batches = len(run.datamodule.train_dataloader())
+    # A forest takes no steps, and Lightning knows of no batches then.
+    if not batches or not math.isfinite(batches):
+        return 0, None
+    per_epoch = -(-batches // config.trainer.accumulate_grad_batches)
+    steps = run.epochs * per_epoch if ensemble else run.history.epochs[-1]["step"]
+    return steps, per_epoch if steps else None
+
+
+def _left_by(attempt: Path) -> Path | None:
+    """What a later attempt can go on from: the folder of an ensemble, or the last checkpoint."""
+    if (attempt / "members").is_dir():
+        return attempt
+    last = attempt / "checkpoints" / "last.ckpt"
+    return last if last.is_file() else None
 
 
 def best_row(epochs: list[dict[str, float]], metric: str, better: str) -> dict[str, float]:

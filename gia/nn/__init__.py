@@ -19,8 +19,10 @@ from gia.nn.head import PredictionHead
 from gia.nn.matching import count_parameters, match_width
 from gia.nn.mlp import GINMLP, LinearMLP, ReLUMLP, ShallowMLP, SwiGLU
 from gia.nn.models import (
+    Chemprop,
     DropoutSamples,
     Ensemble,
+    FingerprintBoosting,
     FingerprintForest,
     GraphTransformer,
     LanguageModel,
@@ -39,12 +41,14 @@ from gia.nn.stack import Stack
 __all__ = [
     "GINMLP",
     "Block",
+    "Chemprop",
     "ConvBlock",
     "Dropout",
     "DropoutSamples",
     "EdgeEncoder",
     "EncodingEncoder",
     "Ensemble",
+    "FingerprintBoosting",
     "FingerprintForest",
     "GINAttention",
     "GINConv",

@@ -11,8 +11,9 @@ from gia.training.callbacks import (
     Throughput,
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
+from gia.training.chemprop import ChempropRun
 from gia.training.ensemble import EnsembleRun, join
-from gia.training.forest import ForestRun
+from gia.training.fitted import FittedRun
 from gia.training.run import Interrupted, Run, load_trained
 from gia.training.trained_data import trained_data
 from gia.training.trusted import RefusedError, check_settings
@@ -21,8 +22,9 @@ __all__ = [
     "AtomicCheckpointIO",
     "AverageWeights",
     "BestCheckpoint",
+    "ChempropRun",
     "EnsembleRun",
-    "ForestRun",
+    "FittedRun",
     "History",
     "Interrupted",
     "ProgressBar",

@@ -64,7 +64,8 @@ def read_checkpoint(path: str | Path, setting: str = "ckpt_path") -> dict[str, A
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no checkpoint {path}: give {setting}=... the file, as in "
-            f"{setting}=runs/NAME/TIME/checkpoints/last.ckpt"
+            f"{setting}=runs/NAME/TIME/checkpoints/last.ckpt; a model that is fitted at once, as "
+            "random_forest, keeps none"
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

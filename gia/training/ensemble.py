@@ -13,7 +13,7 @@ from gia.data.files import write_atomically
 from gia.tasks.prediction import Prediction
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
-from gia.training.forest import ForestRun
+from gia.training.fitted import FittedRun
 from gia.training.run import Interrupted, Run, load_trained, trusted_by
 from gia.training.trained_data import trained_data
 
@@ -54,7 +54,7 @@ class EnsembleRun(Run):
             datamodule = trained_data(trained)
         else:
             task, datamodule = first.task, first.datamodule
-        if not isinstance(task, Prediction) or isinstance(first, ForestRun):
+        if not isinstance(task, Prediction) or isinstance(first, FittedRun):
             raise ValueError("ensemble= is of models that predict targets and are trained by steps")
         settings = task.hparams["settings"]
         for k in set(range(cfg.ensemble)) - set(open_members):

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from comparisons import NoRunner, make_evidence, make_plan, make_result
+from hydra.errors import InstantiationException
 
 from gia_duel import Checked, Evidence, Trial, UnfairError, check_models, check_records, check_size
 from gia_duel.fairness import check_start
@@ -14,11 +15,12 @@ def trials(plan):
 
 
 def test_sizes_within_one_percent_pass(tmp_path):
-    plan, runner = make_plan(), NoRunner({"gin": 1010, "gps": 990})
-    sizes = check_models(Evidence(tmp_path, plan, runner), trials(plan))
+    plan, runner = make_plan(), NoRunner({"gin": 1010, "gps": 990, "forest": 0})
+    sizes, absent = check_models(Evidence(tmp_path, plan, runner), trials(plan))
     assert sizes["a"] == {"gin": 1010, "pna": 1000, "gps": 990, "gine": 1000}
-    # One replicate of each trial, and not the forest, which has nothing to match.
-    assert len(runner.asked) == 2 * 4 * 2
+    assert not absent
+    # One replicate of each trial; the forest, which has nothing to match, is built as well.
+    assert len(runner.asked) == 2 * 4 * 2 + 2
 
 
 def test_other_sizes_are_refused_all_at_once(tmp_path):
@@ -77,3 +79,35 @@ def test_finished_runs_that_differ_are_refused(tmp_path, change, message):
     records = {trial: item.record for trial, item in found.items() if item.record}
     with pytest.raises(UnfairError, match=message):
         check_records(evidence.plan, records)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_is_not_installed_is_no_fault_of_the_plan(tmp_path, wrapped):
+    class Without(NoRunner):
+        def check(self, overrides):
+            if "model=gps" not in overrides:
+                return super().check(overrides)
+            missing = ImportError("chemprop is not installed")
+            if wrapped:
+                raise InstantiationException("Error in call") from missing
+            raise missing
+
+    plan = make_plan()
+    built = check_models(Evidence(tmp_path, plan, Without()), trials(plan))
+    assert built.absent == {(name, "gps"): "chemprop is not installed" for name in "ab"}
+    assert "gps" not in built.sizes["a"]
+
+
+def test_with_budgets_of_their_own_only_splits_must_agree(tmp_path):
+    datasets = {"a": {"overrides": [], "metric": "rmse", "better": "lower", "seeds": 2}}
+    variants = {name: {"family": name, "overrides": []} for name in ("gin", "gps")}
+    plan = make_plan(datasets=datasets, variants=variants, num_parameters=None, duel=["gin", "gps"])
+    records = {
+        Trial("a", "gin", 0, 0): {"split": "x", "parameters": 7, "steps": 3, "epochs": 1.0},
+        Trial("a", "gps", 0, 0): {"split": "x", "parameters": 9, "steps": 5, "epochs": None},
+    }
+    check_records(plan, records)
+    check_size(plan, Trial("a", "gin", 0, 0), 123)
+    records[Trial("a", "gps", 0, 0)]["split"] = "y"
+    with pytest.raises(UnfairError, match="another split, y"):
+        check_records(plan, records)

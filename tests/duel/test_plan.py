@@ -78,8 +78,8 @@ def two_variants():
 
 
 def test_a_plan_that_lacks_something_says_what():
-    with pytest.raises(ValueError, match=r"datasets\.a: missing .* 'steps'"):
-        make_plan(datasets={"a": {k: v for k, v in DATASET.items() if k != "steps"}})
+    with pytest.raises(ValueError, match=r"datasets\.a: missing .* 'metric'"):
+        make_plan(datasets={"a": {k: v for k, v in DATASET.items() if k != "metric"}})
     with pytest.raises(ValueError, match="num_parameters is missing"):
         make_plan(num_parameters=None)
     with pytest.raises(ValueError, match="two families that meet, out of baseline, ours, refer"):
@@ -89,3 +89,21 @@ def test_a_plan_that_lacks_something_says_what():
     with pytest.raises(ValueError, match=r"gin.datasets has c, but the plan's are a, b"):
         make_plan(variants={**two_variants(), "gin": {
             "family": "ours", "overrides": [], "datasets": ["c"]}})  # fmt: skip
+
+
+def test_sizes_and_budgets_are_equal_or_each_variants_own():
+    free = {k: v for k, v in DATASET.items() if k != "steps"}
+    own = {"num_parameters": None, "variants": two_variants()}
+    plan = make_plan(datasets={"a": free}, **own)
+    assert not plan.equal
+    assert make_plan().equal
+    with pytest.raises(ValueError, match=r"num_parameters is missing.*out datasets\.b\.steps"):
+        make_plan(datasets={"a": free, "b": DATASET}, **own)
+    with pytest.raises(ValueError, match=r"datasets\.a\.steps is missing: .* out num_parameters"):
+        make_plan(datasets={"a": free, "b": DATASET}, variants=two_variants())
+
+
+def test_what_is_compared_with_must_be_a_variant():
+    assert make_plan(against=["gps", "forest"]).against == ("gps", "forest")
+    with pytest.raises(ValueError, match="against has x, but the plan's variants are gin, pna"):
+        make_plan(against=["gps", "x"])

@@ -8,8 +8,9 @@ import pytest
 from comparisons import NoRunner, make_evidence, make_plan, make_result
 
 from gia_duel import Results, Trial, markdown, write_report
+from gia_duel.against import intervals
 from gia_duel.curves import mean_curve, validation_curves
-from gia_duel.report import number
+from gia_duel.text import number
 
 VALUES = {
     ("a", "gin"): [1.0, 1.2, 1.1],
@@ -162,3 +163,55 @@ def test_curves_of_replicates_meet_at_common_steps(evidence):
 )
 def test_digits_follow_the_error(value, error, text):
     assert number(value, error) == text
+
+
+def test_every_variant_is_compared_with_those_that_the_plan_names(tmp_path):
+    plan = make_plan(against=["gps", "pna"])
+    evidence = make_evidence(tmp_path / "evidence", VALUES, plan)
+    for k in range(2):
+        evidence.path(Trial("a", "gine", 0, k)).unlink()
+    results = Results.of(evidence)
+    path, images = tmp_path / "r.md", tmp_path / "images" / "r"
+    text = write_report(results, path, images)
+    means, *_ = lines(text, "a (rmse)")
+    assert means[1:] == [
+        "1.100 ± 0.058", "1.500 ± 0.0", "1.300 ± 0.058", "2.000 ± 0.0 (n=2)", "1.500 ± 0.058",
+    ]  # fmt: skip
+    section = text.partition("### Better than gps by")[2].partition("###")[0]
+    # gin: the interval has 0 in it, though the difference is larger than its standard error.
+    assert lines(section, "a (rmse)")[0] == [
+        "a (rmse)", "+0.200 (-0.048 to +0.448)", "-0.200 (-0.448 to +0.048)",
+        "**-0.650** (-1.285 to -0.015) (n=2)", "**-0.2000** (-0.2000 to -0.2000)",
+    ]  # fmt: skip
+    assert lines(section, "b (accuracy)")[0][4] == ""  # the forest is not for it
+    assert lines(section, "wins-ties-losses")[0] == [
+        "wins-ties-losses", "0-2-0", "1-1-0", "1-0-1", "0-0-1",
+    ]  # fmt: skip
+    assert "](images/r_gps.png)" in section
+    assert sorted(file.name for file in images.parent.glob("*.png")) == [
+        "r.png", "r_gps.png", "r_pna.png",
+    ]  # fmt: skip
+
+
+def test_nothing_is_compared_with_what_is_not_there(tmp_path):
+    plan = make_plan(against=["gps"])
+    values = {("a", "gin"): [1.0, 1.2, 1.1]}
+    text = markdown(Results.of(make_evidence(tmp_path, values, plan)), "x.png")
+    assert "Better than" not in text
+    plan = make_plan(against=["gin"])
+    text = markdown(Results.of(make_evidence(tmp_path, values, plan)), "x.png")
+    section = text.partition("### Better than gin by")[2]
+    assert lines(section, "a (rmse)")[0][1:] == ["missing"] * 4
+    assert "b (accuracy)" not in text  # of which there is nothing
+    assert lines(section, "wins-ties-losses")[0][1:] == ["0-0-0"] * 4
+
+
+def test_differences_are_drawn_with_their_intervals(tmp_path):
+    results = Results.of(make_evidence(tmp_path, VALUES, make_plan(against=["gps"])))
+    figure = intervals(results, "gps")
+    assert [axes.get_title() for axes in figure.axes] == ["a (rmse)", "b (accuracy)"]
+    assert [len(axes.containers) for axes in figure.axes] == [4, 3]
+    (point, _, (bar,)) = figure.axes[0].containers[0]  # gin
+    assert point.get_xdata()[0] == pytest.approx(100 * 0.2 / 1.3)
+    ends = [end[0] for end in bar.get_segments()[0]]
+    assert ends == pytest.approx([100 * end / 1.3 for end in (-0.0484, 0.4484)], abs=0.01)

@@ -95,3 +95,17 @@ def test_the_time_is_the_median(tmp_path):
     rows = Results.of(evidence).tables["a"].rows
     assert rows["gin"].seconds_per_epoch == 0.2
     assert rows["forest"].seconds_per_epoch is None
+
+
+def test_what_both_have_is_compared_also_where_something_is_missing(tmp_path):
+    evidence = make_evidence(tmp_path, ALL)
+    evidence.path(Trial("a", "pna", 2, 1)).unlink()
+    table = Results.of(evidence).tables["a"]
+    shared = table.shared(table.rows["pna"], table.rows["gps"])
+    assert shared.number == 2
+    assert shared.mean == pytest.approx((1.2 + 1.3) / 2 - 1.5)
+    for replicate in range(2):
+        evidence.path(Trial("a", "pna", replicate, 0)).unlink()
+    table = Results.of(evidence).tables["a"]
+    assert table.shared(table.rows["pna"], table.rows["gps"]) is None
+    assert table.shared(None, table.rows["gps"]) is None

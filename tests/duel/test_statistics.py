@@ -67,3 +67,21 @@ def test_exactly_one_standard_error_is_a_tie_whatever_the_rounding(value):
 )
 def test_the_rule(mean, error, verdict):
     assert Difference(3, mean, error, 0, 0).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "clear"),
+    [
+        ([0.2, 0.3, 0.4], "win"),  # +0.3 (0.05 to 0.55)
+        ([-0.2, -0.3, -0.4], "loss"),
+        ([0.1, 0.3, 0.5], "tie"),  # +0.3 (-0.2 to 0.8), more than a standard error
+        ([0.0, 0.0], "tie"),
+        ([5.0], "undecided"),
+    ],
+)
+def test_a_clear_win_leaves_0_out_of_its_interval(values, clear):
+    difference = paired(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0), "higher")
+    assert difference.clear == clear
+    if clear != "undecided":
+        p = stats.ttest_1samp(values, 0).pvalue if any(values) else 1.0
+        assert (p < 0.05) == (clear != "tie")

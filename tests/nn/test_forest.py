@@ -90,7 +90,7 @@ def test_it_has_no_parameters_and_says_when_it_cannot_answer():
     forest = FingerprintForest(out_channels=1, target_mean=[0.0], target_std=[1.0])
     assert count_parameters(forest) == 0
     data = graphs([[NAN]] * len(SMILES))
-    with pytest.raises(RuntimeError, match="the forest is not fitted"):
+    with pytest.raises(RuntimeError, match="the random forest is not fitted"):
         forest(data[0])
     with pytest.raises(ValueError, match="target 0 is known of none of 32 molecules"):
         forest.fit(data)
@@ -107,7 +107,7 @@ def test_features_stand_behind_the_fingerprints():
     for size in (2048, 0):
         forest = FingerprintForest(**options, size=size, features=GraphFeatures(2, **known))
         error = (forest.fit(data)(batch) - (batch.y - 3) / 2).square().mean()
-        assert forest.forests[0].n_features_in_ == size + 2
+        assert forest.estimators[0].n_features_in_ == size + 2
         assert error < 0.05
     assert (FingerprintForest(**options).fit(data)(batch) - (batch.y - 3) / 2).square().mean() > 0.1
     with pytest.raises(ValueError, match=r"model.size=0 leaves .* nothing to read: give data.feat"):

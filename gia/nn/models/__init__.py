@@ -1,5 +1,7 @@
 """Whole models."""
 
+from gia.nn.models.boosting import FingerprintBoosting
+from gia.nn.models.chemprop import Chemprop
 from gia.nn.models.ensemble import DropoutSamples, Ensemble, Several
 from gia.nn.models.forest import FingerprintForest
 from gia.nn.models.generation import generate
@@ -9,8 +11,10 @@ from gia.nn.models.pooled_mlp import PooledMLP
 from gia.nn.models.transformer import LanguageModel, Transformer
 
 __all__ = [
+    "Chemprop",
     "DropoutSamples",
     "Ensemble",
+    "FingerprintBoosting",
     "FingerprintForest",
     "GraphTransformer",
     "LanguageModel",

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from runs import compose_config
 
-from gia.training import ForestRun, Run
+from gia.training import FittedRun, Run, load_trained
 
 pytest.importorskip("rdkit")
 PARTS = ["callbacks.progress_bar=null", "++trainer.enable_progress_bar=false", "~logger"]
@@ -29,7 +29,7 @@ def config(tmp_path, *overrides):
 def test_a_forest_runs_in_the_same_harness(tmp_path):
     forest = config(tmp_path, "model=random_forest", "model.num_trees=20", f"run_dir={tmp_path}/a")
     run = instantiate(forest.runner)(forest)
-    assert isinstance(run, ForestRun)
+    assert isinstance(run, FittedRun)
     metrics = run.fit()
     other = config(tmp_path, "model=gine", "model.width=16", f"run_dir={tmp_path}/b")
     network = instantiate(other.runner)(other)
@@ -63,3 +63,12 @@ def test_it_repeats_itself_and_cannot_be_resumed(tmp_path):
     run.ckpt_path = "last.ckpt"
     with pytest.raises(ValueError, match="nothing to resume; leave ckpt_path out"):
         run.fit()
+
+
+def test_it_says_that_it_is_kept_in_no_checkpoint(tmp_path):
+    cfg = config(tmp_path, "model=random_forest", "model.num_trees=2", f"run_dir={tmp_path}/a")
+    run = instantiate(cfg.runner)(cfg)
+    assert "kept in no checkpoint for gia predict or gia embed" in run.notes[-1]
+    run.fit()
+    with pytest.raises(FileNotFoundError, match=r"fitted at once, as random_forest, keeps none"):
+        load_trained(run.folder / "checkpoints" / "best.ckpt")

@@ -1,0 +1,175 @@
+"""Learners on fingerprints and features: the baselines that learn no representation."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from gia.data.fingerprints import morgan_fingerprints
+from gia.data.targets import ClassNames, classes_of_each, is_shared
+from gia.nn.graph_features import GraphFeatures
+from gia.typing import OptTensor
+
+LEAST = 1e-6  # probability of a class that is never voted for: its logarithm must be finite
+
+
+class Known(NamedTuple):
+    """Graphs of which one target is known.
+
+    Attributes:
+        x (array): What is known of each graph, ``[B, size + F]``.
+        y (array): Its target, normalised, or the number of its class, ``[B]``.
+        weight (array, optional): How much it counts, ``[B]``.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+    def only(self, rows: np.ndarray) -> "Known":
+        """Some of them."""
+        return Known(*(None if part is None else part[rows] for part in self))
+
+
+class FingerprintModel(nn.Module):
+    r"""An estimator as scikit-learn has them for each target, on fingerprints and features.
+
+    It answers as every model here does, so that the same tasks measure it; it is fitted by
+    :meth:`fit` instead of by steps, has no parameters, and is in no checkpoint. A new one says in
+    :meth:`learn` which estimator it is.
+
+    Args:
+        out_channels (int): What it gives for a molecule: T numbers, or the classes of T targets.
+        target_mean (list of float): :math:`\mu` of each target, ``[T]``; empty for classes.
+        target_std (list of float): :math:`\sigma` of each target, ``[T]``; empty for classes.
+        class_names (list): The classes of every target, or a list for each; empty for numbers.
+        radius (int): Of the fingerprints, in bonds.
+        size (int): Their length; 0 leaves them out, for graphs that are no molecules.
+        counts (bool): Whether they count.
+        features (GraphFeatures, optional): Reads ``data.graph_features``, which then stand behind
+            the fingerprints.
+
+    Shapes:
+        - **data.text:** SMILES of the B molecules
+        - **data.graph_features:** ``[B, F]``
+        - **output:** ``[B, out_channels]``: numbers normalised, or logarithms of probabilities,
+          those of a target together
+
+    Raises:
+        ValueError: If there is nothing to read, or a loss takes several numbers of a target.
+    """
+
+    NAME = "model"
+
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        target_mean: Sequence[float] = (),
+        target_std: Sequence[float] = (),
+        class_names: ClassNames = (),
+        radius: int = 2,
+        size: int = 2048,
+        counts: bool = True,
+        features: GraphFeatures | None = None,
+    ):
+        super().__init__()
+        self.features = features if features is not None and features.channels else None
+        if not size and self.features is None:
+            raise ValueError(
+                f"model.size=0 leaves a {self.NAME} nothing to read: give data.features=..., or a "
+                "size"
+            )
+        shared = class_names and is_shared(class_names)
+        targets = out_channels // len(class_names) if shared else len(class_names)
+        self.num_classes = [len(names) for names in classes_of_each(class_names, targets)]
+        self.num_targets = len(self.num_classes) or out_channels
+        if target_mean is not None and len(target_mean) not in (0, self.num_targets):
+            raise ValueError(
+                f"a {self.NAME} gives one number for each target: use loss=mse, mae or huber"
+            )
+        self.target_mean, self.target_std = np.array(target_mean), np.array(target_std)
+        self.fingerprints = {"radius": radius, "size": size, "counts": counts}
+        self.estimators: list[Any] = []
+
+    def fit(self, graphs: Sequence[Data], validation: Sequence[Data] = ()) -> "FingerprintModel":
+        """Fit the estimators, each to the molecules whose target is known.
+
+        Args:
+            graphs (list of Data): Molecules with ``text``, ``y [1, T]``, NaN where missing, and
+                maybe ``weight [1]``.
+            validation (list of Data): The same, for one that chooses when to stop.
+
+        Raises:
+            ValueError: If a target is known of no molecule, or the graphs are no molecules.
+        """
+        train, held = self._table(graphs), self._table(validation)
+        self.estimators = []
+        for target in range(self.num_targets):
+            known = _known(train, target)
+            if not len(known.y):
+                raise ValueError(f"target {target} is known of none of {len(graphs)} molecules")
+            self.estimators.append(self.learn(known, _known(held, target)))
+        return self
+
+    def learn(self, train: Known, validation: Known) -> Any:
+        """A fitted estimator of one target.
+
+        Args:
+            train (Known): The molecules to learn.
+            validation (Known): Those that may say when to stop; there may be none.
+        """
+        raise NotImplementedError
+
+    def forward(self, data: Data) -> Tensor:
+        if not self.estimators:
+            raise RuntimeError(f"the {self.NAME} is not fitted: call fit(graphs) first")
+        texts = [data.text] if isinstance(data.text, str) else data.text
+        x = self._read(texts, data.get("graph_features"))
+        sizes = self.num_classes or [0] * self.num_targets
+        output = [_said(one, x, size) for one, size in zip(self.estimators, sizes, strict=True)]
+        output = np.concatenate(output, axis=1)
+        return torch.as_tensor(output, dtype=torch.float32, device=data.edge_index.device)
+
+    def _table(self, graphs: Sequence[Data]) -> Known:
+        """What is known of graphs, and all their targets ``[B, T]`` as they are learned."""
+        graphs = list(graphs)
+        if not graphs:
+            return Known(np.empty((0, 0)), np.empty((0, self.num_targets)))
+        own = [data.get("graph_features") for data in graphs]
+        x = self._read([data.text for data in graphs], None if None in own else torch.cat(own))
+        y = torch.cat([data.y for data in graphs]).double().cpu().numpy()
+        if not self.num_classes:
+            y = (y - self.target_mean) / self.target_std
+        weight = None
+        if graphs[0].get("weight") is not None:
+            weight = torch.cat([data.weight for data in graphs]).cpu().numpy()
+        return Known(x, y, weight)
+
+    def _read(self, texts: Sequence[str], features: OptTensor) -> np.ndarray:
+        """What is known of each graph, ``[B, size + F]``."""
+        parts = []
+        if self.fingerprints["size"]:
+            parts.append(morgan_fingerprints(texts, **self.fingerprints))
+        if self.features is not None:
+            parts.append(self.features(features).cpu().numpy())
+        return np.concatenate(parts, axis=1)
+
+
+def _known(table: Known, target: int) -> Known:
+    """The rows of which a target is known, with it alone."""
+    one = table._replace(y=table.y[:, target])
+    return one.only(~np.isnan(one.y))
+
+
+def _said(estimator: Any, x: np.ndarray, classes: int) -> np.ndarray:
+    """Numbers, or logarithms of the probabilities of classes if there are any."""
+    if not classes:
+        return estimator.predict(x)[:, None]
+    probabilities = np.zeros((len(x), classes))
+    # A class may be absent from the training molecules.
+    probabilities[:, estimator.classes_.astype(int)] = estimator.predict_proba(x)
+    return np.log(probabilities.clip(LEAST))
