@@ -43,6 +43,7 @@ def learning_curves(
     *,
     loss_name: str = "loss (nats per symbol)",
     baseline_name: str = "best n-gram",
+    kept: float | None = None,
 ) -> Figure:
     """Training and validation loss, both in eval mode, and the gap between them.
 
@@ -51,6 +52,8 @@ def learning_curves(
         baseline (float, optional): A validation loss to draw as a line for comparison.
         loss_name (str): What the loss is, with its unit.
         baseline_name (str): Whose loss the line is.
+        kept (float, optional): The epoch whose model is kept; left out, that of the lowest
+            validation loss.
     """
     step = [row["epoch"] + 1 for row in epochs]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -59,8 +62,9 @@ def learning_curves(
     loss.plot(step, [row["val/loss"] for row in epochs], color=ORANGE, label="validation")
     losses = np.array([row["val/loss"] for row in epochs])
     if np.isfinite(losses).any():
-        best = int(np.nanargmin(losses))
-        loss.plot(step[best], losses[best], "o", color=ORANGE, label=f"best, epoch {step[best]}")
+        numbers = [row["epoch"] for row in epochs]
+        best = numbers.index(kept) if kept in numbers else int(np.nanargmin(losses))
+        loss.plot(step[best], losses[best], "o", color=ORANGE, label=f"kept, epoch {step[best]}")
     if baseline is not None:
         loss.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label=baseline_name)
     loss.set(xlabel="epoch", ylabel=loss_name, title="Loss, eval mode")

@@ -28,6 +28,7 @@ from gia.tasks.prediction import Prediction
 from gia.tasks.weights import class_weights as weights_of
 
 LISTED = 5  # absent classes named in a warning
+TEMPERATURES = torch.logspace(-1, 1, 41).tolist()  # 1 among them; steps of an eighth
 
 
 class ClassificationMetrics(PredictionMetrics):
@@ -35,6 +36,9 @@ class ClassificationMetrics(PredictionMetrics):
     and Matthews' correlation.
 
     Where a class is absent there is no ROC curve: AUROC is NaN, and one warning names the class.
+    While a model is trained there is its ``refinement`` too, the loss at the temperature that suits
+    the measured part best (`Berta et al., 2025 <https://arxiv.org/abs/2501.19195>`_): how well the
+    classes are told apart, however sure the model is of itself, which calibration mends afterwards.
 
     Args:
         class_names (list): The classes of every target, or a list for each target.
@@ -79,6 +83,14 @@ class ClassificationMetrics(PredictionMetrics):
 
     def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
         return self.criterion(output, target, **more)
+
+    def of_all(self, output: Tensor, target: Tensor, **more: Tensor) -> dict[str, Tensor]:
+        results = super().of_all(output, target, **more)
+        if self.split != "test":
+            results["refinement"] = min(
+                self.loss(output / temperature, target, **more) for temperature in TEMPERATURES
+            )
+        return results
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):

@@ -86,7 +86,9 @@ class PredictionMetrics(Metrics):
         self.check([of_target for _, of_target in pairs])
         each = [self.of_target(t, *pair) for t, pair in enumerate(pairs)]
         some = known.any() or "bounds" in more
-        results = {"loss": self.loss(output, target, **more) if some else torch.tensor(math.nan)}
+        results = self.of_all(output, target, **more)
+        if not some:
+            results = dict.fromkeys(results, torch.tensor(math.nan))
         for metric in each[0]:
             values = torch.tensor([float(results_of[metric]) for results_of in each])
             results[metric] = values.nanmean()
@@ -101,6 +103,10 @@ class PredictionMetrics(Metrics):
     def loss(self, output: Tensor, target: Tensor, **more: Tensor) -> Tensor:
         """What training minimises, over all known targets alike."""
         raise NotImplementedError
+
+    def of_all(self, output: Tensor, target: Tensor, **more: Tensor) -> dict[str, Tensor]:
+        """The metrics of all targets together, :meth:`loss` first."""
+        return {"loss": self.loss(output, target, **more)}
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         """The metrics of one target, from its known values alone; NaN for what they do not give."""

@@ -63,7 +63,11 @@ def picture_curves(run: FinishedRun, baseline: float | None = None, name: str = 
     if not epochs:
         return []
     figure = learning_curves(
-        epochs, baseline, loss_name=run.task.LOSS_NAME, baseline_name=name or "baseline"
+        epochs,
+        baseline,
+        loss_name=run.task.LOSS_NAME,
+        baseline_name=name or "baseline",
+        kept=best_epoch(run).get("epoch"),
     )
     return save(figure, run.folder / "learning_curves")
 

@@ -75,8 +75,10 @@ def test_curves_show_losses_and_gap():
     lines = {line.get_label(): line for line in loss.lines}
     assert list(lines["training"].get_ydata()) == [3.0, 2.0, 1.0]
     assert list(lines["validation"].get_ydata()) == [3.0, 2.2, 2.5]
-    assert list(lines["best, epoch 2"].get_xdata()) == [2]
+    assert list(lines["kept, epoch 2"].get_xdata()) == [2]
     assert set(lines["best n-gram"].get_ydata()) == {2.9}
+    chosen = learning_curves(epochs, kept=2.0).axes[0]  # by something else than this loss
+    assert [line.get_label() for line in chosen.lines][-1] == "kept, epoch 3"
     assert list(gap.lines[0].get_ydata()) == pytest.approx([0.0, 0.2, 1.5])
 
 
