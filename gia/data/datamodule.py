@@ -56,7 +56,7 @@ class DataModule(LightningDataModule):
         level: ``"graph"`` or ``"node"``, what has targets there; None finds it from their shape.
         encodings: attributes that are positional encodings; None takes those that end in ``_pe``.
         split, split_seed, split_file, fold, folds, val_fraction, test_fraction, similarity_k,
-            similarity_threshold: of :class:`gia.data.Splitter`.
+            similarity_threshold, compared_column: of :class:`gia.data.Splitter`.
         split_column: a table's column, or an attribute of the items, that says ``train``, ``val``
             or ``test``, for ``split="given"``.
         weight_column: a table's column, or an attribute of the items, that says how much each
