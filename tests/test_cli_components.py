@@ -126,3 +126,21 @@ def test_vectors_and_explanations(folder):
         if row["symbol"] == "C":
             shares[row["component"]].append(float(row["attribution_difference"]))
     assert np.mean(shares["0"]) > np.mean(shares["1"]) + 0.5  # carbons there add, here take off
+
+
+def test_a_ligand_and_its_peptide(tmp_path):
+    rows = [[a, "ACDK" * (i % 5 + 1), i] for i, (a, _, _) in enumerate(chains(40, 2))]
+    write(tmp_path / "table.csv", ["ligand", "peptide", "pK"], rows)
+    columns = ["data.smiles_column=ligand", "data.sequence_column=peptide", "data.target_column=pK"]
+    table = ["data=molecules", "data.path=table.csv", *columns]
+    short = ["trainer.max_epochs=1", "data.compared_column=ligand", "data.max_length=16"]
+    done = gia("train", *table, *FAST, *short, "run_dir=run", cwd=tmp_path)
+    assert "8 sequences longer than data.max_length were cut" in done.stdout
+    assert "the split compares 'ligand' alone" in done.stdout
+    new = [["CCO", "ACDK"], ["CCN", "ACDK"], ["CCO", "ACDC"], ["CCO", "KDCA"], ["CCO", ""]]
+    write(tmp_path / "new.csv", ["smiles", "protein"], new)
+    names = ["data.smiles_column=smiles", "data.sequence_column=protein"]
+    gia("predict", CHECKPOINT, "data.path=new.csv", *names, "out=out.csv", cwd=tmp_path)
+    rows = read(tmp_path / "out.csv")
+    assert rows[4]["problem"] == "'protein': the sequence is empty"
+    assert len({row["predicted_pK"] for row in rows[:4]}) == 4  # order of residues counts
