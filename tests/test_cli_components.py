@@ -90,7 +90,10 @@ def test_rows_without_a_molecule_are_told_by_column(folder):
 
 
 BAD = {
-    "one": (["data.smiles_column=solute"], "trained with 2 molecules or other components"),
+    "one": (
+        ["data.smiles_column=solute"],
+        "were 2 in the training of the model, and here they are 1",
+    ),
     "typo": (
         ["data.smiles_column=[solute,solvnt]"],
         "did you mean 'data.smiles_column=[solute,solvent]'?",

@@ -110,7 +110,8 @@ def collect(
             "by its train_mask; give a dataset of several graphs"
         )
     same, parts = SAME.get(items.kind, str), number_of_components(found)
-    if items.kind == "smiles" and parts > 1:
+    each_named = (len(components(str(data.get("smiles")))) == parts for data in found)
+    if items.kind == "smiles" and parts > 1 and all(each_named):
         items.components = {f"component {number}": items.kind for number in range(parts)}
     pairs = zip(kept, found, strict=True)
     for before, data in progress(pairs, len(found), "comparing items"):

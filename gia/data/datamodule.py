@@ -20,7 +20,7 @@ from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, collect
 from gia.data.columns import column_names
-from gia.data.datasets import Dataset, SequenceDataset
+from gia.data.datasets import Dataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
 from gia.data.graph_features import FeatureReader, constant_note, feature_statistics
 from gia.data.inputs import check_fit, describe, hidden_inputs, training_statistics
@@ -257,7 +257,8 @@ class DataModule(LightningDataModule):
                     "for: give the dataset's own settings"
                 )
             dataset = dataset.with_file(path, **columns)
-        if isinstance(dataset, SequenceDataset) and inputs.get("tokenizer"):
+        reads = isinstance(dataset, Dataset) and getattr(dataset, "tokenizer", None) is not None
+        if reads and inputs.get("tokenizer"):
             dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
         apart = {}
         if whole or path is not None:

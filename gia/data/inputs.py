@@ -128,9 +128,9 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     here, there = (of["encodings"].get("component", 1) for of in (found, known))
     if here != there:
         raise ValueError(
-            f"the model was trained with {there} molecules or other components in each graph, but "
-            f"here {'is' if here == 1 else 'are'} {here}: give as many, in the order of the "
-            "training, such as data.smiles_column=[a,b]"
+            f"the parts of each row, molecules or a sequence, were {there} in the training of the "
+            f"model, and here they are {here}: give the same columns in the same order, such as "
+            "data.smiles_column=[a,b]"
         )
     _check_features(found, LATER | known)
     # A model may give several numbers for a target: its out_channels may be others.

@@ -202,10 +202,10 @@ def number_of_components(graphs: Sequence[Data]) -> int:
     Raises:
         ValueError: naming an item with a negative number.
     """
-    if graphs[0].get("component") is None:
-        return 1
     most = 0
     for data in graphs:
+        if data.get("component") is None:
+            return 1
         low, high = (int(end) for end in data.component.aminmax())
         if low < 0:
             raise ValueError(

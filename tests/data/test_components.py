@@ -190,14 +190,20 @@ def test_a_model_of_pairs_is_given_pairs(table, tmp_path):
     other.setup()
     assert [graph.text for graph in other.graphs] == ["CCO O"]
     assert [entry.row for entry in other.items.rejected] == [1]
-    with pytest.raises(ValueError, match=r"with 2 molecules .* but here is 1: give as many"):
+    with pytest.raises(
+        ValueError, match=r"were 2 in the training of the model, and here they are 1: give"
+    ):
         data.for_model(inputs, new, smiles_column="a").setup()
-    with pytest.raises(ValueError, match=r"with 2 molecules .* but here are 3: give as many"):
+    with pytest.raises(
+        ValueError, match=r"were 2 in the training of the model, and here they are 3: give"
+    ):
         data.for_model(inputs, new, smiles_column=["a", "b", "solute"]).setup()
     with pytest.raises(ValueError, match=r"new\.csv has no column 'solvent'"):
         data.for_model(inputs, new).setup()
     alone = DataModule(table(columns="solute"), **FAR)
-    with pytest.raises(ValueError, match=r"with 1 molecules .* but here are 2"):
+    with pytest.raises(
+        ValueError, match=r"were 1 in the training of the model, and here they are 2"
+    ):
         alone.for_model(alone.inputs(), new, smiles_column=["a", "b"]).setup()
 
 
@@ -213,6 +219,11 @@ def test_pairs_of_pyg():
     assert data.graphs[1].text == "CC(=O)O CCO"
     assert "MolWt_2" in data.inputs()["feature_names"]
     assert "compares 'component 0' alone" in " ".join(data.summary()["notes"])
+    for graph in graphs:  # parts of another meaning, of one molecule
+        graph.smiles = "CCO"
+    own = DataModule(graphs, split="none")
+    own.setup()
+    assert own.items.components == {}
     graphs[3].component = graphs[3].component - 1
     with pytest.raises(ValueError, match=r"row 3 \(item_3\) has -1 in component"):
         DataModule(graphs, **FAR).setup()

@@ -118,6 +118,13 @@ def test_another_table_is_read_alike(table, tmp_path):
     other = data.for_model(data.inputs(), new, **columns)
     other.setup()
     assert [graph.text for graph in other.graphs] == ["CCO ACW"]
+    kept = DataModule(
+        table(alphabet="YWVTSRQPNMLKIHGFEDCA"), **FAR
+    )  # but the model's symbols count
+    again = kept.for_model(data.inputs(), whole=True)
+    again.setup()
+    data.setup()
+    assert torch.equal(again.graphs[0].token, data.graphs[0].token)
     new.write_text("ligand\nCCO\n")
     with pytest.raises(ValueError, match=r"new\.csv has no column 'peptide'"):
         data.for_model(data.inputs(), new).setup()

@@ -49,7 +49,8 @@ class Molecules(TableDataset):
         computed_targets: ``"rdkit_2d"``, descriptors of the molecules as targets in place of
             columns.
         sequence_column: a column of sequences beside the molecules.
-        alphabet, max_length: of the sequences, as of :class:`gia.data.SequenceDataset`.
+        alphabet, max_length, tokenizer: of the sequences, as of
+            :class:`gia.data.SequenceDataset`.
         **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
@@ -62,6 +63,7 @@ class Molecules(TableDataset):
         sequence_column: str | None = None,
         alphabet: str = AMINO_ACIDS,
         max_length: int = 1024,
+        tokenizer: Tokenizer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(path, target_column, **options)
@@ -77,7 +79,10 @@ class Molecules(TableDataset):
         # One is no list, so that graphs are found again that are kept already.
         self.smiles_column = columns[0] if len(columns) == 1 else columns
         self.computed_targets, self.sequence_column = computed_targets, sequence_column
-        self.alphabet, self.max_length = alphabet, max_length
+        self.max_length, self.tokenizer = max_length, None
+        if sequence_column is not None:
+            letters = CharTokenizer(alphabet, uppercase=True)
+            self.tokenizer = tokenizer or letters.with_tokens([ATOM])
 
     def load(self, labelled: bool = True) -> Items:
         """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
@@ -125,13 +130,6 @@ class Molecules(TableDataset):
         return with_sequences(items, sequences.load(), self.tokenizer, parts)
 
     @property
-    def tokenizer(self) -> Tokenizer | None:
-        """Of the sequences beside molecules; None where there are none."""
-        if self.sequence_column is None:
-            return None
-        return CharTokenizer(self.alphabet, uppercase=True).with_tokens([ATOM])
-
-    @property
     def _computed(self) -> str | None:
         return self.computed_targets if self.target_type == "regression" else None
 
@@ -139,8 +137,8 @@ class Molecules(TableDataset):
         """Of the table and the names of its columns."""
         options = [self.smiles_column, self.target_column, self.name_column, self.missing]
         options += [] if self._computed is None else [self._computed]
-        if self.sequence_column is not None:
-            options += [str(self.sequence_column), self.alphabet, self.max_length]
+        if self.tokenizer is not None:
+            options += [str(self.sequence_column), self.tokenizer.to_config(), self.max_length]
         return digest("molecules", options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:
@@ -148,7 +146,7 @@ class Molecules(TableDataset):
         mine = {
             "smiles_column": self.smiles_column,
             "sequence_column": self.sequence_column,
-            "alphabet": self.alphabet,
+            "tokenizer": self.tokenizer,
             "max_length": self.max_length,
             "target_column": self.target_column,
             "aliases": self.aliases,
