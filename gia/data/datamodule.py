@@ -262,7 +262,7 @@ class DataModule(LightningDataModule):
             dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
         apart = {}
         if whole or path is not None:
-            apart = {"split": "none", "split_file": None}
+            apart = {"split": "none", "split_file": None, "split_column": None}
         elif split_file is not None:
             apart = {"split": "file", "split_file": split_file, "split_column": None, "fold": 0}
         if path is not None and "file" in self.features.kinds and features_path is None:
