@@ -40,7 +40,9 @@ class Explained:
         said (list of str): The prediction of each target in words, ``[T]``.
         values (Tensor): The share of each node, ``[N, T]``.
         classes (list of str): Which class of each target is explained, ``[T]``; empty for numbers.
-        depiction (Depiction, optional): Of a molecule.
+        depiction (Depiction, optional): Of a molecule, or of those of a row.
+        component (list of int): Which part of the graph each node is of, ``[N]``; empty where it
+            has one.
     """
 
     row: int
@@ -52,6 +54,7 @@ class Explained:
     values: Tensor
     classes: list[str] = field(default_factory=list)
     depiction: Depiction | None = None
+    component: list[int] = field(default_factory=list)
 
     @property
     def drawable(self) -> bool:

@@ -35,7 +35,7 @@ TEXTS = (
 # Those that take [several, texts] as well.
 LISTS = (
     *("data.path", "data.missing", "data.encodings", "trust"),
-    *("data.target_column", "data.feature_columns"),
+    *("data.smiles_column", "data.target_column", "data.feature_columns"),
 )
 
 SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.-]+)=(?P<value>.*)", re.DOTALL)

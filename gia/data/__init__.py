@@ -2,6 +2,7 @@
 
 from gia.data.batcher import Batcher
 from gia.data.collect import collect
+from gia.data.components import join_components
 from gia.data.datamodule import DataModule
 from gia.data.datasets import (
     TU,
@@ -76,6 +77,7 @@ __all__ = [
     "contiguous_split",
     "file_split",
     "given_split",
+    "join_components",
     "kfold_split",
     "laplacian_eigenvectors",
     "no_split",

@@ -59,8 +59,3 @@ def same_molecule(smiles: str) -> str:
     with BlockLogs():
         molecule = chem.MolFromSmiles(smiles)
         return smiles if molecule is None else identity(molecule)
-
-
-def components(text: str) -> list[str]:
-    """The molecules of an item, out of its ``text``: a blank is in no SMILES."""
-    return text.split(" ")

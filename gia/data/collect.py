@@ -13,9 +13,17 @@ from torch_geometric.data import Data
 
 from gia.data.cache import digest, processed
 from gia.data.chemistry import same_molecule
+from gia.data.components import BETWEEN, components
 from gia.data.items import Items, Rejected, progress
 from gia.data.residues import same_sequence
-from gia.data.schema import check_alike, check_readable, conform, name_of, not_finite
+from gia.data.schema import (
+    check_alike,
+    check_readable,
+    conform,
+    name_of,
+    not_finite,
+    number_of_components,
+)
 from gia.data.targets import ClassNames
 from gia.data.tensor_targets import Target, read_tensors
 from gia.data.transforms import Steps, described, in_order
@@ -101,10 +109,15 @@ def collect(
             f"{type(dataset).__name__} is one graph: gia trains on many, and splits no single one "
             "by its train_mask; give a dataset of several graphs"
         )
-    same = SAME.get(items.kind, str)
+    same, parts = SAME.get(items.kind, str), number_of_components(found)
+    each_named = (len(components(str(data.get("smiles")))) == parts for data in found)
+    if items.kind == "smiles" and parts > 1 and all(each_named):
+        items.components = {f"component {number}": items.kind for number in range(parts)}
     pairs = zip(kept, found, strict=True)
     for before, data in progress(pairs, len(found), "comparing items"):
-        before.text = data.text = same(str(data[known[0]] if known else data.get("name")))
+        text = str(data[known[0]] if known else data.get("name"))
+        each = components(text) if items.components else [text]
+        before.text = data.text = BETWEEN.join(map(same, each))
     check_alike(found)
     notes = check_readable(found)
     if target_type in ("regression", "classification"):

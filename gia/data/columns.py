@@ -4,7 +4,7 @@ import csv
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -76,32 +76,38 @@ class Columns:
         return len(next(iter(self.values.values()), ()))
 
     def check(self, option: str, column: Any) -> None:
-        """See that there is such a column, unless it is None.
+        """See that there is such a column, or all of several, unless it is None.
 
         Args:
             option: the setting that names it, for the error.
-            column: its name.
+            column: its name, or a list of names.
 
         Raises:
             ValueError: if there is none.
         """
-        if column is None or str(column) in self.values:
+        named = column_names(column)
+        missing = [name for name in named if name not in self.values]
+        if not missing:
             return
         listed = ", ".join(self.names[:LISTED])
         more = f" and {len(self.names) - LISTED:,} more" if len(self.names) > LISTED else ""
         raise ValueError(
-            f"data.path={self.path} has no column {str(column)!r} (data.{option}). "
-            f"Its columns: {listed}{more}{self._guess(option, str(column))}"
+            f"data.path={self.path} has no column {missing[0]!r} (data.{option}). "
+            f"Its columns: {listed}{more}{self._guess(option, missing[0], named)}"
         )
 
-    def _guess(self, option: str, column: str) -> str:
+    def _guess(self, option: str, column: str, named: Sequence[str]) -> str:
         """What may be the reason that there is no such column."""
         if column in " ".join(self.names[:1]).split():
             return "; are its cells separated by blanks? Write commas or tabs"
         if any(map(MEASURED.fullmatch, self.names)):
             return "; its first row looks like values: write a row of names above it"
         close = difflib.get_close_matches(column, self.names, n=1)
-        return f"; did you mean {shlex.quote(f'data.{option}={close[0]}')}?" if close else ""
+        if not close:
+            return ""
+        meant = [close[0] if name == column else name for name in named]
+        value = meant[0] if len(meant) == 1 else f"[{','.join(meant)}]"
+        return f"; did you mean {shlex.quote(f'data.{option}={value}')}?"
 
     def rename(self, old: str, new: str) -> None:
         """Call a column otherwise, where there is one and the new name is free."""

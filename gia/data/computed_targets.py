@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from gia.data.components import of_components
 from gia.data.descriptors import rdkit_descriptors
 from gia.data.items import Items
 
@@ -29,7 +30,8 @@ def compute_targets(items: Items, kind: str) -> Items:
         ImportError: if rdkit is not installed.
         ValueError: if no descriptor differs among the molecules.
     """
-    names, values = rdkit_descriptors([data.text for data in items.graphs])
+    texts, places = [data.text for data in items.graphs], items.places("smiles")
+    names, values = of_components(rdkit_descriptors, texts, places)
     values = winsorised(values)
     differ = (np.abs(values - np.nanmedian(values, 0)) > 0).sum(0) if len(values) else 0
     chosen = np.flatnonzero(differ >= max(FEWEST, LEAST * len(values)))

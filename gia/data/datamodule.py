@@ -20,7 +20,7 @@ from gia.data.bad_rows import check_usable, refuse
 from gia.data.batcher import Batcher
 from gia.data.collect import Prepare, collect
 from gia.data.columns import column_names
-from gia.data.datasets import Dataset, SequenceDataset
+from gia.data.datasets import Dataset
 from gia.data.datasets.base import TARGET_TYPES, check_choice
 from gia.data.graph_features import FeatureReader, constant_note, feature_statistics
 from gia.data.inputs import check_fit, describe, hidden_inputs, training_statistics
@@ -56,7 +56,7 @@ class DataModule(LightningDataModule):
         level: ``"graph"`` or ``"node"``, what has targets there; None finds it from their shape.
         encodings: attributes that are positional encodings; None takes those that end in ``_pe``.
         split, split_seed, split_file, fold, folds, val_fraction, test_fraction, similarity_k,
-            similarity_threshold: of :class:`gia.data.Splitter`.
+            similarity_threshold, compared_column: of :class:`gia.data.Splitter`.
         split_column: a table's column, or an attribute of the items, that says ``train``, ``val``
             or ``test``, for ``split="given"``.
         weight_column: a table's column, or an attribute of the items, that says how much each
@@ -257,11 +257,12 @@ class DataModule(LightningDataModule):
                     "for: give the dataset's own settings"
                 )
             dataset = dataset.with_file(path, **columns)
-        if isinstance(dataset, SequenceDataset) and inputs.get("tokenizer"):
+        reads = isinstance(dataset, Dataset) and getattr(dataset, "tokenizer", None) is not None
+        if reads and inputs.get("tokenizer"):
             dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
         apart = {}
         if whole or path is not None:
-            apart = {"split": "none", "split_file": None}
+            apart = {"split": "none", "split_file": None, "split_column": None}
         elif split_file is not None:
             apart = {"split": "file", "split_file": split_file, "split_column": None, "fold": 0}
         if path is not None and "file" in self.features.kinds and features_path is None:

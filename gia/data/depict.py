@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch_geometric.data import Data
 
 from gia.data.chemistry import require_rdkit
+from gia.data.components import split_components
 
+APART = 3.0  # between the molecules of a row, in rdkit's units: two bonds
 LONE = 30.0  # the length of a bond where there is none: what rdkit's are
 
 
@@ -34,6 +37,9 @@ class Depiction:
 def depict(graph: Data) -> Depiction | None:
     """Draw the molecule of a graph, hydrogens within the letters.
 
+    The molecules of a graph of several, see :func:`gia.data.join_components`, stand side by side
+    in their order.
+
     Args:
         graph: with the columns of PyG's ``from_smiles`` and its SMILES as ``text``, whose atoms
             may stand in another order.
@@ -46,12 +52,21 @@ def depict(graph: Data) -> Depiction | None:
     except ImportError:
         return None
     from rdkit.Chem.Draw import rdMolDraw2D
+    from rdkit.rdBase import BlockLogs
 
-    # From the text, as a graph has lost which way round its stereocentres are.
-    molecule = chem.MolFromSmiles(graph.text)
-    atoms = _atoms(molecule, graph)
-    if atoms is None:
-        return None
+    molecules, atoms, before = [], [0] * graph.num_nodes, 0
+    for nodes, part in split_components(graph):
+        # From the text, as a graph has lost which way round its stereocentres are.
+        with BlockLogs():
+            molecule = chem.MolFromSmiles(part.text)
+        own = _atoms(molecule, part)
+        if own is None:
+            return None
+        for node, atom in zip(nodes, own, strict=True):
+            atoms[node] = before + atom
+        molecules.append(molecule)
+        before += molecule.GetNumAtoms()
+    molecule = molecules[0] if len(molecules) == 1 else _side_by_side(molecules)
     drawer = rdMolDraw2D.MolDraw2DSVG(-1, -1)  # as large as the molecule
     options = drawer.drawOptions()
     options.useBWAtomPalette()
@@ -67,6 +82,32 @@ def depict(graph: Data) -> Depiction | None:
         size=(drawer.Width(), drawer.Height()),
         bond=statistics.median(bonds) if bonds else LONE,
     )
+
+
+def _side_by_side(molecules: Sequence[Any]) -> Any:
+    """Molecules as one, each to the right of the one before."""
+    chem = require_rdkit()
+    from rdkit.Chem.rdDepictor import Compute2DCoords
+    from rdkit.Geometry import Point3D
+
+    joined = None
+    for molecule in molecules:
+        Compute2DCoords(molecule)
+        if joined is None:
+            joined = molecule
+            continue
+        (_, right, height), (left, _, middle) = _extent(joined), _extent(molecule)
+        offset = Point3D(right + APART - left, height - middle, 0)
+        joined = chem.CombineMols(joined, molecule, offset)
+    chem.SanitizeMol(joined)  # rings are to be found again
+    return joined
+
+
+def _extent(molecule: Any) -> tuple[float, float, float]:
+    """Where a drawing begins and ends from left to right, and its middle height."""
+    points = molecule.GetConformer().GetPositions()
+    (left, bottom, _), (right, top, _) = points.min(0), points.max(0)
+    return float(left), float(right), float(bottom + top) / 2
 
 
 def _atoms(molecule: Any, graph: Data) -> list[int] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 
 from gia.data.alphabets import likely_kind
 from gia.data.cache import digest, processed
-from gia.data.chemistry import components
+from gia.data.components import of_components
 from gia.data.descriptors import peptide_descriptors, rdkit_descriptors
 from gia.data.feature_tables import FeatureTable, in_single, of_columns, of_file
 from gia.data.fingerprints import morgan_fingerprints
@@ -100,7 +100,8 @@ class FeatureReader:
     def _table(
         self, kind: str, graphs: Sequence[Data], items: Items, dataset: Any, keep: bool
     ) -> FeatureTable:
-        if kind in OF_TEXTS and items.kind != OF_TEXTS[kind]:
+        places = items.places(OF_TEXTS.get(kind, ""))
+        if kind in OF_TEXTS and not places:
             raise ValueError(
                 f"data.features={kind} describes {ITEMS[OF_TEXTS[kind]]}, and these are "
                 f"{ITEMS.get(items.kind, 'neither molecules nor sequences')}: choose another, or "
@@ -112,11 +113,13 @@ class FeatureReader:
         if kind == "file":
             return of_file(self.path, rows, items.num_rows)
         if kind == "morgan":
-            return _of_components(_morgan, texts, bits=True)
+            return FeatureTable(*of_components(_morgan, texts, places), bits=True)
         if kind == "rdkit_2d":
             describe = _kept_descriptors if keep else rdkit_descriptors
-            return _of_components(describe, texts)
-        return _of_peptides(texts)
+            return FeatureTable(*of_components(describe, texts, places))
+        if not items.components:  # an alphabet may hold blanks
+            return FeatureTable(*_of_peptides(texts))
+        return FeatureTable(*of_components(_of_peptides, texts, places))
 
 
 def check_level(level: str) -> None:
@@ -180,23 +183,6 @@ def _brought(graphs: Sequence[Data]) -> FeatureTable:
     return FeatureTable([f"{ATTRIBUTE}_{i}" for i in range(number)], values.numpy())
 
 
-def _of_components(
-    describe: Callable[[Sequence[str]], tuple[list[str], np.ndarray]],
-    texts: Sequence[str],
-    bits: bool = False,
-) -> FeatureTable:
-    """Of each molecule of an item, one behind the other; each different one is computed once."""
-    molecules = [components(text) for text in texts]
-    different = list(dict.fromkeys(smiles for row in molecules for smiles in row))
-    names, values = describe(different)
-    place = {smiles: i for i, smiles in enumerate(different)}
-    number = len(molecules[0])
-    each = [values[[place[row[i]] for row in molecules]] for i in range(number)]
-    if number > 1:
-        names = [f"{name}_{i + 1}" for i in range(number) for name in names]
-    return FeatureTable(names, np.concatenate(each, axis=1), bits=bits)
-
-
 def _morgan(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
     values = morgan_fingerprints(smiles, counts=False)
     return [f"morgan_{i}" for i in range(values.shape[1])], values
@@ -214,7 +200,7 @@ def _kept_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return items.feature_names, torch.cat([data.x for data in items.graphs]).numpy()
 
 
-def _of_peptides(texts: Sequence[str]) -> FeatureTable:
+def _of_peptides(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
     sequences = [text.replace("<unk>", "X") for text in texts]
     letters = Counter("".join(sequences))
     kind = likely_kind(letters)
@@ -223,7 +209,7 @@ def _of_peptides(texts: Sequence[str]) -> FeatureTable:
             f"data.features=peptide describes peptides, and these look like {kind}: choose columns "
             "or file for numbers of your own"
         )
-    return FeatureTable(*peptide_descriptors(sequences))
+    return peptide_descriptors(sequences)
 
 
 def _filled(graphs: Sequence[Data], tables: Sequence[FeatureTable]) -> list[Rejected]:

@@ -27,7 +27,8 @@ def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, 
 
     ``vocab_size`` is the number of symbols, 0 without any; ``node_categories`` and
     ``edge_categories`` are sizes of categorical columns, ``node_channels`` and ``edge_channels``
-    numbers of continuous ones; ``encodings`` the columns of each positional encoding by its name;
+    numbers of continuous ones; ``encodings`` the columns of each positional encoding by its name,
+    and under ``component`` the number of an item's parts where there are several;
     ``graph_channels`` the features of a graph, ``feature_names`` those of them that are scaled.
     """
     graphs, first = items.graphs, items.graphs[0]
@@ -47,13 +48,20 @@ def features(items: Items, encodings: Sequence[str] | None = None) -> dict[str, 
     if own is not None:
         check_level(items.level)
     channels = 0 if own is None else own.size(1)
+    parts = schema.number_of_components(graphs)
+    if items.components and "component" not in first:
+        raise ValueError(
+            "a transform has left out component, which tells "
+            f"{' from '.join(items.components)}: let it change the item that it is given"
+        )
     names = items.feature_names
     if names is None:  # what a transform gives at each fetch
         names = [f"{ATTRIBUTE}_{i}" for i in range(channels)]
     return result | {
         "graph_channels": channels,
         "feature_names": list(names),
-        "encodings": schema.encodings(first, encodings),
+        "encodings": schema.encodings(first, encodings)
+        | ({"component": parts} if parts > 1 else {}),
         "ordered": "seq_pos" in first,
         "level": items.level,
     }
@@ -96,6 +104,11 @@ def hidden_inputs(found: dict[str, Any]) -> dict[str, Any]:
             f"task=masked hides symbols or categories of nodes, but the nodes of this data {what}: "
             "pretrain with computed or measured targets (task=regression) instead"
         )
+    if found["vocab_size"] and found["node_categories"]:
+        raise ValueError(
+            "task=masked hides symbols or categories of nodes, but the nodes of this data have "
+            "both: pretrain on the molecules alone, without data.sequence_column"
+        )
     return {"out_channels": sum(sizes)}
 
 
@@ -112,6 +125,13 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
     if found["tokenizer"] and known["tokenizer"] and found["vocab_size"] > known["vocab_size"]:
         added = Tokenizer.from_config(found["tokenizer"]).symbols[known["vocab_size"] :]
         raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
+    here, there = (of["encodings"].get("component", 1) for of in (found, known))
+    if here != there:
+        raise ValueError(
+            f"the parts of each row, molecules or a sequence, were {there} in the training of the "
+            f"model, and here they are {here}: give the same columns in the same order, such as "
+            "data.smiles_column=[a,b]"
+        )
     _check_features(found, LATER | known)
     # A model may give several numbers for a target: its out_channels may be others.
     found, known = ({**of, "targets": len(of["target_names"])} for of in (found, known))

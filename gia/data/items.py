@@ -55,6 +55,8 @@ class Items:
         feature_names: of the features of the graphs that are scaled, as bits behind them are not;
             None where nothing was read.
         level: ``"graph"``, or ``"node"``: there is a target for each node.
+        components: where an item has several parts, such as a solute and its solvent, the column
+            of each and its kind.
         kind: what ``text`` is: ``"smiles"``, ``"sequence"`` or ``"name"``.
         num_rows: of the source, those without a graph included.
         left_out: how many rows were left out on purpose, by reason.
@@ -75,6 +77,7 @@ class Items:
     edge_categories: list[int] = field(default_factory=list)
     feature_names: list[str] | None = None
     level: str = "graph"
+    components: dict[str, str] = field(default_factory=dict)
     kind: str = "name"
     num_rows: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
@@ -82,6 +85,11 @@ class Items:
     first_unknown: str | None = None
     letters: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def places(self, kind: str) -> list[int]:
+        """Which parts of each item are of this kind, counted from 0."""
+        kinds = list(self.components.values()) or [self.kind]
+        return [place for place, own in enumerate(kinds) if own == kind]
 
 
 def chosen(items: Items, rows: Sequence[int]) -> Items:

@@ -4,6 +4,8 @@ import re
 
 from torch_geometric.data import Data
 
+from gia.data.components import components
+
 
 def node_labels(graph: Data, kind: str) -> list[str]:
     """Elements of a molecule, residues of a sequence, otherwise numbers.
@@ -13,7 +15,7 @@ def node_labels(graph: Data, kind: str) -> list[str]:
         kind: what its ``text`` is: ``"smiles"``, ``"sequence"`` or anything else.
     """
     if kind == "sequence":
-        letters = re.findall("<unk>|.", graph.text, re.DOTALL)
+        letters = _letters(graph.text)
         if len(letters) == graph.num_nodes:
             return letters
     x = graph.get("x")
@@ -23,5 +25,14 @@ def node_labels(graph: Data, kind: str) -> list[str]:
 
         elements = GetPeriodicTable()
         # The first column of PyG's from_smiles; 0 stands for any atom.
-        return [elements.GetElementSymbol(number) for number in x[:, 0].tolist()]
+        symbols = [elements.GetElementSymbol(number) for number in x[:, 0].tolist()]
+        if "token" in graph and "component" in graph:  # the last part is a sequence
+            own = (graph.component == graph.component.max()).nonzero().flatten().tolist()
+            for node, letter in zip(own, _letters(components(graph.text)[-1]), strict=False):
+                symbols[node] = letter
+        return symbols
     return [str(node) for node in range(graph.num_nodes)]
+
+
+def _letters(sequence: str) -> list[str]:
+    return re.findall("<unk>|.", sequence, re.DOTALL)

@@ -15,12 +15,14 @@ from torch_geometric.data import Data
 
 from gia.data.bounds import is_bounded
 from gia.data.cache import text_digest
+from gia.data.components import components
 from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
 from gia.data.items import Items
 from gia.data.splits import PARTS, Split
 from gia.data.targets import classes_of_each, is_shared
 
+EACH = "sha256_of_each"  # of the molecules of an item, in splits.csv
 # What makes an item that has no text.
 CONTENT = ("edge_index", "edge_attr", "x", "token", "pos", "y")
 
@@ -71,14 +73,20 @@ def summary(data: Any) -> dict[str, Any]:
 def write_splits(
     graphs: Sequence[Data], texts: Sequence[str], split: Split, path: str | PathLike
 ) -> None:
-    """A CSV with row, name, part, group, length and digest of each item, in order."""
+    """A CSV with row, name, part, group, length and digest of each item, in order.
+
+    Where items have several molecules, a last column has the digest of each.
+    """
     rows = zip(graphs, split.part.tolist(), split.group.tolist(), texts, strict=True)
+    several = bool(graphs) and "component" in graphs[0]
     with write_atomically(path) as file:
         table = csv.writer(file)
-        table.writerow(["row", "name", "split", "cluster", "length", "sha256"])
+        columns = ["row", "name", "split", "cluster", "length", "sha256"]
+        table.writerow([*columns, *([EACH] if several else [])])
         for graph, part, group, text in rows:
-            known_by = text_digest(text)
-            table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, known_by])
+            known_by = [text_digest(text)]
+            known_by += [" ".join(map(text_digest, components(text)))] if several else []
+            table.writerow([graph.row, graph.name, _name(part), group, graph.num_nodes, *known_by])
 
 
 def fingerprint(texts: Sequence[str], split: Split, graphs: Iterable[Data] = ()) -> str:

@@ -13,6 +13,8 @@ attribute           shape           what
 ``edge_weight``     ``[E]``         float32
 ``pos``             ``[N, 3]``      float32, coordinates, as everywhere in PyG
 ``seq_pos``         ``[N]``         int64, the place in a sequence
+``component``       ``[N]``         int64, which of an item's parts a node is of, such as a solute
+                                    and its solvent: their order counts
 ``*_pe``            ``[N, k]``      float32, encodings: every attribute whose name ends in ``_pe``,
                                     as PyG's ``random_walk_pe`` and ``laplacian_eigenvector_pe``,
                                     or those that ``data.encodings`` names
@@ -45,7 +47,8 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_edge_index
 
 # One row a node, or an edge.
-OF_NODES, OF_EDGES = ("x", "token", "pos", "seq_pos"), ("edge_attr", "edge_weight")
+OF_NODES = ("x", "token", "pos", "seq_pos", "component")
+OF_EDGES = ("edge_attr", "edge_weight")
 COLUMNS = ("x", "edge_attr")  # [*, F], of one column where they have one dimension
 OWN = ("name", "row", "text", "cut", "y", "num_nodes", "edge_index")  # which no node is told by
 # What is kept for layers of the user's own, and how it becomes something that ours read.
@@ -190,6 +193,28 @@ def encodings(data: Data, names: Sequence[str] | None = None) -> dict[str, int]:
     return found
 
 
+def number_of_components(graphs: Sequence[Data]) -> int:
+    """The most parts that an item has; 1 where none are told apart.
+
+    Args:
+        graphs: the items, alike.
+
+    Raises:
+        ValueError: naming an item with a negative number.
+    """
+    most = 0
+    for data in graphs:
+        if data.get("component") is None:
+            return 1
+        low, high = (int(end) for end in data.component.aminmax())
+        if low < 0:
+            raise ValueError(
+                f"row {data.row} ({data.name}) has {low} in component, whose numbers count from 0"
+            )
+        most = max(most, high)
+    return most + 1
+
+
 def _take_adjacency(data: Data) -> None:
     """Edges out of ``adj_t``, which PyG's ToSparseTensor puts in their place; else there are none.
 
@@ -218,7 +243,8 @@ def _typed(value: Tensor, key: str) -> Tensor:
     if key in COLUMNS and value.dim() == 1:
         value = value.unsqueeze(1)
     integer = not value.is_floating_point() and key not in ("pos", "edge_weight")
-    return value.to(torch.long if integer or key in ("token", "seq_pos") else torch.float32)
+    integer = integer or key in ("token", "seq_pos", "component")
+    return value.to(torch.long if integer else torch.float32)
 
 
 def _num_nodes(data: Data) -> int:

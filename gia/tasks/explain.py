@@ -97,7 +97,7 @@ class Explainer:
         if without:
             notes.append(
                 f"{len(without):,} of them have no picture: row {without[0].row} "
-                f"({without[0].name}) is no sequence, and no molecule as PyG's from_smiles makes "
+                f"({without[0].name}) is no sequence, and no molecules as PyG's from_smiles makes "
                 f"them; {TABLE} has it"
             )
         return notes
@@ -129,6 +129,7 @@ class Explainer:
             classes=self._named(chosen),
             values=values.cpu(),
             depiction=depict(graph) if kind == "smiles" else None,
+            component=graph.component.tolist() if "component" in graph else [],
         )
 
     def _predict(self, batch: Batch) -> Tensor:
@@ -158,7 +159,8 @@ class Explainer:
         ]
 
     def _write(self, explained: Sequence[Explained]) -> None:
-        columns = ["name", "row", "node", "symbol"]
+        parts = ["component"] if explained and explained[0].component else []
+        columns = ["name", "row", "node", *parts, "symbol"]
         for target in self.task.target_names:
             columns += [f"class_{target}"] if self.classes else []
             columns.append(f"attribution_{target}")
@@ -222,7 +224,8 @@ def _lines(one: Explained) -> Iterator[list[Any]]:
         cells = [number_cell(value) for value in values]
         if one.classes:
             cells = [cell for pair in zip(one.classes, cells, strict=True) for cell in pair]
-        yield [one.name, one.row, node, symbol, *cells]
+        part = one.component[node : node + 1]
+        yield [one.name, one.row, node, *part, symbol, *cells]
 
 
 def _holds_an_explanation(folder: Path) -> bool:

@@ -69,11 +69,12 @@ def test_it_is_so_in_the_composed_configuration(value):
     ],
 )
 def test_a_list_of_texts(spelled, wanted):
-    assert read(f"data.target_column={spelled}") == wanted
+    for key in ("data.target_column", "data.smiles_column"):
+        assert read(f"{key}={spelled}") == wanted
 
 
 def test_brackets_are_letters_where_there_is_no_list():
-    assert read("data.smiles_column=[400,402]") == "[400,402]"
+    assert read("data.sequence_column=[400,402]") == "[400,402]"
     assert read("data.target_column=[a] or [b]") == "[a] or [b]"
 
 

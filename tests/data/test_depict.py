@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch_geometric.utils import from_smiles
 
+from gia.data import join_components
 from gia.data.datasets.molecules import to_graph
 from gia.data.depict import depict
 from gia.data.node_labels import node_labels
@@ -103,3 +104,33 @@ def test_labels_of_what_the_alphabet_lacks_and_of_other_columns():
     sequence.x = sequence.x.float()
     assert node_labels(sequence, "smiles") == ["0", "1"]
     assert node_labels(to_graph("OC"), "smiles") == ["O", "C"]
+
+
+@pytest.mark.parametrize(
+    "pair", [("O", "CCO"), ("c1ccccc1C(=O)O", "ClC(Cl)Cl"), ("C[C@H](N)O", "C[C@@H](N)O")]
+)
+def test_molecules_of_a_row_stand_side_by_side_in_their_order(pair):
+    graph = join_components(list(map(to_graph, pair)))
+    drawn = depict(graph)
+    first, second = (
+        [
+            x
+            for (x, _), own in zip(drawn.positions, graph.component.tolist(), strict=True)
+            if own == n
+        ]
+        for n in (0, 1)
+    )
+    assert max(first) + drawn.bond < min(second)
+    for i, j in graph.edge_index.T.tolist():
+        length = math.dist(drawn.positions[i], drawn.positions[j])
+        assert length == pytest.approx(drawn.bond, rel=0.4)
+    order = torch.randperm(graph.num_nodes)  # nodes may stand in any order
+    moved = graph.clone()
+    moved.x, moved.component = graph.x[order], graph.component[order]
+    moved.edge_index = order.argsort()[graph.edge_index]
+    xs = [x for x, _ in depict(moved).positions]
+    for node, own in zip(order.tolist(), xs, strict=True):
+        assert (own < min(second)) == (graph.component[node] == 0)
+    other = graph.clone()
+    other.text = f"{to_graph(pair[0]).text} CCCC"
+    assert depict(other) is None

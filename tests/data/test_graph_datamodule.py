@@ -306,3 +306,12 @@ def test_prediction_needs_graphs_that_the_model_knows(shared_data, molecules):
     tu = DataModule(TU("MUTAG", shared_data / "tu"), target_type="classification")
     with pytest.raises(ValueError, match=r"whose node_categories is \[119, .* here it is \[\]"):
         tu.for_model(inputs).setup()
+
+
+def test_another_file_needs_no_column_of_parts(molecules, tmp_path):
+    parts = ("train", "val", "test")
+    rows = [("C" * n, n, parts[n % 3]) for n in range(1, 10)]
+    data = molecules(*rows, header="smiles,y,part", split="given")
+    (tmp_path / "new.csv").write_text("smiles\nCCO\n")
+    other = data.for_model(data.inputs(), tmp_path / "new.csv")
+    assert [graph.text for graph in other.part("test")] == ["CCO"]

@@ -149,3 +149,17 @@ def test_what_is_to_be_guessed_needs_no_targets(molecules):
     assert inputs["target_names"] == []
     assert data.summary()["rejected"] == []
     assert data.train_data[0].get("y") is None
+
+
+def test_each_molecule_of_a_held_out_pair_is_left_out(tmp_path):
+    texts = [data.text for data in Structures(number=40, target_type="masked").items.graphs]
+    pairs = [f"{first},{texts[-1 - i]},{i}" for i, first in enumerate(texts[:12])]
+    (tmp_path / "pairs.csv").write_text("\n".join(["a,b,y", *pairs]))
+    data = DataModule(Molecules(tmp_path / "pairs.csv", ["a", "b"], "y"), batch_size=8)
+    data.write_splits(tmp_path / "splits.csv")
+    left = Structures(number=40, target_type="masked", leave_out_file=tmp_path / "splits.csv")
+    held = {
+        text for part in ("val", "test") for pair in data.part(part) for text in pair.text.split()
+    }
+    assert len(held) == 4
+    assert {graph.text for graph in left.items.graphs} == {*texts} - held

@@ -6,6 +6,8 @@ import torch
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch_geometric.data import Batch, Data
 
+from gia.data import join_components
+from gia.data.datasets.molecules import to_graph
 from gia.data.fingerprints import morgan_fingerprints
 from gia.nn import FingerprintForest, GraphFeatures, count_parameters
 
@@ -112,3 +114,26 @@ def test_features_stand_behind_the_fingerprints():
     assert (FingerprintForest(**options).fit(data)(batch) - (batch.y - 3) / 2).square().mean() > 0.1
     with pytest.raises(ValueError, match=r"model.size=0 leaves .* nothing to read: give data.feat"):
         FingerprintForest(**options, size=0)
+
+
+def test_each_molecule_of_a_row_has_its_own_fingerprint():
+    pairs = [(a, b) for a in ("CCO", "c1ccccc1", "CC(=O)O", "CCN") for b in ("O", "CCCC", "CCl")]
+    rows = []
+    for number, pair in enumerate(pairs):
+        graph = join_components(list(map(to_graph, pair)))
+        graph.y = torch.tensor([[float(number % 3)]])  # by the second alone
+        rows.append(graph)
+    forest = FingerprintForest(
+        out_channels=1,
+        target_mean=[0.0],
+        target_std=[1.0],
+        num_trees=20,
+        size=64,
+        max_features=None,
+    ).fit(rows)
+    said = forest(Batch.from_data_list(rows))[:, 0]
+    assert (said - torch.cat([graph.y[:, 0] for graph in rows])).abs().max() < 0.4
+    assert forest.forests[0].feature_importances_[:64].sum() < 0.1
+    rows[0].text = "CCO ACDK"
+    with pytest.raises(ValueError, match="'ACDK' is no SMILES"):
+        forest(Batch.from_data_list(rows))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -10,11 +11,17 @@ from torch_geometric.data import Data
 
 from gia.data.cache import digest
 from gia.data.chemistry import identity, require_rdkit, without_maps
+from gia.data.columns import column_names
+from gia.data.components import join_components
 from gia.data.computed_targets import KINDS, compute_targets
 from gia.data.datasets.base import check_choice
+from gia.data.datasets.records import Records
+from gia.data.datasets.sequences import Record
 from gia.data.datasets.table import TableDataset
+from gia.data.datasets.with_sequences import ATOM, with_sequences
 from gia.data.items import Items, Rejected, progress
 from gia.data.targets import shortened
+from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 
 # What stands in columns instead of SMILES: how it looks, its name, and how to go on. The ``->`` of
 # a dative bond is no arrow of a reaction.
@@ -29,23 +36,34 @@ OTHERS = (
 
 
 class Molecules(TableDataset):
-    """The molecules of a table with a column of SMILES.
+    """The molecules of a table with a column of SMILES, or with several of them.
+
+    Several molecules of a row, such as a solute and its solvent, are one graph without edges
+    between them, whose ``component`` says which is which; see
+    :func:`gia.data.join_components`. A sequence may stand beside them, as the last part.
 
     Args:
         path: the file, see :func:`gia.data.columns.read_columns`.
-        smiles_column: the column that holds the SMILES.
+        smiles_column: the column that holds the SMILES, or a list of them, whose order counts.
         target_column: the column that holds the target, or a list of them.
         computed_targets: ``"rdkit_2d"``, descriptors of the molecules as targets in place of
             columns.
+        sequence_column: a column of sequences beside the molecules.
+        alphabet, max_length, tokenizer: of the sequences, as of
+            :class:`gia.data.SequenceDataset`.
         **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
     def __init__(
         self,
         path: str | PathLike,
-        smiles_column: str,
+        smiles_column: str | Iterable[str],
         target_column: str | Iterable[str] | None = None,
         computed_targets: str | None = None,
+        sequence_column: str | None = None,
+        alphabet: str = AMINO_ACIDS,
+        max_length: int = 1024,
+        tokenizer: Tokenizer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(path, target_column, **options)
@@ -55,7 +73,16 @@ class Molecules(TableDataset):
                 f"data.computed_targets={computed_targets} makes the targets: give "
                 "data.target_column=null with it"
             )
-        self.smiles_column, self.computed_targets = smiles_column, computed_targets
+        columns = column_names(smiles_column)
+        if not columns:
+            raise ValueError("data.smiles_column names no column: give one, or several, [a,b]")
+        # One is no list, so that graphs are found again that are kept already.
+        self.smiles_column = columns[0] if len(columns) == 1 else columns
+        self.computed_targets, self.sequence_column = computed_targets, sequence_column
+        self.max_length, self.tokenizer = max_length, None
+        if sequence_column is not None:
+            letters = CharTokenizer(alphabet, uppercase=True)
+            self.tokenizer = tokenizer or letters.with_tokens([ATOM])
 
     def load(self, labelled: bool = True) -> Items:
         """The molecules that rdkit accepts, in the file's order, with the others' row and reason.
@@ -69,12 +96,38 @@ class Molecules(TableDataset):
             ValueError: if it is no table or lacks a named column.
         """
         computed = self._computed if labelled else None
-        self.check(labelled and computed is None, "smiles_column")
-        smiles = self.columns.cells(self.smiles_column)
-        check_molecules(smiles, f"data.path={self.path}", str(self.smiles_column))
+        self.check(labelled and computed is None, "smiles_column", "sequence_column")
+        columns = column_names(self.smiles_column)
+        smiles = [self.columns.cells(column) for column in columns]
+        for column, own in zip(columns, smiles, strict=True):
+            check_molecules(own, f"data.path={self.path}", column)
         names = self.columns.labels(self.name_column)
-        items = molecule_items(smiles, names, self.targets(), self.target_column)
+        if len(columns) == 1:
+            items = molecule_items(*smiles, names, self.targets(), self.target_column)
+        else:
+            rows, read = list(zip(*smiles, strict=True)), partial(to_joined_graph, columns=columns)
+            items = molecule_items(rows, names, self.targets(), self.target_column, read)
+            items.components = dict.fromkeys(columns, "smiles")
+        if self.sequence_column is not None:
+            items = self._with_sequences(items, names)
         return items if computed is None else compute_targets(items, computed)
+
+    def _with_sequences(self, items: Items, names: Sequence[str]) -> Items:
+        column, molecules = str(self.sequence_column), column_names(self.smiles_column)
+        if column in molecules:
+            raise ValueError(
+                f"data.sequence_column and data.smiles_column both name {column!r}: it holds one "
+                "or the other"
+            )
+        parts = dict.fromkeys(molecules, "smiles") | {column: "sequence"}
+        cells = zip(names, self.columns.cells(column), strict=True)
+        sequences = Records(
+            [Record(name, cell) for name, cell in cells],
+            tokenizer=self.tokenizer,
+            max_length=self.max_length,
+            target_type=None,
+        )
+        return with_sequences(items, sequences.load(), self.tokenizer, parts)
 
     @property
     def _computed(self) -> str | None:
@@ -84,12 +137,17 @@ class Molecules(TableDataset):
         """Of the table and the names of its columns."""
         options = [self.smiles_column, self.target_column, self.name_column, self.missing]
         options += [] if self._computed is None else [self._computed]
+        if self.tokenizer is not None:
+            options += [str(self.sequence_column), self.tokenizer.to_config(), self.max_length]
         return digest("molecules", options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Molecules:
         """The molecules of another file, in the same columns or in others."""
         mine = {
             "smiles_column": self.smiles_column,
+            "sequence_column": self.sequence_column,
+            "tokenizer": self.tokenizer,
+            "max_length": self.max_length,
             "target_column": self.target_column,
             "aliases": self.aliases,
             **self.options,
@@ -114,18 +172,20 @@ def check_molecules(smiles: Sequence[str], file: str, column: str) -> None:
 
 
 def molecule_items(
-    smiles: Sequence[str],
+    smiles: Sequence[Any],
     names: Sequence[str],
     cells: Sequence[list[str]],
     target_names: Sequence[str],
+    read: Callable[[Any], Data] | None = None,
 ) -> Items:
     """Molecules as graphs with the columns of atoms and bonds of PyG's ``from_smiles``.
 
     Args:
-        smiles: of n molecules.
-        names: of n molecules.
+        smiles: of n rows.
+        names: of n rows.
         cells: their raw targets.
         target_names: of each target.
+        read: from the SMILES of a row to its graph; :func:`to_graph` if left out.
 
     Raises:
         ImportError: if rdkit is not installed.
@@ -141,10 +201,11 @@ def molecule_items(
         kind="smiles",
         num_rows=len(smiles),
     )
+    read = to_graph if read is None else read
     rows = enumerate(zip(smiles, names, cells, strict=True))
     for row, (text, name, raw) in progress(rows, len(smiles), "reading molecules"):
         try:
-            data = to_graph(text)
+            data = read(text)
         except ValueError as error:
             items.rejected.append(Rejected(row, name, str(error)))
             continue
@@ -190,6 +251,28 @@ def to_graph(smiles: str) -> Data:
             raise ValueError(f"an atom of {smiles!r} is beyond PyG's features: {error}") from error
         data.text = identity(molecule)
     return data
+
+
+def to_joined_graph(smiles: Sequence[str], columns: Sequence[str]) -> Data:
+    """The molecules of a row as one graph, see :func:`gia.data.join_components`.
+
+    Args:
+        smiles: of each molecule.
+        columns: where they stand, for errors.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if one is missing or rdkit rejects it, with column and reason of each.
+    """
+    graphs, reasons = [], []
+    for column, text in zip(columns, smiles, strict=True):
+        try:
+            graphs.append(to_graph(text))
+        except ValueError as error:
+            reasons.append(f"{column!r}: {error}")
+    if reasons:
+        raise ValueError("; ".join(reasons))
+    return join_components(graphs)
 
 
 def _reason(smiles: str) -> str:

@@ -13,6 +13,7 @@ from gia.data.datasets.base import Dataset, check_choice
 from gia.data.datasets.compounds import structures
 from gia.data.datasets.molecules import Molecules, molecule_items
 from gia.data.items import Items
+from gia.data.report import EACH
 
 HELD_OUT = ("val", "test")
 
@@ -106,5 +107,7 @@ class Structures(Dataset):
                 f"data.leave_out_file={self.leave_out_file} must be splits.csv of a run, which "
                 f"has columns split and sha256; this has {', '.join(table.names)}"
             )
-        pairs = zip(table.cells("split"), table.cells("sha256"), strict=True)
-        return {value for part, value in pairs if part in HELD_OUT}
+        # Of several molecules a row, each is held out.
+        known = table.cells(EACH if EACH in table.names else "sha256")
+        pairs = zip(table.cells("split"), known, strict=True)
+        return {value for part, cell in pairs if part in HELD_OUT for value in cell.split()}

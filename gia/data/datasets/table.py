@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from typing import Any
@@ -74,6 +74,7 @@ class TableDataset(Dataset):
         """
         for option in (*options, "name_column"):
             self.columns.check(option, getattr(self, option))
+            check_once(option, column_names(getattr(self, option)))
         if not labelled or self.target_type not in ("regression", "classification"):
             return
         if not self.target_column:
@@ -81,10 +82,8 @@ class TableDataset(Dataset):
                 "data.target_column names no target to train on: give one of the columns "
                 f"{', '.join(self.columns.names)}"
             )
-        for name in self.target_column:
-            self.columns.check("target_column", name)
-            if self.target_column.count(name) > 1:
-                raise ValueError(f"data.target_column names {name!r} twice: once is enough")
+        self.columns.check("target_column", self.target_column)
+        check_once("target_column", self.target_column)
 
     def targets(self) -> list[list[str]]:
         """The raw targets of each row, empty where they are absent."""
@@ -105,3 +104,14 @@ class TableDataset(Dataset):
     @property
     def options(self) -> dict[str, Any]:
         return super().options | {"missing": self.missing}
+
+
+def check_once(option: str, columns: Sequence[str]) -> None:
+    """See that no column is named twice.
+
+    Raises:
+        ValueError: if one is.
+    """
+    for name in columns:
+        if columns.count(name) > 1:
+            raise ValueError(f"data.{option} names {name!r} twice: once is enough")

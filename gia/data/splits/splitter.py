@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gia.data.components import components
 from gia.data.items import Items
 from gia.data.splits.assign import (
     contiguous_split,
@@ -64,6 +65,8 @@ class Splitter:
         similarity_k: letters of a k-mer in the similarity split; None lets the alphabet decide.
         similarity_threshold: share of k-mers that keeps two sequences together.
         split_file: for ``"file"``, see :func:`gia.data.file_split`.
+        compared_column: of several molecules a row, the one that alone is compared; None compares
+            the first that ``"scaffold"`` and ``"similarity"`` can, and whole rows elsewhere.
 
     Raises:
         ValueError: if there is no such split, or it lacks its file.
@@ -78,6 +81,7 @@ class Splitter:
     similarity_k: int | None = None
     similarity_threshold: float = DEFAULT_THRESHOLD
     split_file: str | PathLike | None = None
+    compared_column: str | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -109,8 +113,14 @@ class Splitter:
         Raises:
             ValueError: if the items cannot be split so, see the message.
         """
+        column = self._compared(items)
+        if column is not None:
+            place = list(items.components).index(column)
+            texts = [components(text)[place] for text in texts]
         try:
-            return self._split(items, texts, rows, parts, classes)
+            split = self._split(items, texts, rows, parts, classes)
+            told = [f"the split compares {column!r} alone (data.compared_column)"] if column else []
+            return replace(split, notes=[*split.notes, *told])
         except EmptyPart as error:
             if self.split == "given":
                 raise EmptyPart(
@@ -133,7 +143,7 @@ class Splitter:
         classes: Tensor | None,
     ) -> Split:
         kind, what = COMPARED.get(self.split, (items.kind, ""))
-        if kind != items.kind:
+        if kind not in (items.kind, *items.components.values()):
             other = FITTING.get(items.kind, "random")
             raise ValueError(
                 f"data.split={self.split} compares {what}: use data.split={other} here"
@@ -162,6 +172,26 @@ class Splitter:
             return no_split(texts)
         in_order = {"scaffold": scaffold_split, "contiguous": contiguous_split}
         return in_order[self.split](texts, **fractions)
+
+    def _compared(self, items: Items) -> str | None:
+        """The column of the only molecule that is compared, of several a row.
+
+        Raises:
+            ValueError: if there is no such column, or the split cannot compare it.
+        """
+        if self.split not in GROUPS:
+            return None
+        kind = COMPARED[self.split][0] if self.split in COMPARED else None
+        fitting = [name for name, own in items.components.items() if kind in (None, own)]
+        if self.compared_column is None:
+            return fitting[0] if kind and fitting else None
+        if self.compared_column not in fitting:
+            way = f"one of {', '.join(fitting)}" if fitting else "left out: a row is one molecule"
+            raise ValueError(
+                f"data.compared_column={self.compared_column} with data.split={self.split} must be "
+                f"{way}"
+            )
+        return self.compared_column
 
     def _way_out(
         self,

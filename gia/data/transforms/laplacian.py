@@ -6,7 +6,7 @@ from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import AddLaplacianEigenvectorPE, BaseTransform
-from torch_geometric.utils import to_undirected
+from torch_geometric.utils import subgraph, to_undirected
 
 
 class _Laplacian(AddLaplacianEigenvectorPE):
@@ -17,7 +17,7 @@ class _Laplacian(AddLaplacianEigenvectorPE):
 class LaplacianPE(BaseTransform):
     """PyG's ``AddLaplacianEigenvectorPE`` with fixed signs, for graphs of any size.
 
-    See :func:`laplacian_eigenvectors`.
+    See :func:`laplacian_eigenvectors`. Each component of ``data.component`` has its own.
 
     Args:
         k: eigenvectors.
@@ -36,7 +36,17 @@ class LaplacianPE(BaseTransform):
         self.k, self.attr_name = k, attr_name
 
     def forward(self, data: Data) -> Data:
-        data[self.attr_name] = laplacian_eigenvectors(data.edge_index, data.num_nodes, self.k)
+        edge_index, nodes = data.edge_index, data.num_nodes
+        component = data.get("component")
+        if component is None:
+            data[self.attr_name] = laplacian_eigenvectors(edge_index, nodes, self.k)
+            return data
+        found = torch.zeros(nodes, self.k)
+        for number in component.unique().tolist():
+            own = component == number
+            inside, _ = subgraph(own, edge_index, relabel_nodes=True, num_nodes=nodes)
+            found[own] = laplacian_eigenvectors(inside, int(own.sum()), self.k)
+        data[self.attr_name] = found
         return data
 
 

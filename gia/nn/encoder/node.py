@@ -10,7 +10,7 @@ from gia.nn.encoder.encodings import EncodingEncoder, LaplacianEncoder
 from gia.nn.encoder.features import Features
 
 # What reads an encoding, by its attribute's name; EncodingEncoder reads any other.
-ENCODERS = {"laplacian_eigenvector_pe": LaplacianEncoder}
+ENCODERS = {"laplacian_eigenvector_pe": LaplacianEncoder, "component": nn.Embedding}
 
 
 class NodeEncoder(nn.Module):
@@ -27,15 +27,17 @@ class NodeEncoder(nn.Module):
         categories (list of int): Size of each categorical column of ``data.x``.
         channels (int): Columns of a continuous ``data.x``.
         encodings (dict): Columns of each encoding, by its attribute's name, such as
-            ``{"random_walk_pe": 16}``.
+            ``{"random_walk_pe": 16}``; of ``component``, how many there are.
         encoders (dict): ``encoder(columns, width)``, the module of an encoding, by its attribute's
-            name; those that are not named are read by :class:`EncodingEncoder`, and
-            ``laplacian_eigenvector_pe`` by :class:`LaplacianEncoder`.
+            name; those that are not named are read by :class:`EncodingEncoder`,
+            ``laplacian_eigenvector_pe`` by :class:`LaplacianEncoder` and ``component``, which tells
+            the molecules of an item apart, by an embedding.
         dropout (float): Dropout on the sum.
         token_std (float): Standard deviation of the embedding of tokens at the start.
 
     Shapes:
-        - **data.token:** ``[N]``, **data.x:** ``[N, F]``, **data[name]:** ``[N, k]``
+        - **data.token**, **data.component:** ``[N]``, **data.x:** ``[N, F]``, **data[name]:**
+          ``[N, k]``
         - **output:** ``[N, D]``
 
     Raises:
@@ -84,7 +86,8 @@ class NodeEncoder(nn.Module):
         if self.features is not None:
             parts.append(self.features(data.get("x"), data.num_nodes))
         for name, encoder in self.encodings.items():
-            parts.append(encoder(_columns(data, name, self.columns[name])))
+            read = _component if name == "component" else _columns
+            parts.append(encoder(read(data, name, self.columns[name])))
         return self.dropout(sum(parts[1:], parts[0]))
 
 
@@ -95,6 +98,15 @@ def _token(data: Data) -> Tensor:
             "was made for"
         )
     return data.token
+
+
+def _component(data: Data, name: str, number: int) -> Tensor:
+    if data.get(name) is None:
+        raise ValueError(
+            f"the model tells {number} components of a graph apart, the data has no {name}: join "
+            "them with gia.data.join_components, or give data.smiles_column=[a,b]"
+        )
+    return data[name]
 
 
 def _columns(data: Data, name: str, number: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from gia.data.components import of_components
 from gia.data.fingerprints import morgan_fingerprints
 from gia.data.targets import ClassNames, classes_of_each, is_shared
 from gia.nn.graph_features import GraphFeatures
@@ -153,10 +154,13 @@ class FingerprintModel(nn.Module):
         """What is known of each graph, ``[B, size + F]``."""
         parts = []
         if self.fingerprints["size"]:
-            parts.append(morgan_fingerprints(texts, **self.fingerprints))
+            parts.append(of_components(self._fingerprints, texts)[1])
         if self.features is not None:
             parts.append(self.features(features).cpu().numpy())
         return np.concatenate(parts, axis=1)
+
+    def _fingerprints(self, smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
+        return [], morgan_fingerprints(smiles, **self.fingerprints)
 
 
 def _known(table: Known, target: int) -> Known:
