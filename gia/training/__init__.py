@@ -13,7 +13,8 @@ from gia.training.callbacks import (
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.ensemble import EnsembleRun, join
 from gia.training.forest import ForestRun
-from gia.training.run import Interrupted, Run, load_trained
+from gia.training.load import calibrate, load_trained
+from gia.training.run import Interrupted, Run
 from gia.training.trained_data import trained_data
 from gia.training.trusted import RefusedError, check_settings
 
@@ -31,6 +32,7 @@ __all__ = [
     "Run",
     "StepCheckpoint",
     "Throughput",
+    "calibrate",
     "check_architecture",
     "check_settings",
     "join",

@@ -11,10 +11,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data.files import write_atomically
 from gia.tasks.prediction import Prediction
+from gia.training.calibration import keep, learn
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 from gia.training.forest import ForestRun
-from gia.training.run import Interrupted, Run, load_trained, trusted_by
+from gia.training.load import load_trained
+from gia.training.run import Interrupted, Run, trusted_by
 from gia.training.trained_data import trained_data
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
@@ -86,6 +88,8 @@ class EnsembleRun(Run):
         joined = self.folder / "checkpoints" / "best.ckpt"
         join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
         self.task, _ = load_trained(joined, trust=trusted_by(self.cfg))
+        learn(self.task, self.datamodule, self.trainer)
+        keep(self.task, joined)
         return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
 
     def _fit_member(self, k: int) -> None:
@@ -211,7 +215,8 @@ def _weights(folder: Path, k: int) -> Path:
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:
     """What tests the ensemble, as the members were tested."""
-    same = ("accelerator", "devices", "precision", "limit_test_batches", "default_root_dir")
+    limits = ("limit_val_batches", "limit_test_batches")
+    same = ("accelerator", "devices", "precision", "default_root_dir", *limits)
     off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     return pl.Trainer(
         **{key: cfg.trainer[key] for key in same},

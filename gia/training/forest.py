@@ -2,6 +2,7 @@
 
 import time
 
+from gia.training.calibration import learn
 from gia.training.run import Run
 
 
@@ -30,4 +31,5 @@ class ForestRun(Run):
         self.task.model.fit(self.datamodule.train_data)
         self.throughput.seconds = time.perf_counter() - start
         self.trainer.validate(self.task, self.datamodule, verbose=False)  # History keeps it
+        learn(self.task, self.datamodule, self.trainer)
         return self.trainer.test(self.task, self.datamodule, verbose=False)[0]
