@@ -176,7 +176,7 @@ class Regression(Prediction):
         lower, upper = self.calibration(*self._said(found), confidence=self.confidence)
         std = found.std
         if std is not None:
-            std = self.calibration.std(std, self.predicted(found.output))
+            std = self.calibration.std(std, self.predicted(found.output)).to(std)
         return replace(found, std=std, lower=lower, upper=upper, uncalibrated=found)
 
     def interval_columns(self) -> list[str]:
