@@ -166,12 +166,12 @@ def test_few_rows_of_validation_are_told(folder):
 def test_the_walk_of_the_documentation(tmp_path, shared_data):
     """Its commands, on small models, leave what the page says."""
     page = (ROOT / "docs" / "prediction.md").read_text()
-    walk = page[page.index("## From a table to predictions") : page.index("## Data\n")]
+    walk = page[: page.index("## More of it")]
     assert len(walk.splitlines()) < 80
     table = (shared_data / "molecules" / "delaney-processed.csv").read_text().splitlines()
     (tmp_path / "molecules.csv").write_text("\n".join(table[:400]))
     (tmp_path / "new.csv").write_text("\n".join(["smiles", "CCO", "c1ccccc1O"]))
-    commands = re.findall(r"^gia .*(?:\\\n.*)*", walk, re.MULTILINE)
+    commands = re.findall(r"^gia (?:.*\\\n)*.*", walk, re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
         arguments = shlex.split(command.replace("\\\n", " "), comments=True)[1:]
@@ -181,5 +181,8 @@ def test_the_walk_of_the_documentation(tmp_path, shared_data):
     for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", walk):
         assert (ROOT / "docs" / picture).is_file()
     rows = read(tmp_path / "new_predicted.csv")
-    for column in rows[0]:
-        assert f"`{column}`" in walk
+    target = "measured log solubility in mols per litre"
+    for column in list(rows[0])[1:]:
+        assert f"`{column.replace(target, 'T')}`" in walk
+    half = read(tmp_path / "half.csv")
+    assert float(half[0][f"lower_{target}"]) > float(rows[0][f"lower_{target}"])

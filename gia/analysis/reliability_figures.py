@@ -12,14 +12,15 @@ from gia.analysis.prediction_figures import known_panels, panels_of
 from gia.data.targets import ClassNames, classes_of_each
 
 BINS = 10  # points of a curve, at most
-FEWEST = 8  # rows of a point
+FEWEST = 15  # rows of a point
 BEFORE, AFTER = "before", "calibrated"
 
 
 def coverage_plot(
     levels: Sequence[float], shares: Mapping[str, Tensor], target_names: Sequence[str]
 ) -> Figure:
-    """How many targets lie in intervals of each confidence, over how many should.
+    """How many targets lie in intervals of each confidence, over how many should; and how far these
+    are apart in the mean, the expected calibration error (ECE).
 
     Args:
         levels (list of float): The confidences, ``[S]``.
@@ -34,9 +35,11 @@ def coverage_plot(
     for number, axes in enumerate(panels):
         _diagonal(axes, "confidence of the interval", "share of the targets in it")
         for name, share in shares.items():
-            color = _color(name)
-            axes.plot(levels, share[:, number], marker="o", markersize=3, color=color, label=name)
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+            inside = share[:, number].tolist()
+            apart = [abs(one - other) for one, other in zip(inside, levels, strict=True)]
+            label = f"{name}, ECE {sum(apart) / len(apart):.3f}"
+            axes.plot(levels, inside, marker="o", markersize=3, color=_color(name), label=label)
+        axes.legend(frameon=False, fontsize=8, loc="lower right" if len(shares) == 1 else "best")
     return figure
 
 
@@ -98,10 +101,11 @@ def error_over_uncertainty(
         axes.scatter(spread, error, s=size, alpha=alpha, color=BLUE, linewidths=0, rasterized=True)
         points = [(_root(spread[rows]), _root(error[rows])) for rows in _bins(spread)]
         axes.plot(*zip(*points, strict=True), marker="o", color=ORANGE, label="root mean square")
-        ends = [0, float(spread.max())]
-        axes.plot(ends, ends, color=GREY, linewidth=1, label="as it should be")
+        low, high = (float(end) for end in spread.aminmax())
+        axes.plot([low, high], [low, high], color=GREY, linewidth=1, label="as it should be")
+        margin = 0.05 * (high - low) or 0.5 * high or 1.0
         axes.set(xlabel="uncertainty (standard deviation)", ylabel="|prediction - target|")
-        axes.set(xlim=(0, 1.05 * ends[1]), ylim=(0, 1.05 * float(error.max())))
+        axes.set(xlim=(max(low - margin, 0), high + margin), ylim=(0, None))
         axes.legend(frameon=False, fontsize=8)
     return figure
 
