@@ -1,5 +1,6 @@
 """Pictures of how far what is said of errors is true."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,7 +13,7 @@ from gia.analysis.prediction_figures import known_panels, panels_of
 from gia.data.targets import ClassNames, classes_of_each
 
 BINS = 10  # points of a curve, at most
-FEWEST = 15  # rows of a point
+FEWEST = 15  # rows of a point, twice as many where each is only right or wrong
 BEFORE, AFTER = "before", "calibrated"
 
 
@@ -69,12 +70,14 @@ def reliability_diagram(
         for axes, _, y, told in known_panels(panels, each, target, probability):
             sure, chosen = told.max(1)
             right = (chosen == y.long()).double()
-            points = [(sure[rows].mean(), right[rows].mean()) for rows in _bins(sure)]
+            points = [(sure[rows].mean(), right[rows].mean()) for rows in _bins(sure, 2 * FEWEST)]
             color = _color(name)
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, color=color, label=name)
     for axes in panels:
         if axes.get_lines():
-            _diagonal(axes, "probability of the likeliest class", "share that is right")
+            least = min(float(line.get_xydata().min()) for line in axes.get_lines())
+            low = max(math.floor(10 * least) - 1, 0) / 10  # of two classes, half of it is empty
+            _diagonal(axes, "probability of the likeliest class", "share that is right", low)
             axes.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
 
@@ -99,7 +102,7 @@ def error_over_uncertainty(
         error, spread = (told[:, 0] - y).abs(), told[:, 1]
         size, alpha = (14, 0.5) if len(y) < 500 else (6, 0.3)
         axes.scatter(spread, error, s=size, alpha=alpha, color=BLUE, linewidths=0, rasterized=True)
-        points = [(_root(spread[rows]), _root(error[rows])) for rows in _bins(spread)]
+        points = [(_root(spread[rows]), _root(error[rows])) for rows in _bins(spread, FEWEST)]
         axes.plot(*zip(*points, strict=True), marker="o", color=ORANGE, label="root mean square")
         low, high = (float(end) for end in spread.aminmax())
         axes.plot([low, high], [low, high], color=GREY, linewidth=1, label="as it should be")
@@ -110,9 +113,9 @@ def error_over_uncertainty(
     return figure
 
 
-def _bins(values: Tensor) -> list[Tensor]:
+def _bins(values: Tensor, fewest: int) -> list[Tensor]:
     """Rows by their value, as many in each."""
-    return list(values.argsort().tensor_split(min(BINS, max(len(values) // FEWEST, 1))))
+    return list(values.argsort().tensor_split(min(BINS, max(len(values) // fewest, 1))))
 
 
 def _root(values: Tensor) -> float:
@@ -123,6 +126,6 @@ def _color(name: str) -> str:
     return GREY if name == BEFORE else BLUE
 
 
-def _diagonal(axes: Axes, x: str, y: str) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", zorder=0)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal", xlabel=x, ylabel=y)
+def _diagonal(axes: Axes, x: str, y: str, low: float = 0) -> None:
+    axes.plot([low, 1], [low, 1], color=GREY, linewidth=1, linestyle=":", zorder=0)
+    axes.set(xlim=(low, 1.02), ylim=(low, 1.02), aspect="equal", xlabel=x, ylabel=y)
