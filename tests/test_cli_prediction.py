@@ -18,6 +18,7 @@ FAST = [*SMALL, "callbacks.progress_bar=null", "logger.tensorboard=null", "train
 COLUMNS = ["data.smiles_column=SMILES", "data.name_column=cas"]
 SHARED = ["config.yaml", "metrics.csv", "splits.csv", "summary.json", "predictions.csv"]
 PICTURES = ["learning_curves", "attention_heat_map", "attention_graph"]
+NEAR = "similarity_to_training"
 # Rows that become no graph, and one whose target is not needed.
 BROKEN = {
     3: ["broken", "C1CC", "300"],
@@ -74,7 +75,7 @@ def test_a_regression_leaves_everything_behind(folder, regression):
     assert regression.stdout.splitlines()[-1] == "everything is in numbers"
     summary = json.loads((run / "summary.json").read_text())
     rows = read(run / "predictions.csv")
-    assert list(rows[0]) == ["name", "row", "Tm", "predicted_Tm"]
+    assert list(rows[0]) == ["name", "row", "Tm", "predicted_Tm", NEAR]
     target, said = (np.array([float(row[c]) for row in rows]) for c in ("Tm", "predicted_Tm"))
     assert summary["test"]["rmse"] == pytest.approx(root_mean_squared_error(target, said), rel=1e-4)
     assert summary["trivial_test"]["rmse"] == pytest.approx(target.std(), rel=0.3)
@@ -148,7 +149,7 @@ def test_predict_keeps_rows_and_columns(folder, regression):
     assert f"{len(new) - 3} predictions in out.csv" in done.stdout
     assert "3 rows without one" in done.stdout
     rows = read(folder / "out.csv")
-    assert list(rows[0]) == ["id", "structure", "note", "predicted_Tm", "problem"]
+    assert list(rows[0]) == ["id", "structure", "note", "predicted_Tm", NEAR, "problem"]
     assert [[int(row["id"]), row["structure"], row["note"]] for row in rows] == new
     for number, row in enumerate(rows):
         assert (row["predicted_Tm"] == "") == (number in BROKEN) == (row["problem"] != "")

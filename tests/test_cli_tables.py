@@ -38,7 +38,7 @@ def test_a_class_that_is_called_na_is_learned_and_predicted(tmp_path):
     note = "20 cells of 'protein' read 'NA': taken as a class; data.missing=[NA] makes them missing"
     assert note in done.stdout
     rows = predicted(tmp_path)
-    assert list(rows[0])[3:] == ["probability_HA", "probability_M2", "probability_NA"]
+    assert list(rows[0])[3:6] == ["probability_HA", "probability_M2", "probability_NA"]
     found = [row["predicted_protein"] for row in rows if row["protein"] == "NA"]
     assert (len(found), found.count("NA") > 15) == (20, True)
 
@@ -60,6 +60,7 @@ def test_targets_with_classes_of_their_own(tmp_path):
     assert list(row)[4:] == [
         *("predicted_a", "probability_a_high", "probability_a_low"),
         *("predicted_b", "probability_b_x", "probability_b_y", "probability_b_z"),
+        "similarity_to_training",
     ]
     for target, names in (("a", ["high", "low"]), ("b", "xyz")):
         total = sum(float(row[f"probability_{target}_{name}"]) for name in names)

@@ -32,6 +32,11 @@ from gia.analysis.prediction_figures import (
 )
 from gia.analysis.prediction_table import check_out, extend_table, write_csv
 from gia.analysis.predictions import Predictions
+from gia.analysis.reliability_figures import (
+    coverage_plot,
+    error_over_uncertainty,
+    reliability_diagram,
+)
 from gia.analysis.summary import print_costs, print_metrics, write_summary
 
 __all__ = [
@@ -47,9 +52,11 @@ __all__ = [
     "common_scale",
     "commonest_class",
     "confusion_matrix",
+    "coverage_plot",
     "describe_data",
     "draw_molecule",
     "embeddings",
+    "error_over_uncertainty",
     "explained_page",
     "explained_row",
     "extend_table",
@@ -64,6 +71,7 @@ __all__ = [
     "parity_plot",
     "print_costs",
     "print_metrics",
+    "reliability_diagram",
     "residual_histogram",
     "roc_curves",
     "save",

@@ -35,8 +35,8 @@ def parity_plot(target: Tensor, prediction: Tensor, target_names: Sequence[str])
     Shapes:
         - **target, prediction:** ``[R, T]``
     """
-    figure, panels = _panels(target_names, 3.8, 3.8)
-    for axes, _, y, said in _known(panels, target_names, target, prediction):
+    figure, panels = panels_of(target_names, 3.8, 3.8)
+    for axes, _, y, said in known_panels(panels, target_names, target, prediction):
         low, high = (float(end) for end in torch.cat([y, said]).aminmax())
         margin = 0.04 * (high - low) or 1.0
         ends = (low - margin, high + margin)
@@ -60,8 +60,8 @@ def residual_histogram(target: Tensor, prediction: Tensor, target_names: Sequenc
     Shapes:
         - **target, prediction:** ``[R, T]``
     """
-    figure, panels = _panels(target_names, 4.2, 3.2)
-    for axes, _, y, said in _known(panels, target_names, target, prediction):
+    figure, panels = panels_of(target_names, 4.2, 3.2)
+    for axes, _, y, said in known_panels(panels, target_names, target, prediction):
         residual = said - y
         bins = min(max(int(math.sqrt(len(y))), 5), 60)
         axes.hist(residual.tolist(), bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
@@ -90,8 +90,8 @@ def confusion_matrix(
     """
     each = classes_of_each(class_names, len(target_names))
     side = min(max(0.45 * max(map(len, each)), 2.4), 7)
-    figure, panels = _panels(target_names, side + 1.4, side + 0.9)
-    for axes, names, y, said in _known(panels, each, target, probability):
+    figure, panels = panels_of(target_names, side + 1.4, side + 0.9)
+    for axes, names, y, said in known_panels(panels, each, target, probability):
         classes = len(names)
         counts = multiclass_confusion_matrix(said[:, :classes].argmax(1), y.long(), classes)
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
@@ -126,9 +126,9 @@ def roc_curves(
         - **target:** ``[R, T]``
         - **probability:** ``[R, T, C]``
     """
-    figure, panels = _panels(target_names, 3.9, 3.9)
+    figure, panels = panels_of(target_names, 3.9, 3.9)
     each = classes_of_each(class_names, len(target_names))
-    for axes, names, y, said in _known(panels, each, target, probability):
+    for axes, names, y, said in known_panels(panels, each, target, probability):
         counts = y.long().bincount(minlength=len(names))
         chosen = counts.argsort(descending=True, stable=True)[:MOST_CURVES].sort().values.tolist()
         curves = [1] if len(names) == 2 else chosen
@@ -153,7 +153,7 @@ def roc_curves(
     return figure
 
 
-def _panels(names: Sequence[str], width: float, height: float) -> tuple[Figure, list[Axes]]:
+def panels_of(names: Sequence[str], width: float, height: float) -> tuple[Figure, list[Axes]]:
     """One panel for each target, as many as there is room for."""
     shown = list(names[:MOST_PANELS])
     columns = min(len(shown), 3)
@@ -170,7 +170,7 @@ def _panels(names: Sequence[str], width: float, height: float) -> tuple[Figure, 
     return figure, grid[: len(shown)]
 
 
-def _known(
+def known_panels(
     panels: list[Axes], of_each: Sequence[Any], target: Tensor, prediction: Tensor
 ) -> Iterator[tuple[Axes, Any, Tensor, Tensor]]:
     """Each panel with what is given of its target and its known values; one without any says so."""

@@ -46,10 +46,15 @@ def evaluate(cfg: DictConfig) -> None:
     from rich.table import Table
 
     from gia.analysis import describe_data
+    from gia.tasks.calibrated import Calibrated
+    from gia.tasks.calibration import check_confidence
+    from gia.tasks.report import print_reliability
     from gia.training import load_trained, trained_data
 
     _check_part(cfg.part, "train", "val", "test", "all")
+    confidence = check_confidence(cfg.confidence)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task.confidence = confidence
     data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
@@ -64,6 +69,11 @@ def evaluate(cfg: DictConfig) -> None:
     for name, value in metrics.items():
         table.add_row(name.removeprefix("test/"), f"{value:.4f}")
     console.print(table)
+    if isinstance(task, Calibrated):
+        found = {}
+        if task.calibration is not None:
+            found = task.reliability(task.predictions(data.loader(part)))
+        print_reliability(task, found, console, cfg.ckpt_path)
 
 
 @command("predict")
@@ -72,7 +82,9 @@ def predict(cfg: DictConfig) -> None:
     import torch
 
     from gia.analysis import check_out, filled_notes
+    from gia.data.training_set import FAR
     from gia.tasks import Explainer
+    from gia.tasks.calibration import check_confidence
     from gia.training import load_trained, trained_data
 
     if cfg.ckpt_path is None:
@@ -80,8 +92,10 @@ def predict(cfg: DictConfig) -> None:
     path, part = cfg.data.path, cfg.part or "test"
     _check_apart(cfg.part, path is not None)
     _check_part(part, "train", "val", "test")
+    confidence = check_confidence(cfg.confidence)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.check_predicts()
+    task.confidence = confidence
     if cfg.dropout_samples is not None:
         task.use_dropout(cfg.dropout_samples)
     # Suffixes as in molecules.csv.gz are no part of the name.
@@ -97,6 +111,14 @@ def predict(cfg: DictConfig) -> None:
     console.print(f"  {done['predicted']:,} predictions in {out}", soft_wrap=True)
     if done["problems"]:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")
+    if done.get("far"):
+        console.print(
+            f"  {done['far']:,} far from what the model was trained on: similarity_to_training "
+            f"below {FAR}",
+            soft_wrap=True,
+        )
+    for note in task.calibration_notes(cfg.ckpt_path):
+        console.print(f"  {note}", soft_wrap=True)
     for note in filled_notes(list(map(vars, data.items.filled))):
         console.print(f"  {note}", soft_wrap=True)
     for note in explain(data, part) if explain else ():

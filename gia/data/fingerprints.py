@@ -6,9 +6,11 @@ import numpy as np
 
 from gia.data.chemistry import require_rdkit
 
+SIZE = 2048  # bits of a fingerprint
+
 
 def morgan_fingerprints(
-    smiles: Sequence[str], *, radius: int = 2, size: int = 2048, counts: bool = True
+    smiles: Sequence[str], *, radius: int = 2, size: int = SIZE, counts: bool = True
 ) -> np.ndarray:
     """Circular substructures of molecules, folded into vectors of one length.
 
@@ -47,3 +49,25 @@ def morgan_fingerprints(
                 )
             vectors[row] = vector(molecule)
     return vectors
+
+
+def substructures(smiles: Sequence[str]) -> list[list[int] | None]:
+    """Which bits of a fingerprint of :data:`SIZE` are set, radius 2; None for no SMILES.
+
+    Args:
+        smiles: of the molecules.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+    """
+    chem = require_rdkit()
+    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+    from rdkit.rdBase import BlockLogs
+
+    generator = GetMorganGenerator(radius=2, fpSize=SIZE)
+    with BlockLogs():
+        molecules = map(chem.MolFromSmiles, smiles)
+        return [
+            None if molecule is None else list(generator.GetFingerprint(molecule).GetOnBits())
+            for molecule in molecules
+        ]

@@ -1,5 +1,6 @@
 """What a model is trained for: loss, metrics, and what is said of them at the end."""
 
+from gia.tasks.calibration import Intervals, Temperature
 from gia.tasks.classification import Classification, ClassificationMetrics
 from gia.tasks.explain import Explainer
 from gia.tasks.language_modeling import LanguageMetrics, LanguageModeling
@@ -17,6 +18,7 @@ __all__ = [
     "ClassificationMetrics",
     "Explainer",
     "FinishedRun",
+    "Intervals",
     "LanguageMetrics",
     "LanguageModeling",
     "Masked",
@@ -29,5 +31,6 @@ __all__ = [
     "Supervised",
     "TargetScaler",
     "Task",
+    "Temperature",
     "parameter_groups",
 ]

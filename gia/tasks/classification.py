@@ -3,6 +3,8 @@
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +23,13 @@ from gia.analysis.figures import save
 from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
+from gia.analysis.reliability_figures import AFTER, BEFORE, reliability_diagram
 from gia.data.targets import ClassNames, classes_of_each
+from gia.tasks.calibration import Temperature
 from gia.tasks.losses import ClassLoss, CrossEntropy
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
+from gia.tasks.reliability import named, of_classes
 from gia.tasks.weights import class_weights as weights_of
 
 LISTED = 5  # absent classes named in a warning
@@ -199,8 +204,26 @@ class Classification(Prediction):
         of_class = self.class_weights.gather(1, index.T).T  # [R, T]
         return of_class if weight is None else weight * of_class
 
+    CALIBRATED = "calibrated probabilities"
+    calibration: Temperature | None
+
+    def learn_calibration(self, found: Predictions) -> Temperature:
+        return Temperature.fit(found.target, found.output, self.sizes)
+
+    def calibrated(self, found: Predictions) -> Predictions:
+        """With probabilities that are as often right as they say."""
+        return replace(found, output=self.calibration(found.output), uncalibrated=found)
+
+    def reliability(self, found: Predictions) -> dict[str, dict[str, float]]:
+        each = {
+            name: of_classes(found.target, told, self.sizes)
+            for name, told in _probabilities(found).items()
+        }
+        learned = self.calibration.learned
+        return {name: named(of, self.target_names, learned) for name, of in each.items()}
+
     def predict_step(self, batch: Batch, batch_idx: int = 0, dataloader_idx: int = 0) -> Tensor:
-        """Probabilities of the classes, ``[R, T, C]``."""
+        """Probabilities of the classes, ``[R, T, C]``, before they are calibrated."""
         return self.output(batch).softmax(-1)
 
     def combine(self, outputs: Tensor) -> Tensor:
@@ -226,7 +249,17 @@ class Classification(Prediction):
         return [
             *save(confusion_matrix(*shown), folder / "confusion_matrix"),
             *save(roc_curves(*shown), folder / "roc_curves"),
+            *self._picture_reliability(predictions, folder),
         ]
+
+    def _picture_reliability(self, found: Predictions, folder: Path) -> list[Path]:
+        if self.calibration is None or not self.calibration.learned.any():
+            return []
+        learned = self.calibration.learned
+        names, classes = (list(compress(of, learned)) for of in (self.target_names, self.classes))
+        told = {name: values[:, learned] for name, values in _probabilities(found).items()}
+        drawn = reliability_diagram(found.target[:, learned], told, names, classes)
+        return save(drawn, folder / "calibration")
 
     def output_columns(self) -> list[str]:
         several = len(self.target_names) > 1
@@ -256,6 +289,10 @@ class Classification(Prediction):
         """Nothing between classes of one letter, which are a word then, as a column of targets."""
         letters = all(len(name) == 1 for names in self.classes for name in names)
         return "" if letters and column.startswith("predicted_") else " "
+
+
+def _probabilities(found: Predictions) -> dict[str, Tensor]:
+    return {BEFORE: found.uncalibrated.output, AFTER: found.output}
 
 
 def _present(target: Tensor, classes: int) -> Tensor:

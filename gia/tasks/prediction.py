@@ -14,11 +14,12 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
+from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
-from gia.data.bounds import bound_text
 from gia.nn import DropoutSamples, Several
+from gia.tasks import tables
+from gia.tasks.calibrated import Calibrated
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import (
     FinishedRun,
@@ -27,16 +28,16 @@ from gia.tasks.report import (
     of_test,
     picture_a_graph,
     picture_curves,
+    print_reliability,
     print_test,
 )
-from gia.tasks.supervised import Supervised
 from gia.tasks.weights import target_weights as weights_of
 
 # What of a graph, or of its nodes, a task compares its output with.
 COMPARED = ("y", "y_bounds", "weight")
 
 
-class Prediction(Supervised):
+class Prediction(Calibrated):
     """What tasks share that predict targets of whole graphs or of their nodes.
 
     A new one gives :meth:`loss`, its metrics and ``predict_step``; of the rest it changes what is
@@ -113,12 +114,13 @@ class Prediction(Supervised):
         return outputs.mean(0)
 
     def use_dropout(self, samples: int) -> None:
-        """Predict with dropout from now on, as the mean over so many samples.
+        """Predict with dropout from now on, as the mean over so many samples. These are others
+        than the predictions that were calibrated: nothing of that is left.
 
         Raises:
             ValueError: As :class:`~gia.nn.DropoutSamples`.
         """
-        self.model = DropoutSamples(self.model, samples)
+        self.model, self.calibration = DropoutSamples(self.model, samples), None
 
     def _shaped(self, output: Tensor) -> Tensor:
         channels = self.channels
@@ -200,7 +202,7 @@ class Prediction(Supervised):
         trainer: pl.Trainer | None = None,
         limit: int | None = None,
     ) -> Predictions:
-        """Predict all batches of a loader, where the model is.
+        """Predict all batches of a loader, where the model is; calibrated if the task is.
 
         Args:
             batches (iterable of Batch): As of a datamodule's ``loader(part)``.
@@ -220,6 +222,7 @@ class Prediction(Supervised):
             if std is not None:
                 stds.append(std.cpu())
             targets.append(batch.y.cpu())
+            result.texts |= dict(zip(batch.row.tolist(), batch.get("text", ()), strict=False))
             if "y_bounds" in batch:
                 result.bounds += batch.y_bounds.tolist()
             sizes = batch.ptr.diff().tolist()
@@ -232,40 +235,27 @@ class Prediction(Supervised):
         if outputs:
             result.target, result.output = torch.cat(targets), torch.cat(outputs)
             result.std = torch.cat(stds) if stds else None
-        return result
+        return result if self.calibration is None else self.calibrated(result)
 
     def predict_table(self, data: Any, out: Path) -> dict[str, int]:
         """Write the whole table of a datamodule's source again, with predictions.
 
-        Behind its columns stand those of :meth:`output_columns` and, if a row could not be
-        predicted, ``problem`` with the reason. A cell holds what is said of all nodes, where nodes
-        have targets.
+        Behind its columns stand those of :meth:`columns`, ``similarity_to_training`` if that is
+        known, and, if a row could not be predicted, ``problem`` with the reason. A cell holds what
+        is said of all nodes, where nodes have targets.
 
         Args:
             data (DataModule): Of ``for_model``.
             out (Path): The CSV to write.
 
         Returns:
-            How many rows were ``predicted`` and how many not (``problems``).
+            How many rows were ``predicted`` and how many not (``problems``); and how many are
+            ``far`` from the training, if that is known.
 
         Raises:
             ValueError: If the table already has a column of these names.
         """
-        data.setup()
-        columns, rows = data.dataset.table()
-        new = self.output_columns() + self.std_columns()
-        check_columns(columns, new)
-        found = self.predictions(data.loader("test"))
-        of_row: dict[int, list[list[str]]] = {}  # the cells of its graph, or of all its nodes
-        for row, cells in zip(found.rows, self.cells(found), strict=True):
-            of_row.setdefault(row, []).append(cells)
-        between = [self.between_nodes(column) for column in new]
-        cells = {
-            row: [mark.join(column) for mark, *column in zip(between, *nodes, strict=True)]
-            for row, nodes in of_row.items()
-        }
-        reasons = {entry.row: entry.reason for entry in data.items.rejected}
-        return extend_table(out, columns, rows, new, cells, reasons)
+        return tables.predict_table(self, data, out)
 
     def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
         """Write the predictions of one part of the data, with names, rows and targets.
@@ -276,36 +266,25 @@ class Prediction(Supervised):
             out (Path): The CSV to write.
 
         Returns:
-            How many graphs or nodes were ``predicted``; none has ``problems``.
+            How many graphs or nodes were ``predicted``; none has ``problems``; ``far`` as above.
         """
-        data.setup()
-        found = self.predictions(data.loader(part))
-        self.write_predictions(found, out)
-        return {"predicted": len(found.rows), "problems": 0}
+        return tables.predict_part(self, data, part, out)
 
-    def write_predictions(self, found: Predictions, out: Path) -> None:
-        """A CSV: name and row of each graph (and the node), its targets, what was predicted."""
-        where = ["name", "row", *(["node"] if found.nodes else [])]
-        nodes = [[node] for node in found.nodes] or [[]] * len(found.rows)
-        targets = [self.target_cells(target) for target in found.target]
-        for cells, bounds in zip(targets, found.bounds, strict=False):
-            texts = map(bound_text, bounds)
-            cells[:] = [cell or text for cell, text in zip(cells, texts, strict=True)]
-        lines = [
-            [name, row, *node, *target, *said]
-            for name, row, node, target, said in zip(
-                found.names, found.rows, nodes, targets, self.cells(found), strict=True
-            )
-        ]
-        columns = self.output_columns() + self.std_columns()
-        write_csv(out, [*where, *self.target_names, *columns], lines)
+    def columns(self) -> list[str]:
+        """Names of what :meth:`cells` gives."""
+        return [*self.output_columns(), *self.std_columns(), *self.interval_columns()]
 
     def cells(self, found: Predictions) -> list[list[str]]:
-        """What was predicted of each row as text: :meth:`output_cells`, then uncertainties."""
+        """What was predicted of each row as text: :meth:`output_cells`, then uncertainties and the
+        ends of intervals."""
         cells = [self.output_cells(output) for output in found.output]
-        if found.std is not None:
-            for row, std in zip(cells, found.std.tolist(), strict=True):
-                row += map(number_cell, std)
+        more = [] if found.std is None else [found.std]
+        if found.lower is not None:
+            learned = self.calibration.learned
+            more += [found.lower[:, learned], found.upper[:, learned]]
+        for values in more:
+            for row, numbers in zip(cells, values.tolist(), strict=True):
+                row += [number_cell(value) if math.isfinite(value) else "" for value in numbers]
         return cells
 
     def predicted(self, output: Tensor) -> Tensor:
@@ -358,7 +337,9 @@ class Prediction(Supervised):
         batches = run.trainer.num_test_batches[0]  # a few in a run to see if everything works
         limit = None if batches == float("inf") else int(batches)
         found = self.predictions(data.loader("test"), trainer=run.trainer, limit=limit)
-        self.write_predictions(found, run.folder / "predictions.csv")
+        tables.compare_with_training(self, data, found)
+        tables.write_predictions(self, found, run.folder / "predictions.csv")
+        reliability = {} if self.calibration is None else self.reliability(found)
         trivial = self.trivial_metrics(data.train_data, data.val_data)
         baseline = None if trivial is None else trivial["loss"]
         pictures = [
@@ -370,6 +351,7 @@ class Prediction(Supervised):
             "test": of_test(metrics),
             "trivial_test": self.trivial_metrics(data.train_data, data.test_data),
             "val": best_epoch(run),
+            **({"reliability": reliability} if reliability else {}),
             **costs(run),
             **({"members": run.members} if run.members else {}),
             "data": data.summary(),
@@ -377,6 +359,7 @@ class Prediction(Supervised):
         }
         write_summary(run.folder, summary)
         print_test(self, summary, console)
+        print_reliability(self, reliability, console)
         return summary
 
 

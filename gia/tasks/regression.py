@@ -1,7 +1,9 @@
 """Regression: numbers of whole graphs or of their nodes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +14,15 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_
 from gia.analysis.figures import save
 from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
+from gia.analysis.reliability_figures import AFTER, BEFORE, coverage_plot, error_over_uncertainty
 from gia.nn import Several
+from gia.tasks.calibration import Intervals, needed
 from gia.tasks.losses import MSE, NumberLoss
 from gia.tasks.metrics import PredictionMetrics
 from gia.tasks.prediction import Prediction
+from gia.tasks.reliability import LEVELS, Interval, coverages, named, normal, of_numbers
 from gia.tasks.scaler import TargetScaler
+from gia.typing import OptTensor
 
 
 class RegressionMetrics(PredictionMetrics):
@@ -159,6 +165,63 @@ class Regression(Prediction):
             std = self.criterion.predicted(outputs).std(0, correction=0)
         return self.in_units(together), None if std is None else std * self.scaler.std
 
+    CALIBRATED = "intervals (lower_, upper_)"
+    calibration: Intervals | None
+
+    def learn_calibration(self, found: Predictions) -> Intervals:
+        return Intervals.fit(found.target, *self._said(found))
+
+    def calibrated(self, found: Predictions) -> Predictions:
+        """With standard deviations that fit the errors, and intervals."""
+        lower, upper = self.calibration(*self._said(found), confidence=self.confidence)
+        std = found.std
+        if std is not None:
+            std = self.calibration.std(std, self.predicted(found.output)).to(std)
+        return replace(found, std=std, lower=lower, upper=upper, uncalibrated=found)
+
+    def interval_columns(self) -> list[str]:
+        if self.calibration is None:
+            return []
+        names = list(compress(self.target_names, self.calibration.learned.tolist()))
+        return [f"{end}_{name}" for end in ("lower", "upper") for name in names]
+
+    def calibration_notes(self, path: Any = None) -> Iterator[str]:
+        yield from super().calibration_notes(path)
+        if self.calibration is None or not self.calibration.learned.any():
+            return
+        most, takes = int(self.calibration.known.max()), needed(self.confidence)
+        if most < takes:
+            yield (
+                f"lower_ and upper_ are empty: confidence={self.confidence:g} takes {takes:,} "
+                f"known targets of the validation part, which has {most:,}"
+            )
+
+    def reliability(self, found: Predictions) -> dict[str, dict[str, float]]:
+        mean, std, _ = self._said(found)
+        if std is None:
+            std = self.calibration.std(None, mean.double())
+        found_of = {}
+        for name, interval in self._intervals(found).items():
+            spread = found.uncalibrated.std if name == BEFORE else std
+            metrics = of_numbers(found.target, mean, spread, interval, self.confidence)
+            found_of[name] = named(metrics, self.target_names, self.calibration.learned)
+        return found_of
+
+    def _intervals(self, found: Predictions) -> dict[str, Interval]:
+        """Before they are calibrated, where the model says how uncertain it is, and after."""
+        mean, std, quantiles = self._said(found.uncalibrated)
+        before = {} if std is None else {BEFORE: normal(mean, std)}
+
+        def calibrated(confidence: float) -> tuple[Tensor, Tensor]:
+            return self.calibration(mean, std, quantiles, confidence=confidence)
+
+        return before | {AFTER: calibrated}
+
+    def _said(self, found: Predictions) -> tuple[Tensor, OptTensor, tuple[Tensor, Tensor] | None]:
+        """Prediction, standard deviation and the model's own interval, ``[R, T]`` each."""
+        own = None if self.criterion.channels == 1 else self.criterion.interval(found.output)
+        return self.predicted(found.output), found.std, own
+
     def predicted(self, output: Tensor) -> Tensor:
         """The predictions ``[..., T]`` in what :meth:`predict_step` gives."""
         return self.criterion.predicted(output) if self.criterion.channels > 1 else output
@@ -176,4 +239,22 @@ class Regression(Prediction):
         return [
             *save(parity_plot(*shown), folder / "parity"),
             *save(residual_histogram(*shown), folder / "residuals"),
+            *self._picture_reliability(predictions, folder),
         ]
+
+    def _picture_reliability(self, found: Predictions, folder: Path) -> list[Path]:
+        """Draw how many targets lie in their intervals, and the errors over the uncertainties."""
+        if self.calibration is None or not self.calibration.learned.any():
+            return []
+        learned = self.calibration.learned
+        names = list(compress(self.target_names, learned.tolist()))
+        shares = {
+            name: coverages(found.target, interval)[:, learned]
+            for name, interval in self._intervals(found).items()
+        }
+        pictures = save(coverage_plot(LEVELS, shares, names), folder / "calibration")
+        if found.std is None:
+            return pictures
+        shown = found.target, self.predicted(found.output), found.std
+        drawn = error_over_uncertainty(*(values[:, learned] for values in shown), names)
+        return [*pictures, *save(drawn, folder / "error_over_uncertainty")]

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 
 from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
 from gia.analysis.molecule_figures import molecule_attention
+from gia.analysis.reliability_figures import AFTER
 from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
 from gia.data.depict import Depiction, depict
 from gia.data.node_labels import node_labels
@@ -171,3 +172,24 @@ def print_test(task: Any, summary: dict[str, Any], console: Console) -> None:
         }
         print_metrics(title, "target", names, rows, console)
     print_costs(summary, console, task.NODE_NAME)
+
+
+def print_reliability(
+    task: Any, reliability: dict[str, dict[str, float]], console: Console, path: Any = None
+) -> None:
+    """Print how far what predictions say of their errors is true, and what is not calibrated.
+
+    Args:
+        task (Calibrated): What predicted.
+        reliability (dict): Of its ``reliability``; empty if it is not calibrated.
+        console (Console): Where to.
+        path (Path, optional): The checkpoint of the model.
+    """
+    if any(map(math.isfinite, reliability.get(AFTER, {}).values())):
+        names = [name for name in reliability[AFTER] if "/" not in name]
+        title = "Errors, as said and as they are"
+        if "coverage" in names:
+            title += f" (intervals of {task.confidence:.3g})"
+        print_metrics(title, "predictions", names, reliability, console, bold=AFTER)
+    for note in task.calibration_notes(path):
+        console.print(f"  {note}", highlight=False, soft_wrap=True)

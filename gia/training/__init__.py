@@ -14,7 +14,8 @@ from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load
 from gia.training.chemprop import ChempropRun
 from gia.training.ensemble import EnsembleRun, join
 from gia.training.fitted import FittedRun
-from gia.training.run import Interrupted, Run, load_trained
+from gia.training.load import calibrate, load_trained
+from gia.training.run import Interrupted, Run
 from gia.training.trained_data import trained_data
 from gia.training.trusted import RefusedError, check_settings
 
@@ -33,6 +34,7 @@ __all__ = [
     "Run",
     "StepCheckpoint",
     "Throughput",
+    "calibrate",
     "check_architecture",
     "check_settings",
     "join",

@@ -14,7 +14,8 @@ from gia.tasks.prediction import Prediction
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 from gia.training.fitted import FittedRun
-from gia.training.run import Interrupted, Run, load_trained, trusted_by
+from gia.training.load import load_trained
+from gia.training.run import Interrupted, Run, trusted_by
 from gia.training.trained_data import trained_data
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
@@ -83,9 +84,13 @@ class EnsembleRun(Run):
         self.throughput.seconds = sum(member["seconds"] for member in done)
         speeds = [member["tokens_per_second"] for member in done]
         self.throughput.tokens_per_second = sum(speeds) / len(speeds)
-        joined = self.folder / "checkpoints" / "best.ckpt"
-        join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], joined)
-        self.task, _ = load_trained(joined, trust=trusted_by(self.cfg))
+        join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], self.tested_file)
+        self.task, _ = load_trained(self.tested_file, trust=trusted_by(self.cfg))
+
+    @property
+    def tested_file(self) -> Path:
+        """Of all members joined."""
+        return self.folder / "checkpoints" / "best.ckpt"
 
     def _fit_member(self, k: int) -> None:
         run, self._first = self._first or Run.from_config(_of_member(self.cfg, k)), None
@@ -210,7 +215,8 @@ def _weights(folder: Path, k: int) -> Path:
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:
     """What tests the ensemble, as the members were tested."""
-    same = ("accelerator", "devices", "precision", "limit_test_batches", "default_root_dir")
+    limits = ("limit_val_batches", "limit_test_batches")
+    same = ("accelerator", "devices", "precision", "default_root_dir", *limits)
     off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     return pl.Trainer(
         **{key: cfg.trainer[key] for key in same},

@@ -3,7 +3,6 @@
 import math
 import os
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar, StochasticWeigh
 from gia.data import DataModule
 from gia.tasks.task import Task
 from gia.training.build import resolve_model, with_inputs
+from gia.training.calibration import keep, learn
 from gia.training.callbacks import BestCheckpoint, History, Throughput
 from gia.training.checkpoint import (
     AtomicCheckpointIO,
@@ -132,16 +132,30 @@ class Run:
             self.tested_step = checkpoint["global_step"]
 
     def fit(self) -> dict[str, float]:
-        """As :meth:`train`, then test.
+        """As :meth:`train`, then calibrate on the validation part, and test.
 
         Returns:
             The test metrics.
         """
         self.train()
+        learn(self.task, self.datamodule, self.trainer)
+        tested = self.tested_file
+        if tested is not None and self.trainer.is_global_zero:
+            keep(self.task, tested)
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
         return metrics[0]
+
+    @property
+    def tested_file(self) -> Path | None:
+        """The checkpoint of the weights that are tested: the best, or else the last one."""
+        best = self._callback(BestCheckpoint).best_model_path
+        if os.path.isfile(best):
+            return Path(best)
+        last = self.folder / "checkpoints" / "last.ckpt"
+        same = last.is_file() and read_checkpoint(last)["global_step"] == self.tested_step
+        return last if same else None
 
     def _check_finite(self, keeper: BestCheckpoint) -> None:
         """Say that the loss exploded, or became NaN or infinite, which ends a run."""
@@ -192,36 +206,6 @@ class Run:
     def _callback(self, kind: type[pl.Callback]) -> Any:
         mine = [callback for callback in self.trainer.callbacks if isinstance(callback, kind)]
         return mine[0] if mine else kind()
-
-
-def load_trained(
-    ckpt_path: str | Path, *, trust: str | Iterable[str] | None = None
-) -> tuple[Task, DictConfig]:
-    """Build a trained model again from its checkpoint alone.
-
-    Args:
-        ckpt_path (Path): A checkpoint of a run.
-        trust (str or list of str, optional): Your own modules whose classes the model is made of;
-            without, only gia, its libraries' layers, optimisers and data sets are built.
-
-    Returns:
-        The task with the trained model in eval mode, and its configuration, whose ``inputs`` say
-        what the model knows of its data.
-
-    Raises:
-        FileNotFoundError, ValueError: If there is no such checkpoint, it cannot be used, or it
-            names what is not to be built.
-    """
-    checkpoint = load_checkpoint(ckpt_path, trust=as_modules(trust))
-    config = OmegaConf.create(checkpoint["hyper_parameters"]["settings"])
-    task = instantiate(config.task)(
-        model=instantiate(config.model),
-        optimizer=instantiate(config.optimizer),
-        settings=OmegaConf.to_container(config),
-    )
-    check_architecture(task.model, checkpoint, ckpt_path)
-    task.load_state_dict(checkpoint["state_dict"], strict=False)
-    return task.eval(), config
 
 
 def trusted_by(cfg: DictConfig) -> list[str]:

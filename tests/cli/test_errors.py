@@ -113,7 +113,8 @@ def test_columns_with_odd_names_are_trained(column, tmp_path):
     with (tmp_path / "predicted [1].csv").open(newline="") as file:
         header = next(csv.reader(file))
     targets = ["400", "402"] if column.startswith("[") else [column]
-    assert [f"predicted_{name}" for name in targets] == header[-len(targets) :]
+    said = [*(f"predicted_{name}" for name in targets), "similarity_to_training"]
+    assert header[-len(said) :] == said
 
 
 @pytest.mark.parametrize("file", ["number_names.csv", "odd_names.csv"])

@@ -52,10 +52,8 @@ def clusters(
     Raises:
         ValueError: if ``k`` or ``threshold`` is out of range.
     """
-    sequences = [sequence.replace(UNK, UNKNOWN) for sequence in sequences]
     if k is None:
-        letters = len(set().union(*sequences) - {UNKNOWN})
-        k = math.ceil(math.log(POSSIBLE_KMERS) / math.log(max(2, letters)))
+        k = kmer_length(sequences)
     if k < 1:
         raise ValueError(f"data.similarity_k must be at least 1, got {k}")
     if not 0 < threshold <= 1:
@@ -63,7 +61,7 @@ def clusters(
     if not sequences:
         return torch.zeros(0, dtype=torch.long)
     n = len(sequences)
-    incidence = _incidence(sequences, k)
+    incidence = kmer_incidence(sequences, k)
     sizes = np.diff(incidence.indptr)
     rows = max(1, BLOCK_ENTRIES // n)
     sources, targets = [], []
@@ -80,15 +78,25 @@ def clusters(
     return torch.from_numpy(labels).long()
 
 
-def _incidence(sequences: Sequence[str], k: int) -> csr_array:
+def kmer_length(sequences: Sequence[str]) -> int:
+    """The fewest letters with which 100,000 different k-mers could be written."""
+    letters = len(set().union(*_marked(sequences)) - {UNKNOWN})
+    return math.ceil(math.log(POSSIBLE_KMERS) / math.log(max(2, letters)))
+
+
+def kmer_incidence(sequences: Sequence[str], k: int) -> csr_array:
     """Which sequence holds which k-mer, [n, number of k-mers], one where it does."""
     numbers: dict[str, int] = {}
     columns: list[int] = []
     ends = [0]
-    for sequence in sequences:
+    for sequence in _marked(sequences):
         kmers = {sequence[i : i + k] for i in range(max(1, len(sequence) - k + 1))}
         kmers = {kmer for kmer in kmers if UNKNOWN not in kmer} or {sequence}
         columns += [numbers.setdefault(kmer, len(numbers)) for kmer in kmers]
         ends.append(len(columns))
     ones = np.ones(len(columns), dtype=np.int32)
     return csr_array((ones, columns, ends), shape=(len(sequences), len(numbers)))
+
+
+def _marked(sequences: Sequence[str]) -> list[str]:
+    return [sequence.replace(UNK, UNKNOWN) for sequence in sequences]
