@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from gia.data.chemistry import components
+from gia.data.components import components
 from gia.data.fingerprints import SIZE, substructures
 from gia.data.splits.similarity import BLOCK_ENTRIES, kmer_incidence, kmer_length
 

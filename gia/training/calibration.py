@@ -35,6 +35,8 @@ def learn(task: Task, data: DataModule, trainer: pl.Trainer | None = None) -> No
         limit = int(limit * len(loader))
     if limit:
         task.calibrate(loader, trainer=trainer, limit=limit)
+    if len(set(data.items.components.values())) > 1:  # molecules beside sequences
+        return
     pairs = zip(data.texts, data.split.part.tolist(), strict=True)
     task.training_set = TrainingSet.of(data.items.kind, [text for text, part in pairs if part == 0])
 
