@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from gia.training.forest import ForestRun
+from gia.training.fitted import FittedRun
 from runs import SMALL, compose_config
 
 from gia.data import DataModule
@@ -216,7 +216,7 @@ def test_a_forest_without_a_checkpoint_has_intervals_too(table, tmp_path):
     own = [f"data.path={table}", "data.target_column=y", f"run_dir={tmp_path / 'r'}"]
     plain = ["callbacks.progress_bar=null", "logger.tensorboard=null", "name=test"]
     cfg = compose_config(*SETTINGS[3:], *own, *plain, "model=random_forest", "data.split=random")
-    run = ForestRun.from_config(cfg)
+    run = FittedRun.from_config(cfg)
     run.fit()
     found = run.task.predictions(run.datamodule.loader("test"))
     assert found.lower.isfinite().all()
