@@ -10,7 +10,12 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Checkpoint, ProgressBar, StochasticWeightAveraging
+from pytorch_lightning.callbacks import (
+    Checkpoint,
+    ProgressBar,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 
 from gia.data import DataModule
 from gia.tasks.task import Task
@@ -255,9 +260,22 @@ def _all(group: DictConfig | None) -> list[Any]:
 
 
 def _callbacks(cfg: DictConfig) -> list[pl.Callback]:
-    """Without those that the trainer's own switches turn off."""
+    """Without those that the trainer's own switches turn off.
+
+    Raises:
+        ValueError: If two of them average the weights.
+    """
     off = [kind for switch, kind in SWITCHES.items() if cfg.trainer.get(switch) is False]
-    return [made for made in _all(cfg.get("callbacks")) if not isinstance(made, tuple(off))]
+    made = [one for one in _all(cfg.get("callbacks")) if not isinstance(one, tuple(off))]
+    averages = [
+        one for one in made if isinstance(one, (WeightAveraging, StochasticWeightAveraging))
+    ]
+    if len(averages) > 1:
+        raise ValueError(
+            f"{' and '.join(type(one).__name__ for one in averages)} both average the weights: "
+            "callbacks.average=null leaves the first out"
+        )
+    return made
 
 
 def _notes(cfg: DictConfig) -> list[str]:

@@ -135,6 +135,9 @@ def test_lightning_does_not_share_the_batches_out_again(fasta, tmp_path):
 
 def test_averaged_weights_are_tested_where_they_are_better(fasta, tmp_path):
     callback = [f"+callbacks.swa._target_={SWA}", "+callbacks.swa.swa_lrs=0.02"]
+    with pytest.raises(ValueError, match="both average the weights"):
+        run_of(tmp_path / "two", fasta, *callback)
+    callback.append("callbacks.average=null")
     options = [*callback, "trainer.max_epochs=5", "optimizer.lr=0.02", "scheduler.warmup_steps=1"]
     run = run_of(tmp_path / "run", fasta, *options)
     run.trainer.fit(run.task, run.datamodule)

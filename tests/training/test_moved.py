@@ -20,7 +20,7 @@ def best(run):
 
 
 def train(folder, fasta, epochs, *arguments):
-    arguments = [*TRAINING, f"trainer.max_epochs={epochs}", *arguments]
+    arguments = [*TRAINING, "callbacks.average=null", f"trainer.max_epochs={epochs}", *arguments]
     return Run.from_config(small_run(folder, fasta, *arguments))
 
 
