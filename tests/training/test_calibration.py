@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from gia.training.fitted import FittedRun
 from runs import SMALL, compose_config
 
 from gia.data import DataModule
@@ -13,6 +12,7 @@ from gia.training import calibrate, load_trained, trained_data
 from gia.training.calibration import CALIBRATION, TRAINING_SET, keep
 from gia.training.checkpoint import read_checkpoint
 from gia.training.ensemble import EnsembleRun
+from gia.training.fitted import FittedRun
 from gia.training.run import Run
 
 SETTINGS = [
