@@ -247,6 +247,18 @@ def test_normal_intervals_hold_what_they_say():
     assert float(lower) == pytest.approx(1 - 2 * norm.ppf(0.95))
 
 
+def test_each_target_without_ends_of_intervals_is_told():
+    """Of 20 values no interval holds 99 %, of 200 one does."""
+    settings = {"target_names": ["a", "b"], "optimizer": torch.optim.Adam}
+    task = Regression(torch.nn.Identity(), target_mean=[0, 0], target_std=[1, 1], **settings)
+    known = torch.tensor([20, 200])
+    task.calibration = Intervals(known, torch.rand(200, 2), torch.ones(2), torch.ones(2))
+    assert list(task.calibration_notes()) == []
+    task.confidence = 0.99
+    (note,) = task.calibration_notes()
+    assert note.endswith("takes 99 known targets of the validation part, which has 20 of 'a'")
+
+
 def test_of_nothing_calibrated_tasks_predict_nothing():
     settings = {"target_names": ["a", "b"], "optimizer": torch.optim.Adam}
     known = torch.tensor([20, 20])
