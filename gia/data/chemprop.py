@@ -38,7 +38,7 @@ def write_for_chemprop(data: Any, folder: Path) -> list[int]:
         The row of each line.
 
     Raises:
-        ValueError: If the items are no molecules, or their nodes have targets.
+        ValueError: If the items are no single molecules, or their nodes have targets.
     """
     data.setup()
     items, graphs = data.items, list(data.graphs)
@@ -46,6 +46,11 @@ def write_for_chemprop(data: Any, folder: Path) -> list[int]:
         raise ValueError(
             "chemprop is run on molecules with targets of the whole, and these data are of "
             f"{items.kind} with targets of each {items.level}: choose another model"
+        )
+    if items.components:  # a SMILES ends at a blank: chemprop would read the first alone
+        raise ValueError(
+            f"chemprop is run on one molecule a row, and these have {len(items.components)} parts: "
+            f"{', '.join(items.components)}; choose another model"
         )
     folder.mkdir(parents=True, exist_ok=True)
     weighted = graphs[0].get("weight") is not None

@@ -90,16 +90,16 @@ class Calibrated(Supervised):
         one = [repr(name) for name, number in left_out if number >= FEWEST]
         if few:
             yield (
-                f"no {self.CALIBRATED}: the validation part knows {_listed(few)}, fewer than "
+                f"no {self.CALIBRATED}: the validation part knows {listed(few)}, fewer than "
                 f"{FEWEST}; give more rows or a larger data.val_fraction"
             )
         if one:
             yield (
-                f"no {self.CALIBRATED} of {_listed(one)}: the validation part knows one class "
+                f"no {self.CALIBRATED} of {listed(one)}: the validation part knows one class "
                 "alone; give another data.split_seed"
             )
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more

@@ -140,6 +140,8 @@ class Explainer:
         """The prediction of each target."""
         if self.classes is None:
             return [f"{value:.3g}" for value in output.tolist()]
+        if self.task.calibration is not None:  # as in the table of predictions
+            output = self.task.calibration(output[None])[0]
         share, place = output.max(1)
         likeliest = zip(self.classes, place.tolist(), share.tolist(), strict=True)
         return [f"{names[place]} ({share:.2f})" for names, place, share in likeliest]

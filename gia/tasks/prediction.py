@@ -235,7 +235,7 @@ class Prediction(Calibrated):
         if outputs:
             result.target, result.output = torch.cat(targets), torch.cat(outputs)
             result.std = torch.cat(stds) if stds else None
-        return result if self.calibration is None else self.calibrated(result)
+        return self.calibrated(result) if outputs and self.calibration is not None else result
 
     def predict_table(self, data: Any, out: Path) -> dict[str, int]:
         """Write the whole table of a datamodule's source again, with predictions.

@@ -16,6 +16,7 @@ from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
 from gia.analysis.reliability_figures import AFTER, BEFORE, coverage_plot, error_over_uncertainty
 from gia.nn import Several
+from gia.tasks.calibrated import listed
 from gia.tasks.calibration import Intervals, needed
 from gia.tasks.losses import MSE, NumberLoss
 from gia.tasks.metrics import PredictionMetrics
@@ -187,13 +188,16 @@ class Regression(Prediction):
 
     def calibration_notes(self, path: Any = None) -> Iterator[str]:
         yield from super().calibration_notes(path)
-        if self.calibration is None or not self.calibration.learned.any():
+        if self.calibration is None:
             return
-        most, takes = int(self.calibration.known.max()), needed(self.confidence)
-        if most < takes:
+        takes = needed(self.confidence)
+        known = self.calibration.known.tolist(), self.calibration.learned.tolist()
+        each = zip(self.target_names, *known, strict=True)
+        few = [f"{n:,} of {name!r}" for name, n, learned in each if learned and n < takes]
+        if few:
             yield (
                 f"lower_ and upper_ are empty: confidence={self.confidence:g} takes {takes:,} "
-                f"known targets of the validation part, which has {most:,}"
+                f"known targets of the validation part, which has {listed(few)}"
             )
 
     def reliability(self, found: Predictions) -> dict[str, dict[str, float]]:

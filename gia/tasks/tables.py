@@ -25,7 +25,7 @@ def predict_table(task: Any, data: Any, out: Path) -> dict[str, int]:
         of_row.setdefault(row, []).append(cells)
     between = [task.between_nodes(column) for column in new]
     cells = {
-        row: [mark.join(column) for mark, *column in zip(between, *nodes, strict=True)]
+        row: [_joined(mark, column) for mark, *column in zip(between, *nodes, strict=True)]
         for row, nodes in of_row.items()
     }
     if compare_with_training(task, data, found):
@@ -75,6 +75,11 @@ def compare_with_training(task: Any, data: Any, found: Predictions) -> bool:
     nearest = known.similarity(list(found.texts.values()))
     found.similarity = dict(zip(found.texts, nearest, strict=True))
     return True
+
+
+def _joined(mark: str, cells: list[str]) -> str:
+    """The cells of all nodes as one; empty, and not blanks, if all of them are."""
+    return mark.join(cells) if any(cells) else ""
 
 
 def _similarity_cell(similarity: float) -> str:

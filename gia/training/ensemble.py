@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data.files import write_atomically
@@ -49,7 +50,7 @@ class EnsembleRun(Run):
         if before is not None:
             _take_over(before, folder, cfg.ensemble)
         open_members = [k for k in range(cfg.ensemble) if not (_member(folder, k) / DONE).exists()]
-        first = Run.from_config(_of_member(cfg, open_members[0])) if open_members else None
+        first = _run_of(_of_member(cfg, open_members[0])) if open_members else None
         if first is None:
             task, trained = load_trained(_weights(folder, 0), trust=trusted_by(cfg))
             datamodule = trained_data(trained)
@@ -93,7 +94,7 @@ class EnsembleRun(Run):
         return self.folder / "checkpoints" / "best.ckpt"
 
     def _fit_member(self, k: int) -> None:
-        run, self._first = self._first or Run.from_config(_of_member(self.cfg, k)), None
+        run, self._first = self._first or _run_of(_of_member(self.cfg, k)), None
         try:
             metrics = run.fit()
         except Interrupted as stop:
@@ -200,6 +201,10 @@ def _of_member(cfg: DictConfig, k: int) -> DictConfig:
             elif cfg.init_from is None:  # a resumed run is not given it again
                 member.init_from = OmegaConf.load(Path(cfg.ckpt_path) / "config.yaml").init_from
     return member
+
+
+def _run_of(cfg: DictConfig) -> Run:
+    return instantiate(cfg.runner)(cfg)
 
 
 def _member(folder: Path, k: int) -> Path:

@@ -7,6 +7,7 @@ import torch
 from scipy.stats import beta, norm
 from torchmetrics.functional.classification import binary_auroc
 
+from gia.tasks import Classification, Regression
 from gia.tasks.calibration import Intervals, Temperature, check_confidence, from_state, needed
 from gia.tasks.reliability import coverage, normal, of_classes, of_numbers
 
@@ -244,3 +245,26 @@ def test_normal_intervals_hold_what_they_say():
     lower, upper = normal(torch.tensor([[1.0]]), torch.tensor([[2.0]]))(0.9)
     assert float(upper) == pytest.approx(1 + 2 * norm.ppf(0.95))
     assert float(lower) == pytest.approx(1 - 2 * norm.ppf(0.95))
+
+
+def test_each_target_without_ends_of_intervals_is_told():
+    """Of 20 values no interval holds 99 %, of 200 one does."""
+    settings = {"target_names": ["a", "b"], "optimizer": torch.optim.Adam}
+    task = Regression(torch.nn.Identity(), target_mean=[0, 0], target_std=[1, 1], **settings)
+    known = torch.tensor([20, 200])
+    task.calibration = Intervals(known, torch.rand(200, 2), torch.ones(2), torch.ones(2))
+    assert list(task.calibration_notes()) == []
+    task.confidence = 0.99
+    (note,) = task.calibration_notes()
+    assert note.endswith("takes 99 known targets of the validation part, which has 20 of 'a'")
+
+
+def test_of_nothing_calibrated_tasks_predict_nothing():
+    settings = {"target_names": ["a", "b"], "optimizer": torch.optim.Adam}
+    known = torch.tensor([20, 20])
+    numbers = Regression(torch.nn.Identity(), target_mean=[0, 0], target_std=[1, 1], **settings)
+    numbers.calibration = Intervals(known, torch.rand(20, 2), torch.ones(2), torch.ones(2))
+    classes = Classification(torch.nn.Identity(), class_names=["x", "y"], **settings)
+    classes.calibration = Temperature(known, torch.ones(2).double())
+    for task in (numbers, classes):
+        assert task.cells(task.predictions([])) == []

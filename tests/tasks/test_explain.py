@@ -12,6 +12,7 @@ from torch_geometric.nn import global_add_pool
 from gia.data import DataModule, Molecules, Record, Records
 from gia.data.datasets.molecules import to_graph
 from gia.tasks import Classification, Explainer, Regression, report
+from gia.tasks.calibration import Temperature
 from gia.tasks.explain import explained_classes, explained_numbers, safe
 from gia.tasks.losses import Gaussian
 
@@ -258,3 +259,14 @@ def test_of_several_numbers_the_prediction_is_explained(molecules, tmp_path):
         torch.testing.assert_close(found.values, plain.values)
         torch.testing.assert_close(found.output, plain.output)
         assert found.said == plain.said
+
+
+def test_a_share_in_words_is_calibrated_as_in_the_table(tmp_path):
+    task = voting()
+    task.calibration = Temperature(torch.tensor([20]), torch.tensor([2.0]).double())
+    graph = to_graph("CCO")
+    graph.name, graph.row = "ethanol", 0
+    explained = Explainer(task, True, tmp_path / "explained").explain(graph, "smiles")
+    share = torch.tensor((6 + 6 + 8) / 100 / 2).sigmoid()
+    assert explained.said == [f"c1 ({share:.2f})"] != ["c1 (0.55)"]
+    assert explained.output.item() == pytest.approx(0.2, rel=1e-5)  # what is explained is the model

@@ -190,3 +190,13 @@ def test_it_answers_by_row_and_not_before():
         model(data)
     model.take([3, 7], torch.tensor([[6.0], [10.0]]))
     assert model(data).tolist() == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize("beside", ["data.smiles_column=[smiles,other]", "data.sequence_column=s"])
+def test_of_several_parts_a_row_none_is_left_out_unsaid(make, beside):
+    """A SMILES ends at a blank: chemprop would read the first molecule alone."""
+    rows = {"header": "smiles,other,s,y", "row": lambda i, s: f"CCO,ACDE{'KLMN'[i % 4]},{i}"}
+    run = make("data.target_column=y", beside, **rows)
+    with pytest.raises(ValueError, match=r"one molecule a row, and these have 2 parts: smiles, "):
+        run.fit()
+    assert not (run.folder / "chemprop" / "table.csv").exists()

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from runs import compose_config
 
-from gia.training import FittedRun, Run, load_trained
+from gia.training import EnsembleRun, FittedRun, Run, load_trained
 
 pytest.importorskip("rdkit")
 PARTS = ["callbacks.progress_bar=null", "++trainer.enable_progress_bar=false", "~logger"]
@@ -72,3 +72,9 @@ def test_it_says_that_it_is_kept_in_no_checkpoint(tmp_path):
     run.fit()
     with pytest.raises(FileNotFoundError, match=r"fitted at once, as random_forest, keeps none"):
         load_trained(run.folder / "checkpoints" / "best.ckpt")
+
+
+def test_an_ensemble_of_it_is_refused_before_anything_is_fitted(tmp_path):
+    cfg = config(tmp_path, "model=random_forest", "ensemble=2", f"run_dir={tmp_path}/a")
+    with pytest.raises(ValueError, match="and are trained by steps"):
+        EnsembleRun.from_config(cfg)
