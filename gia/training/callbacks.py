@@ -84,7 +84,7 @@ class BestCheckpoint(ModelCheckpoint):
         scores = {folder / name: self._score(folder / name) for folder in folders}
         best = next((place for place, found in scores.items() if found == score), None)
         if best is None:
-            overtaken = any(self._is_better(found, score) for found in scores.values())
+            overtaken = any(self.is_better(found, score) for found in scores.values())
             warnings.warn(
                 f"the best model so far ({self.monitor} {float(score):.4g}) is not in "
                 f"{' or '.join(map(str, scores))}: {OVERTAKEN if overtaken else LOST}",
@@ -114,7 +114,8 @@ class BestCheckpoint(ModelCheckpoint):
         scores = [state["best_model_score"] for state in states if state.get("monitor")]
         return scores[0] if scores else None
 
-    def _is_better(self, score: Tensor | None, other: Tensor) -> bool:
+    def is_better(self, score: Tensor | None, other: Tensor) -> bool:
+        """Whether a score, if there is one, is better than another by the metric's direction."""
         return score is not None and bool(score > other if self.mode == "max" else score < other)
 
 

@@ -188,7 +188,7 @@ class Run:
             return
         self.trainer.validate(self.task, self.datamodule, verbose=False)
         score = self.trainer.callback_metrics[keeper.monitor]
-        if score < keeper.best_model_score:
+        if keeper.is_better(score, keeper.best_model_score):
             keeper.best_model_score = score
             self.trainer.save_checkpoint(keeper.best_model_path)
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -152,6 +153,23 @@ def test_averaged_weights_are_tested_where_they_are_better(fasta, tmp_path):
     same = all(torch.equal(value, averaged[key]) for key, value in kept.state_dict().items())
     assert same == (score < found)
     assert float(keeper.best_model_score) == pytest.approx(min(score, found))
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("min", 0.4), ("max", 0.6)])
+@pytest.mark.parametrize("score", [0.4, 0.6])
+def test_averaged_weights_are_better_as_the_metric_says(tmp_path, mode, kept, score):
+    keeper = BestCheckpoint(dirpath=tmp_path, monitor="val/r2", mode=mode)
+    keeper.best_model_path, keeper.best_model_score = "best.ckpt", torch.tensor(0.5)
+    saved = []
+    trainer = SimpleNamespace(
+        enable_validation=True,
+        validate=lambda *args, **kwargs: None,
+        callback_metrics={"val/r2": torch.tensor(score)},
+        save_checkpoint=saved.append,
+    )
+    run = SimpleNamespace(trainer=trainer, task=None, datamodule=None)
+    Run._offer_average(run, keeper)
+    assert bool(saved) == (score == kept)
 
 
 def test_lightning_finds_a_learning_rate(fasta, tmp_path):
