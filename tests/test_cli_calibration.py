@@ -113,6 +113,9 @@ def test_evaluate_says_it_too(folder):
     text = gia("evaluate", BEST, cwd=folder).stdout
     for metric in ("nll", "ece", "coverage", "width"):
         assert f"{told['calibrated'][metric]:.4g}" in text
+    learned_from = "it was calibrated on the validation part"
+    assert learned_from not in text
+    assert learned_from in gia("evaluate", BEST, "part=val", cwd=folder).stdout
     narrow = gia("evaluate", BEST, "confidence=0.5", cwd=folder).stdout
     assert "intervals of 0.5" in narrow
     assert f"{told['calibrated']['width']:.4g}" not in narrow

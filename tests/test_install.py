@@ -137,7 +137,7 @@ def test_install_after_train_adds_the_tools_and_the_libraries(env):
     env.run("train")
     calls = env.run("install")
     assert not any(call.endswith("torch==2.13.0") for call in calls)
-    assert calls[0].endswith("-e .[bio,chem,dev,llm]")
+    assert calls[0].endswith("-e .[bio,boosting,chem,dev,llm,search]")
     assert env.libraries() == ["torch-scatter", "torch-sparse"]
     assert env.run("install") == []
 
@@ -149,7 +149,9 @@ def test_changed_project_files_install_gia_again_but_not_torch(env, name):
         file.write("\n# changed\n")
     calls = env.run("train")
     assert len(calls) == 1
-    assert calls[0].endswith("-e .[bio,chem,dev,llm]")  # what was there before is kept
+    assert calls[0].endswith(
+        "-e .[bio,boosting,chem,dev,llm,search]"
+    )  # what was there before is kept
 
 
 def test_key_changes_with_torch_and_extras(install):

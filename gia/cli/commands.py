@@ -74,6 +74,11 @@ def evaluate(cfg: DictConfig) -> None:
         if task.calibration is not None:
             found = task.reliability(task.predictions(data.loader(part)))
         print_reliability(task, found, console, cfg.ckpt_path)
+        if found and cfg.part != "test" and cfg.data.path is None:
+            console.print(
+                "  it was calibrated on the validation part: part=test is what tells how well",
+                soft_wrap=True,
+            )
 
 
 @command("predict")
