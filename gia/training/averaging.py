@@ -1,6 +1,8 @@
 """Weights averaged over the steps of a training."""
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.plugins.precision import DoublePrecision
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -27,6 +29,12 @@ class AverageWeights(WeightAveraging):
         self.decay = decay
         super().__init__(multi_avg_fn=self._average)
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Make the average, in double precision if the model is going to be."""
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit" and isinstance(trainer.precision_plugin, DoublePrecision):
+            self._average_model.double()
+
     def _average(self, averaged: list[Tensor], current: list[Tensor], number: Tensor) -> None:
         if not averaged[0].is_floating_point():  # a mean of equal whole numbers may be rounded down
             for mean, now in zip(averaged, current, strict=True):
@@ -34,4 +42,6 @@ class AverageWeights(WeightAveraging):
             return
         steps = int(number)
         decay = min(self.decay, (1 + steps) / (10 + steps))
+        # A model in half precision has its average in float32, where small steps are not lost.
+        current = [now.to(mean.dtype) for mean, now in zip(averaged, current, strict=True)]
         get_ema_multi_avg_fn(decay)(averaged, current, number)

@@ -27,6 +27,8 @@ from gia.data import DataModule, Records
 from gia.nn import count_parameters
 from gia.training import resolve_model
 
+del sys.modules["sparse"]  # by this name scipy looks for a package
+
 SMALL = ["--threads", "1", "--seconds", "0", "--repeats", "3"]
 SMALL_MODEL = [*SMALL, "--width", "32", "--heads", "2", "--depth", "1", "--hidden", "96"]
 SMALL_LAYERS = [

@@ -133,7 +133,7 @@ def test_each_molecule_of_a_row_has_its_own_fingerprint():
     ).fit(rows)
     said = forest(Batch.from_data_list(rows))[:, 0]
     assert (said - torch.cat([graph.y[:, 0] for graph in rows])).abs().max() < 0.4
-    assert forest.forests[0].feature_importances_[:64].sum() < 0.1
+    assert forest.estimators[0].feature_importances_[:64].sum() < 0.1
     rows[0].text = "CCO ACDK"
     with pytest.raises(ValueError, match="'ACDK' is no SMILES"):
         forest(Batch.from_data_list(rows))
