@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.nn import count_parameters
-from gia.training import EnsembleRun, Interrupted, Run, resolve_model
+from gia.training import EnsembleRun, Interrupted, Run, resolve_model, run_of
 from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
@@ -122,9 +122,7 @@ class Training:
         with open_dict(cfg):  # not as overrides: a path may hold what Hydra's grammar reserves
             cfg.name, cfg.run_dir = folder.parent.name, str(folder / f"attempt_{number}")
             cfg.ckpt_path = None if ckpt is None else str(ckpt)
-        return (
-            instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
-        )
+        return run_of(cfg)
 
     def _finish(self, run: Run, dataset: Dataset, accept: Callable[[Checked], None]) -> Result:
         config = OmegaConf.load(run.folder / "config.yaml")

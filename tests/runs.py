@@ -3,6 +3,7 @@
 import csv
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -93,6 +94,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
 def _command(
     arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], outputs: list[Path]
 ) -> None:
+    # Tests that a shell runs in the background pass on that they ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
     os.environ.update(environment)
     for number, output in enumerate(outputs, start=1):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import get_original_cwd, instantiate
+from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
@@ -20,13 +20,13 @@ def train(cfg: DictConfig) -> None:
     """Train, test, and leave a folder worth opening."""
     from gia.analysis import describe_data
     from gia.nn import count_parameters
-    from gia.training import EnsembleRun
+    from gia.training import run_of
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         folder = HydraConfig.get().runtime.output_dir
         moved = get_original_cwd() != os.getcwd()  # by hydra.job.chdir=true
         cfg.run_dir = folder if moved else os.path.relpath(folder)
-    run = instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
+    run = run_of(cfg)
     describe_data(run.datamodule.summary(), console)
     console.print(
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",

@@ -66,10 +66,7 @@ def write_for_chemprop(data: Any, folder: Path) -> list[int]:
     ]
     _write(folder / TABLE, [heads, *lines])
     _write(folder / MOLECULES, [line[:1] for line in [heads, *lines]])
-    parts = {
-        name: torch.nonzero(data.split.part == number).flatten().tolist()
-        for number, name in enumerate(PARTS)
-    }
+    parts = {name: data.split.members(name) for name in PARTS}
     with write_atomically(folder / SPLITS) as file:
         json.dump([parts], file)
     return [int(graph.row) for graph in graphs]

@@ -26,7 +26,7 @@ from gia.data.graph_features import FeatureReader, constant_note, feature_statis
 from gia.data.inputs import check_fit, describe, hidden_inputs, training_statistics
 from gia.data.items import Items
 from gia.data.loader import SequenceLoader
-from gia.data.splits import PARTS, Split, Splitter
+from gia.data.splits import Split, Splitter
 from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.transforms import LaplacianPE, Steps, in_order
@@ -204,7 +204,7 @@ class DataModule(LightningDataModule):
             found |= hidden_inputs(found)
         found["framed"] = getattr(self.dataset, "framed", True)
         if self._known is None:
-            train = [graphs[i] for i in (split.part == 0).nonzero().flatten().tolist()]
+            train = [graphs[i] for i in split.members("train")]
             regression = self.target_type == "regression"
             found |= training_statistics(train, items.target_names, regression)
             found |= weight_statistics(train, items, self.balanced)
@@ -326,8 +326,7 @@ class DataModule(LightningDataModule):
     def part(self, name: str) -> Sequence[Data]:
         """The items of one part, ``"train"``, ``"val"`` or ``"test"``."""
         self.setup()
-        chosen = torch.nonzero(self.split.part == PARTS.index(name)).flatten().tolist()
-        return _some(self.graphs, chosen)
+        return _some(self.graphs, self.split.members(name))
 
     def train_dataloader(self) -> SequenceLoader:
         """Training batches, drawn anew each epoch; the same ones where Lightning is to overfit."""

@@ -45,18 +45,15 @@ def summary(data: Any) -> dict[str, Any]:
         data: the :class:`gia.data.DataModule`, set up.
     """
     items, graphs = data.items, list(data.graphs)
-    parts = {
-        name: [graph for graph, part in zip(graphs, data.split.part, strict=True) if part == number]
-        for number, name in enumerate(PARTS)
-    }
+    parts = {name: [graphs[i] for i in data.split.members(name)] for name in PARTS}
     sequences = data.target_type == "next_token"
     result = {"sequences" if sequences else "graphs": len(graphs)}
     result |= _of_sequences(items) if sequences else _of_graphs(items, graphs)
     result |= _of_split(data, graphs)
     if data.batcher.tokens_per_batch is not None:
         result["padding_waste"] = data.loader("train").batch_sampler.padding_waste()
-    for number, (name, own) in enumerate(parts.items()):
-        group = data.split.group[data.split.part == number].bincount(minlength=1)
+    for name, own in parts.items():
+        group = data.split.group[data.split.members(name)].bincount(minlength=1)
         nodes = sum(graph.num_nodes for graph in own)
         counts = {"sequences": len(own), "tokens": nodes}
         if not sequences:

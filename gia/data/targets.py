@@ -70,6 +70,18 @@ def classes_of_each(class_names: ClassNames, num_targets: int) -> list[list[str]
     return [list(names) for names in class_names]
 
 
+def class_sizes(class_names: ClassNames, out_channels: int) -> list[int]:
+    """How many classes each target has; nothing where targets are numbers.
+
+    Args:
+        class_names: those of every target, or a list for each; empty for numbers.
+        out_channels: what a model gives for all targets together, a number for each class.
+    """
+    shared = class_names and is_shared(class_names)
+    targets = out_channels // len(class_names) if shared else len(class_names)
+    return [len(names) for names in classes_of_each(class_names, targets)]
+
+
 def joint_classes(each: Sequence[Sequence[str]]) -> list[str] | list[list[str]]:
     """What :func:`classes_of_each` takes apart: one list where all targets have the same."""
     each = [list(names) for names in each]

@@ -14,12 +14,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.nn import count_parameters
 from gia.search.study import Stored
-from gia.training import Run
+from gia.training import run_of
 from gia.training.quiet import quiet
 
 
@@ -128,7 +127,7 @@ def reason(error: BaseException) -> str:
 
 def _train(cfg: DictConfig, stored: Stored, go_on: Callable[[float], bool]) -> dict[str, Any]:
     """Train, and say what is to be known of the trial beside its validations."""
-    run: Run = instantiate(cfg.runner)(cfg)
+    run = run_of(cfg)
     if run.datamodule.fingerprint() != stored.split:
         raise NotComparable(
             "what is varied changes which items there are or how they are split, so that trials "

@@ -12,7 +12,7 @@ from gia.training.callbacks import (
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.chemprop import ChempropRun
-from gia.training.ensemble import EnsembleRun, join
+from gia.training.ensemble import EnsembleRun, join, run_of
 from gia.training.fitted import FittedRun
 from gia.training.load import calibrate, load_trained
 from gia.training.run import Interrupted, Run
@@ -41,5 +41,6 @@ __all__ = [
     "load_checkpoint",
     "load_trained",
     "resolve_model",
+    "run_of",
     "trained_data",
 ]

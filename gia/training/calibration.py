@@ -37,8 +37,8 @@ def learn(task: Task, data: DataModule, trainer: pl.Trainer | None = None) -> No
         task.calibrate(loader, trainer=trainer, limit=limit)
     if len(set(data.items.components.values())) > 1:  # molecules beside sequences
         return
-    pairs = zip(data.texts, data.split.part.tolist(), strict=True)
-    task.training_set = TrainingSet.of(data.items.kind, [text for text, part in pairs if part == 0])
+    texts = [data.texts[i] for i in data.split.members("train")]
+    task.training_set = TrainingSet.of(data.items.kind, texts)
 
 
 def keep(task: Task, path: Path) -> None:

@@ -115,6 +115,11 @@ class EnsembleRun(Run):
         return self._epochs
 
 
+def run_of(cfg: DictConfig) -> Run:
+    """The run that a configuration asks for: of one model, or of an ensemble."""
+    return instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
+
+
 def join(paths: Sequence[str | Path], out: str | Path) -> None:
     """Make one checkpoint of several: an ensemble that is loaded as each of them is.
 

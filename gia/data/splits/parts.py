@@ -27,6 +27,10 @@ class Split:
     group: Tensor
     notes: list[str] = field(default_factory=list)
 
+    def members(self, name: str) -> list[int]:
+        """Which sequences are in one of :data:`PARTS`, ascending."""
+        return (self.part == PARTS.index(name)).nonzero().flatten().tolist()
+
 
 class EmptyPart(ValueError):
     """Nothing is left for a part of the split; other settings may do."""

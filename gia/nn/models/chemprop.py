@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from gia.data.targets import ClassNames, classes_of_each, is_shared
+from gia.data.targets import ClassNames, class_sizes
 
 LEAST = 1e-6  # probability of a class: its logarithm must be finite
 
@@ -61,9 +61,7 @@ class Chemprop(nn.Module):
         self.featurizers = [featurizers] if isinstance(featurizers, str) else featurizers or []
         self.arguments = list(map(str, arguments))
         self.seed = seed
-        shared = class_names and is_shared(class_names)
-        targets = out_channels // len(class_names) if shared else len(class_names)
-        classes = [len(names) for names in classes_of_each(class_names, targets)]
+        classes = class_sizes(class_names, out_channels)
         if any(number != 2 for number in classes):
             raise ValueError(
                 f"chemprop is run on targets of two classes, and here one has {max(classes)}: "

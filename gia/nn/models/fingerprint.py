@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 
 from gia.data.components import of_components
 from gia.data.fingerprints import morgan_fingerprints
-from gia.data.targets import ClassNames, classes_of_each, is_shared
+from gia.data.targets import ClassNames, class_sizes
 from gia.nn.graph_features import GraphFeatures
 from gia.typing import OptTensor
 
@@ -84,9 +84,7 @@ class FingerprintModel(nn.Module):
                 f"model.size=0 leaves a {self.NAME} nothing to read: give data.features=..., or a "
                 "size"
             )
-        shared = class_names and is_shared(class_names)
-        targets = out_channels // len(class_names) if shared else len(class_names)
-        self.num_classes = [len(names) for names in classes_of_each(class_names, targets)]
+        self.num_classes = class_sizes(class_names, out_channels)
         self.num_targets = len(self.num_classes) or out_channels
         if target_mean is not None and len(target_mean) not in (0, self.num_targets):
             raise ValueError(
