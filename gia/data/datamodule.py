@@ -138,7 +138,8 @@ class DataModule(LightningDataModule):
         self.pre_transform = Steps([*walks, *vectors, Steps(pre_transform)])
         self.transform = Steps(transform)
         named = [tuple(column_names(names)) for names in (features, feature_columns)]
-        self.features = FeatureReader(*named, features_path)
+        # What hides nodes says nothing of whole graphs, and would not be told by their features.
+        self.features = FeatureReader(*([] if target_type == "masked" else [*named, features_path]))
         self._dataset, self._options = dataset, options
         self._configured: Dataset | None = None
         self._known: dict[str, Any] | None = None  # of a trained model: see for_model
@@ -209,7 +210,7 @@ class DataModule(LightningDataModule):
             found |= training_statistics(train, items.target_names, regression)
             found |= weight_statistics(train, items, self.balanced)
             found |= feature_statistics(train, found["feature_names"])
-            constant = constant_note(found["feature_names"], found["feature_std"])
+            constant = constant_note(found["feature_names"], found["feature_scale"])
             items = replace(items, notes=[*items.notes, *lonely_classes(items), *constant])
         else:
             check_fit(found, self._known)
@@ -283,9 +284,9 @@ class DataModule(LightningDataModule):
         ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``
         (of every target, or a list for each where they differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
-        ``target_mean``, ``target_std``, ``feature_mean``, ``feature_std``, ``degree_histogram``,
-        ``mean_weight`` and ``class_counts`` (of each target, as often as an epoch has them) of the
-        training part alone.
+        ``target_mean``, ``target_std``, ``feature_center``, ``feature_scale``,
+        ``degree_histogram``, ``mean_weight`` and ``class_counts`` (of each target, as often as an
+        epoch has them) of the training part alone.
         """
         self.setup()
         return dict(self._inputs)

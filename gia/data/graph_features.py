@@ -107,6 +107,11 @@ class FeatureReader:
                 f"{ITEMS.get(items.kind, 'neither molecules nor sequences')}: choose another, or "
                 "columns or file for numbers of your own"
             )
+        if kind == getattr(dataset, "computed_targets", None):
+            raise ValueError(
+                f"data.features={kind} would tell the model data.computed_targets={kind}, the same "
+                "numbers: leave them out with data.features=null"
+            )
         rows, texts = [int(data.row) for data in graphs], [data.text for data in graphs]
         if kind == "columns":
             return of_columns(dataset, self.columns, rows)
@@ -136,29 +141,34 @@ def check_level(level: str) -> None:
 
 
 def feature_statistics(graphs: Sequence[Data], names: Sequence[str]) -> dict[str, list[float]]:
-    """``feature_mean`` and ``feature_std`` of the features that are scaled.
+    """``feature_center``, the median of the features that are scaled, and ``feature_scale``.
 
-    The spread of what does not vary is 0; so is the mean of what has no value.
+    That is the distance of the quartiles, or half of the range where they are equal, as for counts
+    that are mostly 0. Of what does not vary it is 0; so is the centre of what has no value.
 
     Args:
         graphs: of the training part.
         names: of the first features of each; what stands behind them is not scaled.
     """
     if not names:
-        return {"feature_mean": [], "feature_std": []}
+        return {"feature_center": [], "feature_scale": []}
     x = torch.cat([data[ATTRIBUTE][:, : len(names)] for data in graphs]).double()
     known = x.isfinite()
     x = x.masked_fill(~known, torch.nan)
-    mean = x.nanmean(0).nan_to_num()
-    std = (x - mean).square().nanmean(0).sqrt().nan_to_num()
-    lowest = x.masked_fill(~known, torch.inf).amin(0)
-    constant = lowest >= x.masked_fill(~known, -torch.inf).amax(0)  # also where none is known
-    return {"feature_mean": mean.tolist(), "feature_std": std.masked_fill(constant, 0).tolist()}
+    low, center, high = np.nanquantile(_some_known(x), [0.25, 0.5, 0.75], axis=0)
+    lowest = x.masked_fill(~known, torch.inf).amin(0).numpy()
+    highest = x.masked_fill(~known, -torch.inf).amax(0).numpy()
+    varies = lowest < highest
+    scale = np.where(high > low, high - low, (highest - lowest) / 2)
+    return {
+        "feature_center": center.tolist(),
+        "feature_scale": np.where(varies, scale, 0.0).tolist(),
+    }
 
 
-def constant_note(names: Sequence[str], std: Sequence[float]) -> list[str]:
+def constant_note(names: Sequence[str], scale: Sequence[float]) -> list[str]:
     """What to say of features that do not vary in training."""
-    found = [name for name, spread in zip(names, std, strict=True) if not spread]
+    found = [name for name, spread in zip(names, scale, strict=True) if not spread]
     if not found:
         return []
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
@@ -167,6 +177,11 @@ def constant_note(names: Sequence[str], std: Sequence[float]) -> list[str]:
         f"{len(found)} of {len(names)} features {are} the same throughout the training part, and "
         f"not used: {', '.join(found[:NAMED])}{more}"
     ]
+
+
+def _some_known(x: Tensor) -> np.ndarray:
+    """With 0 in the columns where nothing is known, of which there are no quantiles."""
+    return torch.where(x.isnan().all(0), 0.0, x).numpy()
 
 
 def _brought(graphs: Sequence[Data]) -> FeatureTable:

@@ -7,21 +7,28 @@ from torch import Tensor, nn
 
 from gia.typing import OptTensor
 
-LIMIT = 10.0  # standard deviations, beyond which a feature counts as so far
+LIMIT = 3.0  # spreads, which no scaled feature reaches
 
 
 class GraphFeatures(nn.Module):
-    r"""Features of graphs, standardised: :math:`z = (f - \mu) / \sigma`, within :math:`\pm 10`.
+    r"""Features of graphs, scaled so that no outlier rules them.
 
-    What is NaN or infinite counts as the mean, and a feature whose :math:`\sigma` is 0, as it was
-    the same throughout the training, is 0. The numbers are buffers, so that a checkpoint holds
-    them, and stay in float32 in a model of half precision.
+    .. math::
+        z = \frac{u}{\sqrt{1 + (u / 3)^2}}, \qquad u = (f - c) / s
+
+    with a centre :math:`c` and a spread :math:`s` that outliers do not move, as in `RealMLP
+    <https://arxiv.org/abs/2407.04491>`_, equation 2. What is NaN counts as the centre, and so does
+    what is infinite; a feature whose :math:`s` is 0, as it was the same throughout the training,
+    is 0. The numbers are buffers, so that a checkpoint holds them, and stay in float32 in a model
+    of half precision.
 
     Args:
         channels (int): Features F of a graph.
-        mean (list of float): :math:`\mu` of the first of them, of the training split alone; those
+        center (list of float): :math:`c` of the first of them, of the training split alone; those
             behind, such as bits, are left as they are.
-        std (list of float): :math:`\sigma` of the same.
+        scale (list of float): :math:`s` of the same.
+        dropout (float): How many of all features a graph does without while training: there are
+            often more of them than a few hundred graphs can tell apart.
 
     Shapes:
         - **features:** ``[B, F]``
@@ -31,21 +38,29 @@ class GraphFeatures(nn.Module):
         ValueError: If the numbers do not fit, or the data has other features.
     """
 
-    def __init__(self, channels: int, mean: Sequence[float] = (), std: Sequence[float] = ()):
+    def __init__(
+        self,
+        channels: int,
+        center: Sequence[float] = (),
+        scale: Sequence[float] = (),
+        dropout: float = 0.0,
+    ):
         super().__init__()
-        if not len(mean) == len(std) <= channels:
+        if not len(center) == len(scale) <= channels:
             raise ValueError(
-                f"there are {channels} features of a graph, but {len(mean)} means and {len(std)} "
-                "stds of them"
+                f"there are {channels} features of a graph, but {len(center)} centers and "
+                f"{len(scale)} scales of them"
             )
         self.channels = channels
-        self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("center", torch.tensor(list(center), dtype=torch.float32))
+        self.register_buffer("scale", torch.tensor(list(scale), dtype=torch.float32))
 
     def _apply(self, fn: Callable, recurse: bool = True) -> "GraphFeatures":
-        mean, std = self.mean, self.std
+        center, scale = self.center, self.scale
         super()._apply(fn, recurse)
-        self.mean, self.std = mean.to(self.mean.device), std.to(self.std.device)
+        self.center = center.to(self.center.device)
+        self.scale = scale.to(self.scale.device)
         return self
 
     def forward(self, features: OptTensor) -> Tensor:
@@ -56,7 +71,10 @@ class GraphFeatures(nn.Module):
                 "data.features as for the training, or an attribute graph_features [1, F]"
             )
         features = features.to(torch.float32)
-        scaled, others = features.tensor_split([len(self.mean)], dim=1)
-        std = self.std.masked_fill(self.std == 0, torch.inf)
-        z = ((scaled - self.mean) / std).clamp(-LIMIT, LIMIT)
-        return torch.cat([z.masked_fill(~scaled.isfinite(), 0.0), others], dim=1)
+        scaled, others = features.tensor_split([len(self.center)], dim=1)
+        scale = self.scale.masked_fill(self.scale == 0, torch.inf)
+        u = (scaled - self.center) / scale
+        # The hypotenuse, since the square of a far outlier would be infinite.
+        z = u / torch.hypot(torch.ones_like(u), u / LIMIT)
+        z = z.masked_fill(~scaled.isfinite(), 0.0)
+        return self.dropout(torch.cat([z, others], dim=1))

@@ -51,8 +51,9 @@ def test_statistics_are_of_the_training_part_alone(table):
     data = table(features="columns", feature_columns="t")
     inputs, t = data.inputs(), np.array([10 * graph.row for graph in data.train_data])
     assert inputs["feature_names"] == ["t"]
-    assert inputs["feature_mean"] == pytest.approx([t.mean()])
-    assert inputs["feature_std"] == pytest.approx([t.std()])
+    assert inputs["feature_center"] == pytest.approx([np.median(t)])
+    quarter, three_quarters = np.quantile(t, [0.25, 0.75])
+    assert inputs["feature_scale"] == pytest.approx([three_quarters - quarter])
     assert features(data)[:, 0].tolist() == [10 * graph.row for graph in data.graphs]
 
 
@@ -99,7 +100,7 @@ def test_what_is_no_number_is_told_by_row(table):
     data = table(cells, features="columns", feature_columns="t")
     said = {entry["row"]: entry["reason"] for entry in data.summary()["filled"]}
     assert said == {3: "t is 'warm'", 5: "t is missing", 7: "t is 'inf'", 9: "t is '1e40'"}
-    assert all(np.isfinite(data.inputs()["feature_mean"] + data.inputs()["feature_std"]))
+    assert all(np.isfinite(data.inputs()["feature_center"] + data.inputs()["feature_scale"]))
     with pytest.raises(ValueError, match=r"strict=true, but 4 rows .*t is 'warm'"):
         table(cells, features="columns", feature_columns="t", strict=True).setup()
 
@@ -149,7 +150,8 @@ def test_features_that_a_transform_gives(table, when):
     train = torch.cat([graph.graph_features for graph in data.train_data])
     assert data.inputs()["feature_names"] == ["graph_features_0", "graph_features_1"]
     assert train[:, 0].tolist() == [graph.num_nodes for graph in data.train_data]
-    assert data.inputs()["feature_mean"] == pytest.approx(train.float().mean(0).tolist())
+    center = train.float().quantile(0.5, dim=0).tolist()
+    assert data.inputs()["feature_center"] == pytest.approx(center)
 
 
 def test_a_transform_that_begins_anew_keeps_them(table):
@@ -202,7 +204,15 @@ def test_statistics_leave_out_what_is_no_number():
     values = [[1.0, float("nan"), 2], [3.0, float("inf"), 2], [float("nan"), float("nan"), 2]]
     graphs = [Data(graph_features=torch.tensor([row])) for row in values]
     found = feature_statistics(graphs, ["a", "b", "c"])
-    assert found == {"feature_mean": [2, 0, 2], "feature_std": [1, 0, 0]}
+    assert found == {"feature_center": [2, 0, 2], "feature_scale": [1, 0, 0]}
+
+
+def test_outliers_move_neither_centre_nor_scale():
+    values = torch.tensor([[0.0, 0, 1], [1, 0, 2], [2, 0, 3], [3, 0, 4], [1e30, 6, -1e30]])
+    graphs = [Data(graph_features=row[None]) for row in values]
+    found = feature_statistics(graphs, ["a", "rare", "c"])
+    # A count that is mostly 0 has no distance of quartiles: half of its range stands for it.
+    assert found == {"feature_center": [2, 0, 2], "feature_scale": [2, 3, 2]}
 
 
 def test_a_model_is_given_the_features_that_it_knows(table, tmp_path):
@@ -213,7 +223,7 @@ def test_a_model_is_given_the_features_that_it_knows(table, tmp_path):
     other = data.for_model(inputs, new)
     assert features(other)[0].item() == 7
     assert [entry.reason for entry in other.items.filled] == ["t is missing"]
-    assert other.inputs()["feature_mean"] == inputs["feature_mean"]
+    assert other.inputs()["feature_center"] == inputs["feature_center"]
     new.write_text("smiles\nCCO\n")
     with pytest.raises(ValueError, match=r"new.csv has no column 't' \(data.feature_columns\)"):
         data.for_model(inputs, new).setup()
@@ -229,3 +239,26 @@ def test_a_model_is_given_the_features_that_it_knows(table, tmp_path):
     np.savez(tmp_path / "g.npz", b=np.array([4.0]))
     with pytest.raises(ValueError, match="with the feature of graphs 'a' where the data has 'b'"):
         data.for_model(data.inputs(), new, features_path=tmp_path / "g.npz").setup()
+
+
+@pytest.fixture
+def unmeasured(tmp_path):
+    """Makes a datamodule of molecules without a measurement."""
+    file = tmp_path / "unmeasured.csv"
+    file.write_text("\n".join(["smiles", *SMILES]))
+
+    def make(computed=None, **options):
+        dataset = Molecules(file, "smiles", computed_targets=computed, **options)
+        return DataModule(dataset, features="rdkit_2d", **FAR | options)
+
+    return make
+
+
+def test_descriptors_that_are_learned_are_not_told(unmeasured):
+    """The same numbers as targets and beside the graph would leave nothing to learn."""
+    with pytest.raises(ValueError, match="the same numbers: leave them out with data"):
+        unmeasured("rdkit_2d").setup()
+
+
+def test_hidden_nodes_are_learned_without_features(unmeasured):
+    assert unmeasured(target_type="masked").inputs()["graph_channels"] == 0

@@ -86,7 +86,7 @@ def test_weights_and_features_are_lightgbms_own():
     for graph, w, numbers in zip(data, weight, own, strict=True):
         graph.weight = torch.tensor([w], dtype=torch.float32)
         graph.graph_features = torch.tensor(numbers[None], dtype=torch.float32)
-    features = GraphFeatures(2, mean=[2.0, 0.0], std=[2.0, 0.0])
+    features = GraphFeatures(2, center=[2.0, 0.0], scale=[2.0, 0.0])
     scale = {"target_mean": [0.0, 0.0], "target_std": [1.0, 1.0]}
     model = FingerprintBoosting(out_channels=2, **scale, **OURS, features=features).fit(data)
     output = model(Batch.from_data_list(data))
@@ -105,7 +105,7 @@ def test_it_learns_of_features_alone_and_not_of_nothing():
     for i, graph in enumerate(data):
         graph.graph_features = torch.tensor([[float(i % 7)]])
     options = {"out_channels": 1, "target_mean": [3.0], "target_std": [2.0], **OURS, "size": 0}
-    model = FingerprintBoosting(**options, features=GraphFeatures(1, mean=[3.0], std=[2.0]))
+    model = FingerprintBoosting(**options, features=GraphFeatures(1, center=[3.0], scale=[2.0]))
     batch = Batch.from_data_list(data)
     assert (model.fit(data)(batch) - (batch.y - 3) / 2).square().mean() < 0.2
     with pytest.raises(ValueError, match=r"size=0 leaves a booster nothing to read: give data"):

@@ -103,7 +103,7 @@ def test_features_stand_behind_the_fingerprints():
     data = graphs([[float(i % 7)] for i in range(len(SMILES))])
     for i, graph in enumerate(data):
         graph.graph_features = torch.tensor([[float(i % 7), NAN]])
-    known = {"mean": [3.0, 0.0], "std": [2.0, 0.0]}
+    known = {"center": [3.0, 0.0], "scale": [2.0, 0.0]}
     options = {"out_channels": 1, "target_mean": [3.0], "target_std": [2.0], "num_trees": 20}
     batch = Batch.from_data_list(data)
     for size in (2048, 0):

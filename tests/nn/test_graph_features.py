@@ -1,4 +1,6 @@
-"""Features of whole graphs in a model: standardised, behind the pooled vector, in a checkpoint."""
+"""Features of whole graphs in a model: scaled, behind the pooled vector, in a checkpoint."""
+
+import math
 
 import pytest
 import torch
@@ -8,32 +10,47 @@ from torch_geometric.data import Batch
 from gia.nn import GraphFeatures, PredictionHead
 from gia.nn.head import Readout
 
-KNOWN = {"graph_channels": 3, "feature_mean": [1.0, -2.0], "feature_std": [2.0, 0.0]}
+KNOWN = {"graph_channels": 3, "feature_center": [1.0, -2.0], "feature_scale": [2.0, 0.0]}
 NAN, INF = float("nan"), float("inf")
 
 
-def test_standardised_clipped_and_filled():
-    features = GraphFeatures(4, mean=[1.0, 100.0, 5.0], std=[2.0, 10.0, 0.0])
+def test_scaled_bounded_and_filled():
+    features = GraphFeatures(4, center=[1.0, 100.0, 5.0], scale=[2.0, 10.0, 0.0])
     x = torch.tensor(
         [
-            [3.0, 110.0, 5.0, 1.0],
+            [3.0, 130.0, 5.0, 1.0],  # one and three spreads from the centre
             [NAN, INF, 9.0, 0.0],  # nothing known of the first two, the third was constant
             [1e30, -1e30, NAN, 1.0],
         ]
     )
-    assert features(x).tolist() == [[1, 1, 0, 1], [0, 0, 0, 0], [10, -10, 0, 1]]
+    one, three = 1 / math.sqrt(1 + 1 / 9), 3 / math.sqrt(2)
+    expected = torch.tensor([[one, three, 0, 1], [0, 0, 0, 0], [3, -3, 0, 1]])
+    torch.testing.assert_close(features(x), expected)
 
 
 def test_numbers_stay_in_single_precision():
-    features = GraphFeatures(1, mean=[300.03], std=[0.01]).to(torch.bfloat16)
-    assert features(torch.tensor([[300.04]])).item() == pytest.approx(1, abs=0.01)
-    other = GraphFeatures(1, mean=[0.0], std=[1.0])
+    features = GraphFeatures(1, center=[300.03], scale=[0.01]).to(torch.bfloat16)
+    expected = pytest.approx(1 / math.sqrt(1 + 1 / 9), abs=0.01)
+    assert features(torch.tensor([[300.04]])).item() == expected
+    other = GraphFeatures(1, center=[0.0], scale=[1.0])
     other.load_state_dict(features.state_dict())
-    assert other(torch.tensor([[300.04]])).item() == pytest.approx(1, abs=0.01)
+    assert other(torch.tensor([[300.04]])).item() == expected
+
+
+def test_some_are_left_out_in_training_alone():
+    features = GraphFeatures(1000, center=[0.0] * 500, scale=[1.0] * 500, dropout=0.25)
+    x = torch.ones(4, 1000)
+    whole = features.eval()(x)
+    assert (whole > 0).all()
+    seen = features.train()(x)
+    kept = seen != 0
+    assert 0.7 < kept.float().mean() < 0.8
+    assert not torch.equal(kept[0], kept[1])
+    torch.testing.assert_close(seen[kept], whole[kept] / 0.75)
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(ValueError, match="2 features of a graph, but 3 means and 3 stds"):
+    with pytest.raises(ValueError, match="2 features of a graph, but 3 centers and 3 scales"):
         GraphFeatures(2, [0.0] * 3, [1.0] * 3)
     with pytest.raises(ValueError, match="takes 2 features of a graph, the data has 0: give"):
         GraphFeatures(2)(None)
