@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gia.nn import count_parameters
+from gia.nn import Several, count_parameters
 from gia.training import EnsembleRun, Interrupted, Run, resolve_model, run_of
 from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
@@ -175,8 +175,8 @@ def _picked_by(config: DictConfig) -> tuple[str, str]:
 
 
 def _validations(run: Run) -> list[dict[str, float]]:
-    """The metrics of each validation; of an ensemble the one that it has as a whole."""
-    if not isinstance(run, EnsembleRun):
+    """The metrics of each validation; of several models asked as one, what they say together."""
+    if not isinstance(run.task.model, Several):
         return run.history.epochs
     run.trainer.validate(run.task, run.datamodule, verbose=False)
     found = {name: float(value) for name, value in run.trainer.callback_metrics.items()}

@@ -15,7 +15,7 @@ from gia.analysis.reliability_figures import AFTER
 from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
 from gia.data.depict import Depiction, depict
 from gia.data.node_labels import node_labels
-from gia.nn import count_parameters
+from gia.nn import Ensemble, count_parameters
 
 PICTURED_NODES = 40  # the test graph in the pictures has at most this many, to be readable,
 MOST_PICTURED = 150  # or is the smallest there is, up to this
@@ -77,11 +77,13 @@ def picture_attention(
     run: FinishedRun, example: Data, labels: Sequence[str], depiction: Depiction | None = None
 ) -> list[Path]:
     """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs;
-    with the depiction of a molecule, all layers on it in place of arcs.
+    with the depiction of a molecule, all layers on it in place of arcs. Of an ensemble it is the
+    first member's.
 
     A model of PyG's layers alone has none: nothing is drawn.
     """
     model = run.task.model.eval()
+    model = model.members[0] if isinstance(model, Ensemble) else model
     layers = model.graphs(example.clone().to(run.task.device))
     numbers = [number for number, graph in enumerate(layers) if graph is not None]
     if not numbers:
@@ -101,7 +103,8 @@ def picture_attention(
 
 def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
     """Draw the attention of the largest test graph whose picture is readable."""
-    if not hasattr(run.task.model, "graphs"):
+    model = run.task.model
+    if not hasattr(model.members[0] if isinstance(model, Ensemble) else model, "graphs"):
         return []
     graphs = sorted(run.datamodule.test_data, key=lambda graph: graph.num_nodes)
     fitting = [graph for graph in graphs if graph.num_nodes <= PICTURED_NODES] or graphs[:1]

@@ -89,11 +89,11 @@ def check_architecture(model: nn.Module, checkpoint: dict[str, Any], path: str |
         ValueError: Naming the first parameter that differs.
     """
     saved = {
-        key.removeprefix("model."): tuple(value.shape)
+        key.removeprefix("model."): _shape(key, value)
         for key, value in checkpoint["state_dict"].items()
         if key.startswith("model.")
     }
-    ours = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    ours = {key: _shape(key, value) for key, value in model.state_dict().items()}
     for key in [*ours, *(key for key in saved if key not in ours)]:
         if ours.get(key) == saved.get(key):
             continue
@@ -104,3 +104,8 @@ def check_architecture(model: nn.Module, checkpoint: dict[str, Any], path: str |
             "checkpoint; give the experiment, attention and model settings it was trained with "
             "(config.yaml beside it has them)"
         )
+
+
+def _shape(key: str, value: Any) -> tuple[int, ...]:
+    """Of a parameter or a buffer; what a module keeps besides has no shape that must agree."""
+    return () if key.endswith("_extra_state") else tuple(value.shape)

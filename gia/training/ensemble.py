@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data.files import write_atomically
 from gia.tasks.prediction import Prediction
+from gia.training.blend import ENSEMBLE
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 from gia.training.fitted import FittedRun
@@ -133,32 +134,44 @@ def join(paths: Sequence[str | Path], out: str | Path) -> None:
     """
     if not paths:
         raise ValueError("an ensemble needs at least one checkpoint")
-    members = [read_checkpoint(path) for path in paths]
-    settings = [member["hyper_parameters"]["settings"] for member in members]
+    read = [read_checkpoint(path) for path in paths]
+    settings = [one["hyper_parameters"]["settings"] for one in read]
     for path, other in zip(paths, settings, strict=True):
         _check_alike(settings[0], other, path, ALIKE)
-    model = {"_target_": "gia.nn.Ensemble", "models": [one["model"] for one in settings]}
-    weights = {key: value for key, value in members[0]["state_dict"].items() if key[:6] != "model."}
-    for k, member in enumerate(members):
-        for key, value in member["state_dict"].items():
-            if key.startswith("model."):
-                weights[f"model.members.{k}.{key.removeprefix('model.')}"] = value
-    known = members[0]["hyper_parameters"]
+    members = [member for one in read for member in _members(one)]
+    model = {"_target_": ENSEMBLE, "models": [config for config, _ in members]}
+    weights = {key: value for key, value in read[0]["state_dict"].items() if key[:6] != "model."}
+    for k, (_, own) in enumerate(members):
+        weights |= {f"model.members.{k}.{key}": value for key, value in own.items()}
+    known = read[0]["hyper_parameters"]
     joined = {
         "hyper_parameters": known | {"settings": settings[0] | {"model": model}},
         "state_dict": weights,
         "pytorch-lightning_version": pl.__version__,
-        "global_step": members[0]["global_step"],
-        "epoch": members[0]["epoch"],
+        "global_step": read[0]["global_step"],
+        "epoch": read[0]["epoch"],
     }
     AtomicCheckpointIO().save_checkpoint(joined, out)
+
+
+def _members(checkpoint: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Configuration and weights of a model, or of each one of which it is an ensemble."""
+    model, state = checkpoint["hyper_parameters"]["settings"]["model"], checkpoint["state_dict"]
+    prefixes = {"model.": model}
+    if model["_target_"] == ENSEMBLE:
+        prefixes = {f"model.members.{k}.": one for k, one in enumerate(model["models"])}
+    for prefix, config in prefixes.items():
+        own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+        yield config, own
 
 
 def _check_alike(
     ours: Mapping[str, Any], other: Mapping[str, Any], path: Any, keys: Sequence[str]
 ) -> None:
     names, others = ((one.get("inputs") or {}).get("target_names") for one in (ours, other))
-    differs = next((key for key in keys if ours.get(key) != other.get(key)), None)
+    differs = next(
+        (key for key in keys if _seedless(ours.get(key)) != _seedless(other.get(key))), None
+    )
     if names != others:
         differs = f"target_names is another one than that of the others: {others} and {names}"
     elif differs is not None:
@@ -168,6 +181,13 @@ def _check_alike(
             f"{path} is no member of this ensemble: its {differs}; join models that differ by "
             "their seed alone"
         )
+
+
+def _seedless(value: Any) -> Any:
+    """Without the seeds, such as that of a forest: by them members may differ."""
+    if isinstance(value, Mapping):
+        return {key: _seedless(one) for key, one in value.items() if key != "seed"}
+    return [_seedless(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _check(cfg: DictConfig) -> None:

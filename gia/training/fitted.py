@@ -1,8 +1,13 @@
 """The story of a run whose model is fitted at once, and not by steps."""
 
 import time
+from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+from torch import nn
+
+from gia.training.checkpoint import AtomicCheckpointIO
 from gia.training.run import Run
 
 
@@ -10,15 +15,16 @@ class FittedRun(Run):
     """A run of a model with a method ``fit(graphs, validation)``, such as a random forest.
 
     Data, split, metrics and report are those of every run; there is one validation, after the
-    fitting, and no checkpoint.
+    fitting. What has an extra state (``get_extra_state``) is kept in a checkpoint.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.notes.append(
-            "this model is kept in no checkpoint for gia predict or gia embed: what it says of the "
-            "test part is in predictions.csv"
-        )
+        if not self._kept:
+            self.notes.append(
+                "this model is kept in no checkpoint for gia predict: what it says of the test "
+                "part is in predictions.csv"
+            )
 
     def train(self) -> None:
         """Fit and validate.
@@ -35,6 +41,24 @@ class FittedRun(Run):
         self.fit_model()
         self.throughput.seconds = time.perf_counter() - start
         self.trainer.validate(self.task, self.datamodule, verbose=False)  # History keeps it
+        if self._kept and self.trainer.checkpoint_callbacks:
+            known = {"hyper_parameters": dict(self.task.hparams), "global_step": 0, "epoch": 0}
+            known["state_dict"] = self.task.state_dict()
+            known["pytorch-lightning_version"] = pl.__version__
+            AtomicCheckpointIO().save_checkpoint(known, self._file)
+
+    @property
+    def tested_file(self) -> Path | None:
+        """The checkpoint of the fitted model, if it can be kept."""
+        return self._file if self._file.is_file() else None
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def _kept(self) -> bool:
+        return type(self.task.model).get_extra_state is not nn.Module.get_extra_state
 
     def fit_model(self) -> None:
         """Fit the model."""

@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import (
 
 from gia.data import DataModule
 from gia.tasks.task import Task
+from gia.training.blend import Blend
 from gia.training.build import resolve_model, with_inputs
 from gia.training.calibration import keep, learn
 from gia.training.callbacks import BestCheckpoint, History, Throughput
@@ -55,6 +56,7 @@ class Run:
         notes (list of str): What to say of its start at the console.
         tested_step (int, optional): The step after which the model that was tested had its weights.
         members (list of dict): The test metrics of each member of an ensemble.
+        blend (Blend, optional): What is fitted beside the model, and tested with it.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     tested_step: int | None = None
     members: list[dict[str, float]] = field(default_factory=list)
+    blend: Blend | None = None
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> "Run":
@@ -95,6 +98,7 @@ class Run:
         config = OmegaConf.to_container(cfg, resolve=True)
         config |= {"model": model_cfg, "split_fingerprint": datamodule.fingerprint()}
         task, notes = _task(cfg, config, source)
+        blend = Blend.from_config(config, task)
         trainer = instantiate(
             cfg.trainer,
             callbacks=_callbacks(cfg),
@@ -109,7 +113,8 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
         datamodule.write_splits(folder / "splits.csv")
-        return cls(folder, datamodule, task, trainer, cfg.ckpt_path, [*notes, *_notes(cfg)])
+        notes += _notes(cfg)
+        return cls(folder, datamodule, task, trainer, cfg.ckpt_path, notes, blend=blend)
 
     def train(self) -> None:
         """Train, and take the weights of the best validation; the test part stays unseen.
@@ -142,9 +147,13 @@ class Run:
         Returns:
             The test metrics.
         """
+        if self.blend is not None:
+            self.blend.fit(self.datamodule)
         self.train()
-        learn(self.task, self.datamodule, self.trainer)
         tested = self.tested_file
+        if self.blend is not None:
+            self.blend.join(self.task, tested if self.trainer.is_global_zero else None)
+        learn(self.task, self.datamodule, self.trainer)
         if tested is not None and self.trainer.is_global_zero:
             keep(self.task, tested)
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)

@@ -112,3 +112,30 @@ def test_it_learns_of_features_alone_and_not_of_nothing():
         FingerprintBoosting(**options)
     with pytest.raises(ValueError, match="a booster gives one number for each target"):
         FingerprintBoosting(out_channels=2, target_mean=[0.0], target_std=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        ([], lambda i: float(i % 7)),
+        (["a", "b"], lambda i: float(i % 2)),
+        (["a", "b", "c"], lambda i: float(i % 3)),
+        (["a", "b"], lambda _: 1.0),  # a class that training lacks
+    ],
+)
+def test_another_one_says_the_same_from_its_state(classes, labels, tmp_path):
+    data = graphs([[labels(i)] for i in range(len(SMILES))])
+    scale = {} if classes else {"target_mean": [3.0], "target_std": [2.0]}
+    options = {"out_channels": len(classes) or 1, "class_names": classes, **scale, **OURS}
+    model = FingerprintBoosting(**options).fit(data)
+    torch.save(model.state_dict(), tmp_path / "state.pt")
+    other = FingerprintBoosting(**options)
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    batch = Batch.from_data_list(data)
+    torch.testing.assert_close(other(batch), model(batch))
+    assert model(batch).std(0).max() > 0.1 or labels(0) == labels(1)
+    again = FingerprintBoosting(**options)
+    again.load_state_dict(other.state_dict())
+    torch.testing.assert_close(again(batch), model(batch))
+    with pytest.raises(RuntimeError, match="is not fitted"):
+        FingerprintBoosting(**options)(batch)

@@ -68,7 +68,7 @@ def test_it_repeats_itself_and_cannot_be_resumed(tmp_path):
 def test_it_says_that_it_is_kept_in_no_checkpoint(tmp_path):
     cfg = config(tmp_path, "model=random_forest", "model.num_trees=2", f"run_dir={tmp_path}/a")
     run = instantiate(cfg.runner)(cfg)
-    assert "kept in no checkpoint for gia predict or gia embed" in run.notes[-1]
+    assert "kept in no checkpoint for gia predict" in run.notes[-1]
     run.fit()
     with pytest.raises(FileNotFoundError, match=r"fitted at once, as random_forest, keeps none"):
         load_trained(run.folder / "checkpoints" / "best.ckpt")

@@ -1,9 +1,11 @@
 """Gradient boosting on fingerprints and features."""
 
+import json
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gia.nn.models.fingerprint import FingerprintModel, Known
 
@@ -13,7 +15,7 @@ class FingerprintBoosting(FingerprintModel):
 
     `"LightGBM: A Highly Efficient Gradient Boosting Decision Tree"
     <https://papers.nips.cc/paper/6907>`_. Trees are added until ``patience`` more of them make the
-    validation part no better.
+    validation part no better. A checkpoint holds them, in LightGBM's own text.
 
     Args:
         num_trees (int): The most trees of a booster.
@@ -78,6 +80,52 @@ class FingerprintBoosting(FingerprintModel):
             eval_sample_weight=None if validation.weight is None else [validation.weight],
             callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
         )
+
+    def get_extra_state(self) -> Tensor:
+        """The fitted boosters as bytes; none before they are."""
+        known = [Trees.of(estimator).state() for estimator in self.estimators]
+        return torch.frombuffer(bytearray(json.dumps(known).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        known = json.loads(bytes(state.cpu().numpy()))
+        self.estimators = [Trees(**trees) for trees in known]
+
+
+class Trees:
+    """A fitted booster out of its text; without one, the only class that training had.
+
+    Args:
+        text (str): As LightGBM writes it; empty where there is a single class.
+        classes (list of int): Of a classification, in the order of the probabilities.
+    """
+
+    def __init__(self, text: str, classes: list[int]):
+        self.text, self.classes_ = text, np.array(classes, dtype=int)
+        self.booster = require_lightgbm().Booster(model_str=text) if text else None
+
+    @classmethod
+    def of(cls, estimator: Any) -> "Trees":
+        """Of what :meth:`FingerprintBoosting.learn` has fitted."""
+        if isinstance(estimator, cls):
+            return estimator
+        text = estimator.booster_.model_to_string() if hasattr(estimator, "booster_") else ""
+        classes = getattr(estimator, "classes_", np.empty(0))
+        return cls(text, classes.astype(int).tolist())
+
+    def state(self) -> dict[str, Any]:
+        """What makes the same one."""
+        return {"text": self.text, "classes": self.classes_.tolist()}
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Numbers, or the probabilities that the booster says; ``[B]``, or ``[B, C]``."""
+        return self.booster.predict(x, num_threads=torch.get_num_threads())
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """The probabilities of the classes, ``[B, C]``."""
+        if self.booster is None:
+            return np.ones((len(x), 1))
+        said = self.predict(x)
+        return said if said.ndim == 2 else np.stack([1 - said, said], axis=1)
 
 
 def require_lightgbm() -> Any:

@@ -22,10 +22,10 @@ class Several(nn.Module):
 
 
 class Ensemble(Several):
-    """Models that were trained apart, such as with different seeds.
+    """Models that were trained apart: with different seeds, or of different kinds.
 
     Args:
-        models (list of nn.Module): The M members, all of one architecture.
+        models (list of nn.Module): The M members, all for the same targets.
 
     Shapes:
         - **output:** ``[M, ...]``, each member's own

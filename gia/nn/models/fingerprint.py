@@ -39,8 +39,8 @@ class FingerprintModel(nn.Module):
     r"""An estimator as scikit-learn has them for each target, on fingerprints and features.
 
     It answers as every model here does, so that the same tasks measure it; it is fitted by
-    :meth:`fit` instead of by steps, has no parameters, and is in no checkpoint. A new one says in
-    :meth:`learn` which estimator it is.
+    :meth:`fit` instead of by steps and has no parameters. A new one says in :meth:`learn` which
+    estimator it is; it is in no checkpoint unless it has an extra state, ``get_extra_state``.
 
     Args:
         out_channels (int): What it gives for a molecule: T numbers, or the classes of T targets.
