@@ -18,13 +18,18 @@ from gia.adapters.model import (
     remove,
     set,
 )
+from gia.adapters.pretrained import PretrainedLM, load_base
 from gia.adapters.published import from_published
+from gia.adapters.tuning import FullFineTuning, LoRA
 from gia.adapters.weights import EdgeWeights
 
 __all__ = [
     "FAMILIES",
     "EdgeWeights",
     "Family",
+    "FullFineTuning",
+    "LoRA",
+    "PretrainedLM",
     "SparseGIN",
     "SparseGINConfig",
     "active",
@@ -36,6 +41,7 @@ __all__ = [
     "from_published",
     "graphs",
     "load",
+    "load_base",
     "load_published",
     "names",
     "parameters",
