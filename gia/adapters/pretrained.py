@@ -160,15 +160,22 @@ class PretrainedLM(nn.Module):
 
         Args:
             data (Data): A single sequence.
+
+        Returns:
+            For each layer of the adapter a ``Batch`` with ``edge_index [2, E]`` and
+            ``edge_weight [E, H]``, H = 1 where heads share a graph.
         """
         if not isinstance(self.tuning, Adapter):
             return []
         was_training = self.training
         self.eval()
         try:
-            return list(graphs(self.lm, data.token.unsqueeze(0)))
+            found = graphs(self.lm, data.token.unsqueeze(0))
         finally:
             self.train(was_training)
+        for graph in found:
+            graph.edge_weight = graph.edge_weight.view(graph.num_edges, -1)
+        return list(found)
 
     @torch.no_grad()
     def generate(

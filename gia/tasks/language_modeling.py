@@ -142,11 +142,7 @@ class LanguageModeling(Supervised):
             forbid=[token for token in never if token is not None],
             generator=torch.Generator().manual_seed(seed),
         )
-        ends = (tokenizer.bos, tokenizer.eos)
-        return [
-            tokenizer.decode([token for token in sequence.tolist() if token not in ends])
-            for sequence in sequences
-        ]
+        return [tokenizer.decode(_without_ends(sequence, tokenizer)) for sequence in sequences]
 
     def report(
         self, run: FinishedRun, metrics: dict[str, float], console: Console
@@ -216,6 +212,13 @@ def _print_losses(name: str, loss: float, others: Baselines, console: Console) -
     for other, reached in others.test.items():
         row(other, reached, "cyan" if reached == min(others.test.values()) else None)
     console.print(table)
+
+
+def _without_ends(sequence: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """A sequence without the token that begins it and the one that ends it."""
+    tokens = sequence.tolist()
+    start = int(tokens[:1] == [tokenizer.bos])
+    return sequence[start : len(tokens) - int(tokens[start:][-1:] == [tokenizer.eos])]
 
 
 def _beginning(prompt: str, tokenizer: Tokenizer, inputs: dict[str, Any]) -> Tensor:
