@@ -63,6 +63,7 @@ NEEDS |= {
 }
 NEEDS |= {f"experiment={path.stem}": PRETRAINED for path in CONF.glob("experiment/gsm8k*")}
 NEEDS |= {"model=pretrained": ["adapter=lora", *OF_PROMPTS, *PRETRAINED]}
+NEEDS |= {"tokenizer=bpe": OF_PROMPTS}
 NEEDS |= {"tokenizer=pretrained": NEEDS["model=pretrained"]}
 # Models that are fitted at once, or not at all.
 AT_ONCE = ("adapter=none", "model=random_forest", "model=gradient_boosting", "model=chemprop")

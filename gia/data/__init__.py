@@ -1,6 +1,7 @@
 """Any PyG dataset, a transform, a split, batches; :mod:`gia.data.schema` says what an item is."""
 
 from gia.data.batcher import Batcher
+from gia.data.bpe_tokenizer import BPETokenizer
 from gia.data.collect import collect
 from gia.data.components import join_components
 from gia.data.datamodule import DataModule
@@ -46,6 +47,7 @@ from gia.data.transforms import Chain, LaplacianPE, NextToken, laplacian_eigenve
 
 __all__ = [
     "TU",
+    "BPETokenizer",
     "BatchSampler",
     "Batcher",
     "ByteTokenizer",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gia.data.files import read_text
-from gia.data.tokenizer import Tokenizer
+from gia.data.tokenizer import Tokenizer, in_parts
 
 GGUF = ".gguf"
 
@@ -141,13 +141,7 @@ class PretrainedTokenizer(Tokenizer):
         read = self._tokenizer(
             "".join(parts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
-        ids = torch.tensor(read.input_ids, dtype=torch.long)
-        last = [max(begin, end - 1) for begin, end in read.offset_mapping]
-        ends = torch.tensor([len(part) for part in parts]).cumsum(0)
-        of_part = torch.bucketize(torch.tensor(last, dtype=torch.long), ends, right=True).clamp(
-            max=len(parts) - 1
-        )
-        return [ids[of_part == number] for number in range(len(parts))]
+        return in_parts(read.input_ids, read.offset_mapping, parts)
 
     def decode(self, ids: Tensor | Iterable[int], specials: bool = True) -> str:
         tokens = torch.as_tensor(ids).tolist()

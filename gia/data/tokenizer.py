@@ -85,6 +85,10 @@ class Tokenizer:
         """How often each symbol that this tokenizer does not know appears in ``text``."""
         raise NotImplementedError
 
+    def trained_on(self, texts: Iterable[str]) -> "Tokenizer":
+        """The tokenizer that texts make of it: itself, if it learns nothing from them."""
+        return self
+
     def with_tokens(self, tokens: Sequence[str]) -> "Tokenizer":
         """The same tokenizer with more extra tokens at the end of its vocabulary."""
         raise NotImplementedError
@@ -198,3 +202,20 @@ class ByteTokenizer(Tokenizer):
 
     def to_config(self) -> dict[str, Any]:
         return {"kind": "bytes", "extra_tokens": list(self.extra_tokens)}
+
+
+def in_parts(
+    ids: Sequence[int], offsets: Sequence[tuple[int, int]], parts: Sequence[str]
+) -> list[Tensor]:
+    """Tokens of a whole text, those of each of its parts: a token is of the part in which it ends.
+
+    Args:
+        ids: the tokens.
+        offsets: where in the text the letters of each begin and end.
+        parts: the text.
+    """
+    tokens = torch.tensor(ids, dtype=torch.long)
+    last = torch.tensor([max(begin, end - 1) for begin, end in offsets], dtype=torch.long)
+    ends = torch.tensor([len(part) for part in parts]).cumsum(0)
+    of_part = torch.bucketize(last, ends, right=True).clamp(max=len(parts) - 1)
+    return [tokens[of_part == number] for number in range(len(parts))]

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from gia.data.bpe_tokenizer import BPETokenizer
 from gia.data.pretrained_tokenizer import PretrainedTokenizer
 from gia.data.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
 
 KINDS: dict[str, type[Tokenizer]] = {
     "characters": CharTokenizer,
     "bytes": ByteTokenizer,
+    "bpe": BPETokenizer,
     "pretrained": PretrainedTokenizer,
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
@@ -103,6 +103,9 @@ class Instruct(Dataset):
                 "task=language_modeling"
             )
         lines = read_lines(expand(self.path), self.url)
+        self.tokenizer = self.tokenizer.trained_on(
+            _texts(lines, self.prompt_field, self.answer_field)
+        )
         self._check_fields([line.record for line in lines if line.problem is None])
         items = Items(graphs=[], level="node", kind="sequence", num_rows=len(lines))
         unknown: Counter[str] = Counter()
@@ -206,6 +209,12 @@ class Instruct(Dataset):
             text=next(text for text, _ in parts),
             cut=nodes - len(y),
         )
+
+
+def _texts(lines: Iterable[Line], *fields: str) -> Iterator[str]:
+    """All texts of these fields, for a tokenizer that learns from them."""
+    for line in lines:
+        yield from (str(line.record[name]) for name in fields if line.record.get(name) is not None)
 
 
 def _text(record: dict[str, Any], name: str) -> str:

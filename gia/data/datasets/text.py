@@ -76,7 +76,9 @@ class Text(SequenceDataset):
                 "windows of a text have no target to predict: use data=labelled_csv, or "
                 "task=language_modeling"
             )
-        return window_items(self.records(), self.tokenizer, self.max_length)
+        records = self.records()
+        self.tokenizer = self.tokenizer.trained_on(record.sequence for record in records)
+        return window_items(records, self.tokenizer, self.max_length)
 
     def with_file(self, path: Any, **columns: Any) -> Text:
         """The windows of another text."""
