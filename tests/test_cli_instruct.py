@@ -175,7 +175,11 @@ TRAINING = [
 @pytest.mark.parametrize("adapter", ["sparse_gin", "lora", "full"])
 def test_resumed_equals_never_interrupted(adapter, place, tmp_path):
     """Bit for bit, from the middle of an epoch and from its end, with dropout and samples."""
-    dropout = {"sparse_gin": ["+adapter.dropout=0.2"], "lora": ["adapter.dropout=0.2"], "full": []}
+    dropout = {
+        "sparse_gin": ["+adapter.dropout=0.2"],
+        "lora": ["adapter.lora_dropout=0.2"],
+        "full": [],
+    }
 
     def run(name, *more):
         choice = [f"adapter={adapter}", *dropout[adapter], f"run_dir={tmp_path / name}"]
@@ -204,7 +208,7 @@ BAD = {
     "fields": (["data.prompt_field=prompt"], "give data.prompt_field=question"),
     "context": (["data.max_length=65"], "reads at most 64 tokens"),
     "base": (["model.base=./nowhere"], "there is no model ./nowhere"),
-    "adapter": (["adapter=lora", "adapter.rank=0"], "adapter.rank must be a whole number"),
+    "adapter": (["adapter=lora", "adapter.r=0"], "adapter.r must be a whole number"),
     "targets": (["adapter=lora", "adapter.target_modules=[nope]"], "nope"),
     "option": (["+adapter.nope=1"], "nope"),
     "end": (["tokenizer.eos_token=<end>"], "'<end>' is no token"),

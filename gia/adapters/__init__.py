@@ -5,6 +5,7 @@ from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
 from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
+from gia.adapters.learning_rates import lr_factors
 from gia.adapters.load import load, load_published
 from gia.adapters.model import (
     active,
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "load_base",
     "load_published",
+    "lr_factors",
     "names",
     "parameters",
     "remove",

@@ -10,15 +10,14 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from gia.adapters.graphs import graphs
+from gia.adapters.learning_rates import lr_factors
 from gia.adapters.packing import Rows
 from gia.adapters.tuning import Adapter, Tuning, tuning
-from gia.data.pretrained_tokenizer import not_loaded, place_of
+from gia.data.pretrained_tokenizer import check_installed, not_loaded, place_of
 from gia.nn.models.generation import check_sampling
 from gia.typing import OptTensor
 
 DTYPES = ("float32", "bfloat16", "float16")
-# Numbers of an adapter that say how much of something there is, by the end of their names.
-SCALARS = ("scale", "gate", "threshold")
 
 
 def load_base(base: str | PathLike, dtype: str = "float32") -> nn.Module:
@@ -28,6 +27,7 @@ def load_base(base: str | PathLike, dtype: str = "float32") -> nn.Module:
         OSError: If there is none, or it cannot be read.
         ValueError: If the precision is none of those that there are.
     """
+    check_installed()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -58,7 +58,6 @@ class PretrainedLM(nn.Module):
         dtype (str): Precision of the base: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pack (bool): Whether short sequences share a row of what the decoder is given. None of them
             sees anything of another either way.
-        scalar_lr (float): The learning rate of scales, gates and thresholds, over that of the rest.
         max_length (int, optional): The longest sequence that there will be.
 
     Shapes:
@@ -77,13 +76,10 @@ class PretrainedLM(nn.Module):
         *,
         dtype: str = "float32",
         pack: bool = True,
-        scalar_lr: float = 1.0,
         max_length: int | None = None,
     ):
         super().__init__()
-        if not scalar_lr > 0:
-            raise ValueError(f"model.scalar_lr must be above 0, got {scalar_lr}")
-        self.base, self.dtype, self.pack, self.scalar_lr = str(base), dtype, pack, scalar_lr
+        self.base, self.dtype, self.pack = str(base), dtype, pack
         self.lm = load_base(base, dtype)
         self.check_length(max_length)
         kept = {id(value) for value in self.lm.state_dict(keep_vars=True).values()}
@@ -104,9 +100,8 @@ class PretrainedLM(nn.Module):
 
     @property
     def lr_factors(self) -> dict[str, float]:
-        """Parameters whose learning rate is not that of the rest, and what theirs is over it."""
-        trained = (name for name, value in self.named_parameters() if value.requires_grad)
-        return {name: self.scalar_lr for name in trained if name.rpartition(".")[2] in SCALARS}
+        """Parameters with a learning rate of their own: see :func:`gia.adapters.lr_factors`."""
+        return lr_factors(self)
 
     def check_length(self, length: int | None) -> None:
         """See that the base can read so many tokens.

@@ -25,29 +25,32 @@ class Tuning(Protocol):
 
 @dataclass(frozen=True)
 class LoRA:
-    r"""PEFT's own `LoRA <https://arxiv.org/abs/2106.09685>`_: :math:`W x + s B A x`.
+    r"""PEFT's own `LoRA <https://arxiv.org/abs/2106.09685>`_:
+    :math:`W x + \tfrac{\alpha}{r} B A x`, with its names.
 
     Args:
-        rank (int): Rows of A.
-        scale (float): s, PEFT's alpha over the rank.
-        dropout (float): Before A.
+        r (int): Rows of A.
+        lora_alpha (float): :math:`\alpha`.
+        lora_dropout (float): Before A.
         target_modules (str or list of str): Which layers; ``"all-linear"``: all but the output.
 
     Raises:
         ValueError: If a number is out of its range, or when attached, if there is no such layer.
     """
 
-    rank: int = 6
-    scale: float = 2.0
-    dropout: float = 0.0
+    r: int = 6
+    lora_alpha: float = 12.0
+    lora_dropout: float = 0.0
     target_modules: str | Sequence[str] = "all-linear"
     keeps_base = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1:
-            raise ValueError(f"adapter.rank must be a whole number of at least 1, got {self.rank}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"adapter.dropout must be from 0 to below 1, got {self.dropout}")
+        if isinstance(self.r, bool) or not isinstance(self.r, int) or self.r < 1:
+            raise ValueError(f"adapter.r must be a whole number of at least 1, got {self.r}")
+        if not 0 <= self.lora_dropout < 1:
+            raise ValueError(
+                f"adapter.lora_dropout must be from 0 to below 1, got {self.lora_dropout}"
+            )
 
     def attach(self, model: nn.Module) -> None:
         """Freeze a Hugging Face model and put LoRA into its layers."""
@@ -55,9 +58,9 @@ class LoRA:
 
         targets = self.target_modules
         config = LoraConfig(
-            r=self.rank,
-            lora_alpha=self.scale * self.rank,
-            lora_dropout=self.dropout,
+            r=self.r,
+            lora_alpha=self.lora_alpha,
+            lora_dropout=self.lora_dropout,
             target_modules=targets if isinstance(targets, str) else list(targets),
         )
         inject_adapter_in_model(config, model)

@@ -111,5 +111,7 @@ def _library() -> Any:
     try:
         import tokenizers
     except ImportError as error:
-        raise ImportError("tokenizer=bpe needs tokenizers: pip install gia[llm]") from error
+        raise ImportError(
+            "tokenizer=bpe takes tokenizers, which is not installed: pip install gia[llm]"
+        ) from error
     return tokenizers

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ def place_of(base: str | PathLike) -> tuple[str, dict[str, str]]:
     return str(base), {}
 
 
+def check_installed() -> None:
+    """See that transformers is there.
+
+    Raises:
+        ImportError: if it is not.
+    """
+    if find_spec("transformers") is None:
+        raise ImportError(
+            "a pretrained model takes transformers, which is not installed: pip install gia[llm]"
+        )
+
+
 def not_loaded(base: str | PathLike, error: Exception) -> OSError:
     """The error that says in one line why a model of the hub or of a folder could not be read."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -69,6 +82,7 @@ class PretrainedTokenizer(Tokenizer):
             tokenizer does not begin texts with it.
 
     Raises:
+        ImportError: if transformers is not installed.
         OSError: if there is no such model.
         ValueError: if it has no such token, or its vocabulary is another one.
     """
@@ -80,6 +94,7 @@ class PretrainedTokenizer(Tokenizer):
         chat_template: str | PathLike | None = None,
         digest: str | None = None,
     ) -> None:
+        check_installed()
         from transformers import AutoTokenizer
 
         self.base, self.eos_token = str(base), eos_token

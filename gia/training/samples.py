@@ -59,13 +59,14 @@ class Samples(Callback):
     def _sample(self, task: pl.LightningModule, tokenizer: Any, graph: Data) -> dict[str, str]:
         length = graph.get("prompt_length") or max(1, graph.num_nodes // 4)
         prompt = graph.token[:length]
+        shown = prompt[int(prompt[0] == tokenizer.bos) :] if tokenizer.bos is not None else prompt
         with torch.random.fork_rng():
             (text,) = task.generate(
                 prompt, max_new_tokens=self.max_new_tokens, temperature=self.temperature
             )
         return {
             "prompt": tokenizer.decode(prompt, specials=False),
-            "sample": text.removeprefix(tokenizer.decode(prompt)),
+            "sample": text.removeprefix(tokenizer.decode(shown)),
             "reference": tokenizer.decode(_rest(graph, length), specials=False),
         }
 

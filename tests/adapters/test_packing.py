@@ -61,7 +61,7 @@ def test_packed_equals_alone(kind, tmp_path):
 
 
 ADAPTERS = {
-    "lora": LoRA(rank=2),
+    "lora": LoRA(r=2),
     "edges": SparseGINConfig(channels=4, scale=0.5, combine="sum", sinks=1),
     "top k": SparseGINConfig(channels=4, scale=0.5, top_k=2, hops=2),
 }
