@@ -37,7 +37,7 @@ def place_of(base: str | PathLike) -> tuple[str, dict[str, str]]:
     if path.suffix == GGUF or path.is_absolute() or len(path.parts) > 2 or str(base)[:1] in "./~":
         raise FileNotFoundError(
             f"there is no model {base} (looked in {Path.cwd()}): give the name of one of the "
-            "Hugging Face hub, a folder, or a GGUF file"
+            "Hugging Face hub, a folder, or a GGUF file (model.base=..., of a checkpoint base=...)"
         )
     return str(base), {}
 

@@ -7,6 +7,7 @@ import torch
 from bases import CHAT, tiny_base
 
 from gia.data import PretrainedTokenizer, read_tokenizer
+from gia.data.pretrained_tokenizer import place_of
 
 PARTS = ["What is 12", " and 7?\nIt", " is 19.é"]
 
@@ -102,3 +103,17 @@ def test_a_model_of_the_hub_that_cannot_be_reached(monkeypatch):
     with pytest.raises(OSError, match=r"the model nobody/nothing cannot be loaded .*hub") as error:
         PretrainedTokenizer("nobody/nothing")
     assert "\n" not in str(error.value)
+
+
+def test_where_transformers_finds_a_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "small.gguf").write_bytes(b"GGUF")
+    file = tmp_path / "models" / "small.gguf"
+    assert place_of(file) == (str(tmp_path / "models"), {"gguf_file": "small.gguf"})
+    assert place_of("models") == ("models", {})
+    assert place_of("owner/name") == ("owner/name", {})
+    assert place_of("gpt2") == ("gpt2", {})
+    for missing in ("/owner/name", "../name", "a/b/c", "~/name"):
+        with pytest.raises(FileNotFoundError, match="there is no model"):
+            place_of(missing)
