@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from bases import tiny_base
 from conftest import ROOT
 from graph_data import INPUTS as GRAPH_INPUTS
 from hydra.errors import ConfigCompositionException
@@ -11,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from runs import compose_config
 
+from gia.adapters import PretrainedLM
 from gia.data import DataModule
 from gia.nn import LanguageModel, count_parameters
 from gia.training import load_trained, resolve_model
@@ -34,6 +36,7 @@ NEEDS = {
         "data.sequence_column=s",
         "data.target_column=y",
     ],
+    "data=instruct": ["data.path=x.jsonl"],
     # What reads the edges of the data, which sequences do not have.
     "given=messages": ["data=melting_point"],
     # Losses of classes and of numbers.
@@ -49,11 +52,21 @@ NEEDS = {
 NEEDS |= {
     f"model={path.stem}": ["data=melting_point"]
     for path in (CONF / "model").glob("[a-z]*.yaml")
-    if path.stem != "language_model"
+    if path.stem not in ("language_model", "pretrained")
 }
 NEEDS["model=chemprop"] += [f"model.command={sys.executable}"]  # any program will do
-# Models that are fitted at once.
-AT_ONCE = ("model=random_forest", "model=gradient_boosting", "model=chemprop")
+# BASE is a pretrained model.
+PRETRAINED = ["model.base=BASE", "data.max_length=64"]
+OF_PROMPTS = ["data=instruct", "data.path=x.jsonl"]
+NEEDS |= {
+    f"adapter={path.stem}": [*OF_PROMPTS, *PRETRAINED] for path in CONF.glob("adapter/[a-z]*")
+}
+NEEDS |= {f"experiment={path.stem}": PRETRAINED for path in CONF.glob("experiment/gsm8k*")}
+NEEDS |= {"model=pretrained": ["adapter=lora", *OF_PROMPTS, *PRETRAINED]}
+NEEDS |= {"tokenizer=bpe": OF_PROMPTS}
+NEEDS |= {"tokenizer=pretrained": NEEDS["model=pretrained"]}
+# Models that are fitted at once, or not at all.
+AT_ONCE = ("adapter=none", "model=random_forest", "model=gradient_boosting", "model=chemprop")
 # What language models and models of graphs must know of their data.
 INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
 CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
@@ -85,9 +98,15 @@ def comes_back_from_its_checkpoint(task, path, trust=None):
     assert all(torch.equal(state[key], value) for key, value in loaded.state_dict().items())
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tiny_base(tmp_path_factory.mktemp("base"))
+
+
 @pytest.mark.parametrize("choice", ALL)
-def test_option_instantiates(choice, tmp_path):
-    cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *NEEDS.get(choice, []))
+def test_option_instantiates(choice, base, tmp_path):
+    needs = [setting.replace("BASE", str(base)) for setting in NEEDS.get(choice, [])]
+    cfg = compose_config("name=test", f"run_dir={tmp_path}", choice, *needs)
     datamodule = instantiate(cfg.data)
     assert isinstance(datamodule, DataModule)
     reads_sequences = datamodule.target_type == "next_token"
@@ -98,7 +117,7 @@ def test_option_instantiates(choice, tmp_path):
         inputs = inputs | {"out_channels": 1}
     model_cfg = resolve_model(cfg, inputs)
     model = instantiate(model_cfg)
-    assert reads_sequences == isinstance(model, LanguageModel)
+    assert reads_sequences == isinstance(model, LanguageModel | PretrainedLM)
     cfg = with_inputs(cfg, inputs)
     task = instantiate(cfg.task)(
         model,

@@ -15,7 +15,8 @@ PREDICTIONS = {"peptide_activity": "accuracy", "melting_point": "rmse"}
 def test_experiment_runs(experiment, request, tmp_path):
     environment = {}
     if experiment not in FROM_PACKAGES:
-        environment["GIA_DATA"] = str(request.getfixturevalue("shared_data"))
+        shared = request.getfixturevalue("shared_data")
+        environment = {"GIA_DATA": str(shared), "GIA_MODELS": str(shared.parent / "models")}
     arguments = [f"experiment={experiment}", "debug=fast", "run_dir=run"]
     done = in_fresh_process("train", *arguments, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
@@ -27,6 +28,10 @@ def test_experiment_runs(experiment, request, tmp_path):
         assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) > 100
         return
     assert 0 < summary["test"]["bits"] < 10
+    if experiment.startswith("gsm8k"):
+        assert summary["test"]["loss"] < summary["base_test_loss"]
+        assert (tmp_path / "run" / "samples.txt").read_text().startswith("== step 4")
+        return
     assert len(summary["pictures"]) == 6
     if experiment == "protein_fold":
         assert summary["data"]["sequences"] == 5370

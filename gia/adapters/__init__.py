@@ -5,6 +5,7 @@ from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
 from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
+from gia.adapters.learning_rates import lr_factors
 from gia.adapters.load import load, load_published
 from gia.adapters.model import (
     active,
@@ -18,13 +19,18 @@ from gia.adapters.model import (
     remove,
     set,
 )
+from gia.adapters.pretrained import PretrainedLM, load_base
 from gia.adapters.published import from_published
+from gia.adapters.tuning import FullFineTuning, LoRA
 from gia.adapters.weights import EdgeWeights
 
 __all__ = [
     "FAMILIES",
     "EdgeWeights",
     "Family",
+    "FullFineTuning",
+    "LoRA",
+    "PretrainedLM",
     "SparseGIN",
     "SparseGINConfig",
     "active",
@@ -36,7 +42,9 @@ __all__ = [
     "from_published",
     "graphs",
     "load",
+    "load_base",
     "load_published",
+    "lr_factors",
     "names",
     "parameters",
     "remove",

@@ -53,7 +53,7 @@ def evaluate(cfg: DictConfig) -> None:
 
     _check_part(cfg.part, "train", "val", "test", "all")
     confidence = check_confidence(cfg.confidence)
-    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust, base=cfg.base)
     task.confidence = confidence
     data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
@@ -164,7 +164,7 @@ def generate(cfg: DictConfig) -> None:
     from gia.data.files import write_atomically
     from gia.training import load_trained
 
-    task, _ = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task, _ = load_trained(cfg.ckpt_path, trust=cfg.trust, base=cfg.base)
     settings = ("num_samples", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
     sequences = task.generate(cfg.prompt or "", **{name: cfg[name] for name in settings})
     text = "\n".join(

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict
 
 # Keys of files and folders, in which a leading ~ is the home folder. A * matches within a name.
 PATHS = (
+    *("tokenizer.chat_template",),
     *("ckpt", "ckpt_path", "init_from", "out", "resume", "run_dir"),
     *("data.path", "data.*_path", "data.*_file", "data.root", "data.dataset.root"),
     *("evidence", "report", "scratch", "trainer.default_root_dir"),
@@ -28,6 +29,14 @@ PATHS = (
 # Keys of other texts.
 TEXTS = (
     *("name", "prompt", "trust"),
+    *(
+        "base",
+        "model.base",
+        "tokenizer.base",
+        "tokenizer.eos_token",
+        "data.template",
+        "data.*_field",
+    ),
     *("data.alphabet", "data.missing", "data.name", "data.property", "data.target", "data.url"),
     *("data.*_column", "data.aliases.*", "data.encodings", "data.dataset.name"),
     *("data.feature_columns", "callbacks.*.filename"),

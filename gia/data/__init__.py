@@ -1,6 +1,7 @@
 """Any PyG dataset, a transform, a split, batches; :mod:`gia.data.schema` says what an item is."""
 
 from gia.data.batcher import Batcher
+from gia.data.bpe_tokenizer import BPETokenizer
 from gia.data.collect import collect
 from gia.data.components import join_components
 from gia.data.datamodule import DataModule
@@ -9,6 +10,7 @@ from gia.data.datasets import (
     Compounds,
     Dataset,
     Fasta,
+    Instruct,
     Molecules,
     Peptides,
     Record,
@@ -23,6 +25,7 @@ from gia.data.datasets import (
 )
 from gia.data.items import Items, Rejected
 from gia.data.loader import SequenceLoader
+from gia.data.pretrained_tokenizer import PretrainedTokenizer
 from gia.data.sampler import BatchSampler, GraphBatchSampler, TokenBatchSampler
 from gia.data.splits import (
     Split,
@@ -39,10 +42,12 @@ from gia.data.splits import (
     similarity_split,
 )
 from gia.data.tokenizer import ByteTokenizer, CharTokenizer, ResidueTokenizer, Tokenizer
+from gia.data.tokenizers import read_tokenizer
 from gia.data.transforms import Chain, LaplacianPE, NextToken, laplacian_eigenvectors
 
 __all__ = [
     "TU",
+    "BPETokenizer",
     "BatchSampler",
     "Batcher",
     "ByteTokenizer",
@@ -53,11 +58,13 @@ __all__ = [
     "Dataset",
     "Fasta",
     "GraphBatchSampler",
+    "Instruct",
     "Items",
     "LaplacianPE",
     "Molecules",
     "NextToken",
     "Peptides",
+    "PretrainedTokenizer",
     "Record",
     "Records",
     "Rejected",
@@ -82,6 +89,7 @@ __all__ = [
     "laplacian_eigenvectors",
     "no_split",
     "random_split",
+    "read_tokenizer",
     "scaffold_split",
     "scaffolds",
     "similarity_split",

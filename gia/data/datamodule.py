@@ -29,6 +29,7 @@ from gia.data.loader import SequenceLoader
 from gia.data.splits import Split, Splitter
 from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
+from gia.data.tokenizers import read_tokenizer
 from gia.data.transforms import LaplacianPE, Steps, in_order
 from gia.data.view import View
 from gia.data.weights import (
@@ -204,6 +205,7 @@ class DataModule(LightningDataModule):
         if self.target_type == "masked":
             found |= hidden_inputs(found)
         found["framed"] = getattr(self.dataset, "framed", True)
+        found["template"] = getattr(self.dataset, "template", None)
         if self._known is None:
             train = [graphs[i] for i in split.members("train")]
             regression = self.target_type == "regression"
@@ -260,7 +262,7 @@ class DataModule(LightningDataModule):
             dataset = dataset.with_file(path, **columns)
         reads = isinstance(dataset, Dataset) and getattr(dataset, "tokenizer", None) is not None
         if reads and inputs.get("tokenizer"):
-            dataset = dataset.but(tokenizer=Tokenizer.from_config(inputs["tokenizer"]))
+            dataset = dataset.but(tokenizer=read_tokenizer(inputs["tokenizer"]))
         apart = {}
         if whole or path is not None:
             apart = {"split": "none", "split_file": None, "split_column": None}
@@ -280,9 +282,10 @@ class DataModule(LightningDataModule):
     def inputs(self) -> dict[str, Any]:
         """What a model must know of the data, as plain values.
 
-        Besides what :func:`gia.data.inputs.features` says: ``tokenizer``, its configuration, and
-        ``framed``, whether sequences begin and end; ``target_names`` and ``class_names``
-        (of every target, or a list for each where they differ); ``out_channels``, T for regression
+        Besides what :func:`gia.data.inputs.features` says: ``tokenizer``, its configuration,
+        ``framed``, whether sequences begin and end, and ``template``, how a prompt is written;
+        ``target_names`` and ``class_names`` (of every target, or a list for each where they
+        differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
         ``target_mean``, ``target_std``, ``feature_center``, ``feature_scale``,
         ``degree_histogram``, ``mean_weight`` and ``class_counts`` (of each target, as often as an

@@ -8,13 +8,28 @@ import shutil
 import tempfile
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 
 from gia.data.tables.kinds import check_bytes
 
 GZIP = b"\x1f\x8b"
+
+
+def expand(path: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
+    """The files that a path, a pattern such as ``books/*.txt``, or a list of either stands for.
+
+    Those of a pattern are in alphabetical order. A pattern without a match stays as it is, so that
+    reading it says what is missing.
+    """
+    entries = [path] if isinstance(path, str | os.PathLike) else path
+    return [file for entry in entries for file in (_matches(entry) or [entry])]
+
+
+def _matches(pattern: str | os.PathLike) -> list[str]:
+    return sorted(glob(str(Path(pattern).expanduser())))
 
 
 def read_bytes(path: str | os.PathLike, url: str | None = None, option: str = "data.path") -> bytes:

@@ -15,6 +15,7 @@ from gia.data.graph_features import ATTRIBUTE, check_level
 from gia.data.items import Items
 from gia.data.targets import classes_of_each
 from gia.data.tokenizer import Tokenizer
+from gia.data.tokenizers import read_tokenizer
 
 # What the data of a prediction must have in common with that of the training.
 SHARED = ("node_channels", "edge_channels", "encodings", "ordered", "level", "targets")
@@ -123,7 +124,7 @@ def check_fit(found: dict[str, Any], known: dict[str, Any]) -> None:
         ValueError: if the data is of another kind.
     """
     if found["tokenizer"] and known["tokenizer"] and found["vocab_size"] > known["vocab_size"]:
-        added = Tokenizer.from_config(found["tokenizer"]).symbols[known["vocab_size"] :]
+        added = read_tokenizer(found["tokenizer"]).symbols[known["vocab_size"] :]
         raise ValueError(f"the data has classes that the model does not know: {' '.join(added)}")
     here, there = (of["encodings"].get("component", 1) for of in (found, known))
     if here != there:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # From this many graphs on, reading them takes long enough to show how far it is.
 MANY = 1000
+# How the reason begins for which a sequence that is empty is no item.
+NO_SEQUENCE = "the sequence "
 # Which fields are lists of rows.
 ROWS = ("rejected", "masked")
 

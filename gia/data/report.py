@@ -18,7 +18,7 @@ from gia.data.cache import text_digest
 from gia.data.components import components
 from gia.data.duplicates import conflicts
 from gia.data.files import write_atomically
-from gia.data.items import Items
+from gia.data.items import NO_SEQUENCE, Items
 from gia.data.splits import PARTS, Split
 from gia.data.targets import classes_of_each, is_shared
 
@@ -138,7 +138,11 @@ def _in_several_parts(texts: Sequence[str], split: Split) -> int:
 
 
 def _of_sequences(items: Items) -> dict[str, Any]:
-    return {"empty_skipped": len(items.rejected)}
+    others = [entry for entry in items.rejected if not entry.reason.startswith(NO_SEQUENCE)]
+    return {
+        "empty_skipped": len(items.rejected) - len(others),
+        "rejected": [vars(entry) for entry in others],
+    }
 
 
 def _of_graphs(items: Items, graphs: Sequence[Data]) -> dict[str, Any]:

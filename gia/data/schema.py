@@ -22,7 +22,8 @@ attribute           shape           what
 ``y``               ``[1, T]``      float32, T targets of a graph: numbers, or the numbers of
                                     classes; NaN where one is missing
 ..                  ``[N, T]``      the same of each node
-..                  ``[N]``         int64, for a language model: the symbol that follows
+..                  ``[N]``         int64, for a language model: the symbol that follows; -100
+                                    where it is not to be learned, as in a prompt
 ``y_bounds``        ``[1, T, 2]``   lower and upper bound of each target that is known by these
                                     alone, infinite elsewhere; ``[N, T, 2]`` of nodes
 ``weight``          ``[1]``         float32, how much the item counts in the loss; ``[N]`` of nodes
@@ -30,6 +31,7 @@ attribute           shape           what
 ``name``            str             for people
 ``row``             int             the place in its source, from 0
 ``text``            str             what splits compare: SMILES, a sequence, or the name
+``prompt_length``   int             tokens before the first answer, of prompts with answers
 ``cut``             int             symbols that a sequence lost to its maximal length
 ==================  ==============  ==============================================================
 
@@ -46,6 +48,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_edge_index
 
+# As ``y`` of a language model: what follows here is not to be learned.
+IGNORED = -100
 # One row a node, or an edge.
 OF_NODES = ("x", "token", "pos", "seq_pos", "component")
 OF_EDGES = ("edge_attr", "edge_weight")

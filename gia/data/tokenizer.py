@@ -26,7 +26,11 @@ class Tokenizer:
         ValueError: if a name appears twice.
     """
 
-    bos, eos, unk = range(len(SPECIALS))
+    bos: int | None = 0
+    eos: int | None = 1
+    unk: int | None = 2
+    # Whether messages of a chat become text by a template of the tokenizer's own.
+    has_chat_template = False
 
     def __init__(self, text_symbols: Sequence[str], extra_tokens: Sequence[str]) -> None:
         self.extra_tokens = tuple(extra_tokens)
@@ -63,6 +67,10 @@ class Tokenizer:
         """
         raise NotImplementedError
 
+    def encode_parts(self, parts: Sequence[str]) -> list[Tensor]:
+        """Tokens of a text that is given in parts, those of each part."""
+        return [self.encode(part) for part in parts]
+
     def decode(self, ids: Tensor | Iterable[int], specials: bool = True) -> str:
         """The text of a token sequence.
 
@@ -77,27 +85,18 @@ class Tokenizer:
         """How often each symbol that this tokenizer does not know appears in ``text``."""
         raise NotImplementedError
 
+    def trained_on(self, texts: Iterable[str]) -> "Tokenizer":
+        """The tokenizer that texts make of it: itself, if it learns nothing from them."""
+        return self
+
     def with_tokens(self, tokens: Sequence[str]) -> "Tokenizer":
         """The same tokenizer with more extra tokens at the end of its vocabulary."""
-        config = self.to_config()
-        return self.from_config({**config, "extra_tokens": [*self.extra_tokens, *tokens]})
-
-    def to_config(self) -> dict[str, Any]:
-        """A dictionary of plain values that :meth:`from_config` turns back into a tokenizer."""
         raise NotImplementedError
 
-    @staticmethod
-    def from_config(config: dict[str, Any]) -> "Tokenizer":
-        """The tokenizer that :meth:`to_config` described.
-
-        Raises:
-            ValueError: if ``config["kind"]`` names no tokenizer.
-        """
-        arguments = dict(config)
-        kind = arguments.pop("kind", None)
-        if kind not in KINDS:
-            raise ValueError(f"tokenizer kind must be one of {sorted(KINDS)}, got {kind!r}")
-        return KINDS[kind](**arguments)
+    def to_config(self) -> dict[str, Any]:
+        """A dictionary of plain values that :func:`gia.data.read_tokenizer` turns back into
+        a tokenizer; ``kind`` says which."""
+        raise NotImplementedError
 
     def _is_hidden(self, token: int, specials: bool) -> bool:
         return not specials and (token in (self.bos, self.eos) or token >= self.first_extra)
@@ -149,6 +148,9 @@ class CharTokenizer(Tokenizer):
     def count_unknown(self, text: str) -> dict[str, int]:
         return {s: n for s, n in sorted(Counter(text).items()) if s not in self._table}
 
+    def with_tokens(self, tokens: Sequence[str]) -> "CharTokenizer":
+        return CharTokenizer(self.alphabet, [*self.extra_tokens, *tokens], self.uppercase)
+
     def to_config(self) -> dict[str, Any]:
         return {
             "kind": "characters",
@@ -195,8 +197,25 @@ class ByteTokenizer(Tokenizer):
     def count_unknown(self, text: str) -> dict[str, int]:
         return {}
 
+    def with_tokens(self, tokens: Sequence[str]) -> "ByteTokenizer":
+        return ByteTokenizer([*self.extra_tokens, *tokens])
+
     def to_config(self) -> dict[str, Any]:
         return {"kind": "bytes", "extra_tokens": list(self.extra_tokens)}
 
 
-KINDS = {"characters": CharTokenizer, "bytes": ByteTokenizer}
+def in_parts(
+    ids: Sequence[int], offsets: Sequence[tuple[int, int]], parts: Sequence[str]
+) -> list[Tensor]:
+    """Tokens of a whole text, those of each of its parts: a token is of the part in which it ends.
+
+    Args:
+        ids: the tokens.
+        offsets: where in the text the letters of each begin and end.
+        parts: the text.
+    """
+    tokens = torch.tensor(ids, dtype=torch.long)
+    last = torch.tensor([max(begin, end - 1) for begin, end in offsets], dtype=torch.long)
+    ends = torch.tensor([len(part) for part in parts]).cumsum(0)
+    of_part = torch.bucketize(last, ends, right=True).clamp(max=len(parts) - 1)
+    return [tokens[of_part == number] for number in range(len(parts))]

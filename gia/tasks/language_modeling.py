@@ -1,6 +1,7 @@
 """Language modelling: predict the symbol that follows each node."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,10 +13,13 @@ from torch_geometric.data import Batch, Data
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from gia.analysis.ngrams import commonest_class, ngram_losses
+from gia.analysis.ngrams import commonest_class
 from gia.analysis.summary import model_name, print_costs, write_summary
-from gia.data import Tokenizer
+from gia.data import Tokenizer, read_tokenizer
+from gia.data.prompts import CHAT, prompt_text
+from gia.data.schema import IGNORED
 from gia.nn import generate
+from gia.tasks.baselines import Baselines, base_baseline, ngram_baselines
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import FinishedRun, costs, of_test, picture_attention, picture_curves
 from gia.tasks.supervised import Supervised
@@ -33,7 +37,7 @@ class LanguageMetrics(Metrics):
 
     Shapes:
         - **logits:** ``[N, V]``
-        - **data.y:** the symbol that follows each node, ``[N]``
+        - **data.y:** the symbol that follows each node, ``[N]``; -100 where it is not scored
         - **data.label_mask:** true where that symbol is a class token, ``[N]``, optional
     """
 
@@ -47,7 +51,11 @@ class LanguageMetrics(Metrics):
         return self.loss.update_called
 
     def update(self, logits: Tensor, data: Data) -> None:
-        self.loss.update(cross_entropy(logits.float(), data.y, reduction="none"))
+        scored = data.y != IGNORED
+        if scored.any():
+            self.loss.update(
+                cross_entropy(logits[scored].float(), data.y[scored], reduction="none")
+            )
         mask = getattr(data, "label_mask", None)
         if mask is not None and mask.any():
             self.accuracy.update(logits[mask], data.y[mask])
@@ -82,14 +90,15 @@ class LanguageModeling(Supervised):
         return "a language model"
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        return cross_entropy(self.model(batch).float(), batch.y), batch.num_nodes
+        scored = batch.y != IGNORED
+        return cross_entropy(self.model(batch)[scored].float(), batch.y[scored]), int(scored.sum())
 
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
         metrics.update(self.model(batch), batch)
 
     def generate(
         self,
-        prompt: str = "",
+        prompt: str | Tensor = "",
         *,
         num_samples: int = 1,
         max_new_tokens: int = 200,
@@ -101,7 +110,8 @@ class LanguageModeling(Supervised):
         """Write new sequences.
 
         Args:
-            prompt (str): How each begins.
+            prompt (str or Tensor): How each begins; of a model that was trained on prompts with
+                answers, what is to be answered. Or the tokens of a beginning, ``[L]``.
             num_samples (int): How many.
             max_new_tokens, temperature, top_k, top_p: As in :func:`gia.nn.generate`.
             seed (int): Of the samples.
@@ -114,32 +124,25 @@ class LanguageModeling(Supervised):
                 out of its range.
         """
         settings = self.hparams["settings"]
-        tokenizer = Tokenizer.from_config(settings["inputs"]["tokenizer"])
-        unknown = tokenizer.count_unknown(prompt)
-        if unknown:
-            raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
+        tokenizer = read_tokenizer(settings["inputs"]["tokenizer"])
         # A model of windows of a text has seen neither the start nor the end of a sequence.
         windows = not settings["inputs"]["framed"]
-        tokens = tokenizer.encode(prompt)
-        if not windows or not prompt:
-            start = tokenizer.encode("\n") if windows else torch.tensor([tokenizer.bos])
-            tokens = torch.cat([start, tokens])
-        sequences = generate(
-            self.model,
+        tokens = prompt
+        if isinstance(prompt, str):
+            tokens = _beginning(prompt, tokenizer, settings["inputs"])
+        write = getattr(self.model, "generate", None) or partial(generate, self.model)
+        never = (tokenizer.bos, tokenizer.unk, tokenizer.eos if windows else None)
+        sequences = write(
             [tokens] * num_samples,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             stop=None if windows else tokenizer.eos,
-            forbid=[tokenizer.bos, tokenizer.unk, *([tokenizer.eos] if windows else [])],
+            forbid=[token for token in never if token is not None],
             generator=torch.Generator().manual_seed(seed),
         )
-        ends = (tokenizer.bos, tokenizer.eos)
-        return [
-            tokenizer.decode([token for token in sequence.tolist() if token not in ends])
-            for sequence in sequences
-        ]
+        return [tokenizer.decode(_without_ends(sequence, tokenizer)) for sequence in sequences]
 
     def report(
         self, run: FinishedRun, metrics: dict[str, float], console: Console
@@ -155,22 +158,30 @@ class LanguageModeling(Supervised):
             What ``summary.json`` holds.
         """
         data = run.datamodule
-        baselines = ngram_losses(data)
+        if hasattr(self.model, "as_pretrained"):
+            others = base_baseline(run, LanguageMetrics(self.vocab_size))
+            said = {"base_test_loss": others.test.get(others.name)}
+        else:
+            others = ngram_baselines(run)
+            said = {"ngram_test_loss": dict(enumerate(others.test.values(), start=1))}
         example = _example(data.test_data)
         labels = [data.tokenizer.symbols[token] for token in example.token.tolist()]
         pictures = [
-            *picture_curves(run, min(baselines["val"]), "best n-gram"),
+            *picture_curves(run, others.best, others.name),
             *picture_attention(run, example, labels),
         ]
         summary = {
             "test": of_test(metrics),
-            "ngram_test_loss": dict(enumerate(baselines["test"], start=1)),
+            **said,
             **costs(run),
             "data": data.summary(),
             "pictures": [picture.name for picture in pictures],
         }
         write_summary(run.folder, summary)
-        _print_losses(model_name(self.model), summary, console)
+        _print_losses(model_name(self.model), summary["test"]["loss"], others, console)
+        answers = any(bool((graph.y == IGNORED).any()) for graph in data.test_data)
+        what = "answers and their ends" if answers else "every symbol and the end of each sequence"
+        console.print(f"  scored: {what}, the same ones for all", highlight=False)
         if "class_accuracy" in summary["test"]:
             console.print(
                 f"  class accuracy {summary['test']['class_accuracy']:.1%}, always the commonest "
@@ -187,7 +198,7 @@ def _example(graphs: list[Data]) -> Data:
     return ([graph for graph in graphs if graph.num_nodes <= PICTURED_LENGTH] or graphs[:1])[-1]
 
 
-def _print_losses(model: str, summary: dict[str, Any], console: Console) -> None:
+def _print_losses(name: str, loss: float, others: Baselines, console: Console) -> None:
     table = Table(title="Test", title_justify="left")
     table.add_column("model")
     for column in ("loss (nats)", "perplexity", "bits per symbol"):
@@ -197,13 +208,40 @@ def _print_losses(model: str, summary: dict[str, Any], console: Console) -> None
         numbers = (loss, math.exp(loss), loss / math.log(2))
         table.add_row(name, *(f"{number:.3f}" for number in numbers), style=style)
 
-    ngrams = summary["ngram_test_loss"]
-    best = min(ngrams.values())
-    row(model, summary["test"]["loss"], "bold")
-    for order, loss in ngrams.items():
-        row(f"{order}-gram, interpolated", loss, "cyan" if loss == best else None)
+    row(name, loss, "bold")
+    for other, reached in others.test.items():
+        row(other, reached, "cyan" if reached == min(others.test.values()) else None)
     console.print(table)
-    console.print(
-        "  scored: every symbol and the end of each sequence, the same ones for all",
-        highlight=False,
-    )
+
+
+def _without_ends(sequence: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """A sequence without the token that begins it and the one that ends it."""
+    tokens = sequence.tolist()
+    start = int(tokens[:1] == [tokenizer.bos])
+    return sequence[start : len(tokens) - int(tokens[start:][-1:] == [tokenizer.eos])]
+
+
+def _beginning(prompt: str, tokenizer: Tokenizer, inputs: dict[str, Any]) -> Tensor:
+    """The tokens that a text, or an answer to a prompt, begins with.
+
+    Args:
+        prompt (str): What the user gave.
+        tokenizer (Tokenizer): The model's.
+        inputs (dict): What the model knows of its data.
+
+    Raises:
+        ValueError: If the model does not know a symbol of it.
+    """
+    unknown = tokenizer.count_unknown(prompt)
+    if unknown:
+        raise ValueError(f"the prompt has symbols that the model does not know: {unknown}")
+    template = inputs.get("template")
+    tokens = tokenizer.encode(prompt_text(prompt, template, tokenizer))
+    if template == CHAT:
+        return tokens
+    start = torch.tensor([], dtype=torch.long)
+    if inputs["framed"] and tokenizer.bos is not None:
+        start = torch.tensor([tokenizer.bos])
+    elif not len(tokens):
+        start = tokenizer.encode("\n")
+    return torch.cat([start, tokens])

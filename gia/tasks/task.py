@@ -87,7 +87,13 @@ class Task(LightningModule):
         return self
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = self.make_optimizer(parameter_groups(self.model, self._lr_factors))
+        own = getattr(self.model, "lr_factors", {})  # which a model says of single parameters
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise ValueError(
+                "nothing of the model is trained: choose adapter=..., or adapter=none to measure a "
+                "pretrained model as it is"
+            )
+        optimizer = self.make_optimizer(parameter_groups(self.model, own | self._lr_factors))
         for group in optimizer.param_groups:  # before a scheduler takes them as the highest
             group["lr"] *= group.pop("lr_factor", 1.0)
         # A fused step offers to take float16's scale off by itself. That is after clipping, so

@@ -15,7 +15,9 @@ from gia.training.chemprop import ChempropRun
 from gia.training.ensemble import EnsembleRun, join, run_of
 from gia.training.fitted import FittedRun
 from gia.training.load import calibrate, load_trained
+from gia.training.measured import MeasuredRun
 from gia.training.run import Interrupted, Run
+from gia.training.samples import Samples
 from gia.training.trained_data import trained_data
 from gia.training.trusted import RefusedError, check_settings
 
@@ -28,10 +30,12 @@ __all__ = [
     "FittedRun",
     "History",
     "Interrupted",
+    "MeasuredRun",
     "ProgressBar",
     "RandomState",
     "RefusedError",
     "Run",
+    "Samples",
     "StepCheckpoint",
     "Throughput",
     "calibrate",

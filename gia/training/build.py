@@ -11,6 +11,7 @@ from gia.nn import count_parameters, match_width
 
 # Keys of a model's configuration that say something about it and are no argument of it.
 NOT_BUILT = ("attention_defaults", "compile", "match_parameters_of", "num_parameters")
+SIZES = ("width", "heads", "depth")  # which debug=fast sets, and a pretrained model has
 
 
 def with_inputs(cfg: DictConfig, inputs: dict[str, Any]) -> DictConfig:
@@ -46,7 +47,8 @@ def plain_model(cfg: DictConfig) -> dict[str, Any]:
     ``model.attention_defaults`` where ``conf/attention`` starts from, and two keys how large it is.
     """
     model = OmegaConf.to_container(cfg.model, resolve=True)
-    return {key: value for key, value in model.items() if key not in NOT_BUILT}
+    left_out = NOT_BUILT + (SIZES if "base" in model else ())
+    return {key: value for key, value in model.items() if key not in left_out}
 
 
 def resolve_model(cfg: DictConfig, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from gia.data import Tokenizer
+from gia.data import read_tokenizer
 
 # Which parts are taken, and under which name of ``freeze``.
 PARTS = {"encoder": "encoder", "edge_encoder": "encoder", "blocks": "blocks"}
@@ -163,7 +163,7 @@ def _choose_symbols(
     there, here = theirs.get("tokenizer"), ours.get("tokenizer")
     if there is None or here is None or there == here:
         return
-    there, here = (Tokenizer.from_config(config).symbols for config in (there, here))
+    there, here = (read_tokenizer(config).symbols for config in (there, here))
     unknown = [symbol for symbol in here if symbol not in there]
     if unknown:
         raise ValueError(

@@ -14,7 +14,10 @@ from gia.training.trusted import as_modules
 
 
 def load_trained(
-    ckpt_path: str | Path, *, trust: str | Iterable[str] | None = None
+    ckpt_path: str | Path,
+    *,
+    trust: str | Iterable[str] | None = None,
+    base: str | Path | None = None,
 ) -> tuple[Task, DictConfig]:
     """Build a trained model again from its checkpoint alone.
 
@@ -22,6 +25,8 @@ def load_trained(
         ckpt_path (Path): A checkpoint of a run.
         trust (str or list of str, optional): Your own modules whose classes the model is made of;
             without, only gia, its libraries' layers, optimisers and data sets are built.
+        base (str, optional): Where the pretrained model is that was adapted, if it is no longer
+            where it was.
 
     Returns:
         The task with the trained model in eval mode, and its configuration, whose ``inputs`` say
@@ -33,6 +38,8 @@ def load_trained(
     """
     checkpoint = load_checkpoint(ckpt_path, trust=as_modules(trust))
     config = OmegaConf.create(checkpoint["hyper_parameters"]["settings"])
+    if base is not None:
+        _move_base(config, str(base))
     task = instantiate(config.task)(
         model=instantiate(config.model),
         optimizer=instantiate(config.optimizer),
@@ -42,6 +49,18 @@ def load_trained(
     task.load_state_dict(checkpoint["state_dict"], strict=False)
     restore(task, checkpoint, ckpt_path)
     return task.eval(), config
+
+
+def _move_base(config: DictConfig, base: str) -> None:
+    """Say where a model's base is now: for itself, and for its tokenizer wherever that stands."""
+    if "base" not in (config.get("model") or {}):
+        raise ValueError(
+            f"base={base} is for models that were adapted (model=pretrained), and this is none: "
+            "leave it out"
+        )
+    for place in ("model", "tokenizer", "data.tokenizer", "inputs.tokenizer"):
+        if OmegaConf.select(config, f"{place}.base") is not None:
+            OmegaConf.update(config, f"{place}.base", base)
 
 
 def calibrate(ckpt_path: str | Path, *, trust: str | Iterable[str] | None = None) -> list[str]:

@@ -34,7 +34,7 @@ REFUSED = (
     "torchmetrics.functional",  # its few classes are networks, read from a path
 )
 # Classes that only build an object: of gia those of whole rooms, of the others those of a kind.
-PARTS = ("gia.attention", "gia.graph", "gia.nn", "gia.ops", "gia.tasks")
+PARTS = ("gia.adapters", "gia.attention", "gia.graph", "gia.nn", "gia.ops", "gia.tasks")
 PART_KINDS = (nn.Module, Optimizer, LRScheduler, Metric)
 # Those that read or fetch data, where a checkpoint describes its data and nowhere else. Of others
 # only transforms: data sets of PyG unpickle their files, which may come from any address.
@@ -49,7 +49,10 @@ FUNCTIONS = (
     "gia.training.schedules.constant",
     "gia.training.schedules.cosine",
 )
-RUNNERS = ("gia.training.run.Run.from_config",)
+RUNNERS = (
+    *("gia.training.run.Run.from_config", "gia.training.fitted.FittedRun.from_config"),
+    "gia.training.measured.MeasuredRun.from_config",
+)
 
 TARGET = "_target_"
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -124,7 +127,7 @@ def _may_be_built(target: str, section: str) -> bool:
     if any(_within(name, part) for part in REFUSED):
         return False
     rooms, kinds = PARTS, PART_KINDS
-    if section == "data":
+    if section in ("data", "tokenizer"):
         rooms, kinds = rooms + DATA, kinds + DATA_KINDS
     if section in ("callbacks", "logger", "trainer"):
         rooms, kinds = rooms + BESIDE, kinds + BESIDE_KINDS

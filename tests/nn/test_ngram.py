@@ -87,3 +87,16 @@ def test_bad_orders_are_named():
         NGram(0, 4)
     with pytest.raises(ValueError, match="order 9 is too high for 300 symbols"):
         NGram(9, 300)
+
+
+def test_what_is_not_scored_counts_as_context_alone():
+    """The mean of the losses of single symbols, all others ignored, is the loss of all."""
+    train, validation, test = corpus(60, 0), corpus(20, 1), corpus(4, 2)
+    model = NGram(3, VOCAB).fit(train, validation)
+    single = []
+    for place, graph in enumerate(test):
+        for node in range(len(graph.y)):
+            ignored = [Data(token=other.token, y=torch.full_like(other.y, -100)) for other in test]
+            ignored[place].y[node] = graph.y[node]
+            single.append(model.losses(ignored))
+    np.testing.assert_allclose(np.mean(single, 0), model.losses(test))

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Data
 
-from gia.tasks import LanguageMetrics
+from gia.tasks import LanguageMetrics, LanguageModeling
 
 
 def test_every_symbol_counts_the_same():
@@ -49,3 +49,32 @@ def test_a_model_in_half_precision_is_measured_in_float32():
         metrics.update(logits, data)
     expected = torch.nn.functional.cross_entropy(logits, y)
     torch.testing.assert_close(metrics.compute()["loss"], expected)
+
+
+def test_what_is_not_to_be_learned_is_not_scored():
+    logits = torch.randn(4, 5)
+    y = torch.tensor([1, -100, 3, -100])
+    metrics = LanguageMetrics(5)
+    metrics.update(logits, Data(y=y))
+    expected = cross_entropy(logits[::2], y[::2]).item()
+    assert metrics.compute()["loss"].item() == pytest.approx(expected, rel=1e-5)
+    metrics.update(logits[1::2], Data(y=y[1::2]))
+    assert not metrics.update_called
+
+
+def test_the_loss_is_of_what_is_to_be_learned_alone():
+    """Whatever stands where nothing is."""
+    logits = torch.randn(4, 5, requires_grad=True)
+
+    class Fixed(nn.Module):
+        def forward(self, batch):
+            return logits
+
+    task = LanguageModeling(Fixed(), vocab_size=5, optimizer=torch.optim.SGD)
+    data = Data(y=torch.tensor([1, -100, 3, -100]), num_nodes=4)
+    loss, weight = task.loss(data)
+    assert weight == 2
+    assert loss.item() == pytest.approx(cross_entropy(logits[::2], data.y[::2]).item())
+    loss.backward()
+    assert (logits.grad[1::2] == 0).all()
+    assert (logits.grad[::2] != 0).all()

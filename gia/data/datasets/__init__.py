@@ -3,6 +3,7 @@
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.compounds import Compounds
 from gia.data.datasets.fasta import Fasta
+from gia.data.datasets.instruct import Instruct
 from gia.data.datasets.molecules import Molecules
 from gia.data.datasets.peptides import Peptides
 from gia.data.datasets.records import Records, to_data
@@ -18,6 +19,7 @@ __all__ = [
     "Compounds",
     "Dataset",
     "Fasta",
+    "Instruct",
     "Molecules",
     "Peptides",
     "Record",

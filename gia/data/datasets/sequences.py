@@ -15,7 +15,7 @@ from gia.data.alphabets import alphabet_notes
 from gia.data.cache import digest
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.table import TableDataset
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import NO_SEQUENCE, Items, Rejected, progress
 from gia.data.residues import Residues
 from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 from gia.data.transforms import SEPARATOR, Chain, NextToken, label_token
@@ -111,7 +111,7 @@ class SequenceDataset(Dataset):
             record = self._cleaned(written, residues)
             if not record.sequence:
                 reason = "holds no residue" if written.sequence.strip() else "is empty"
-                items.rejected.append(Rejected(row, record.name, f"the sequence {reason}"))
+                items.rejected.append(Rejected(row, record.name, f"{NO_SEQUENCE}{reason}"))
                 continue
             found = Counter(record.sequence)
             strange = self.tokenizer.count_unknown("".join(found))
@@ -175,7 +175,13 @@ class SequenceDataset(Dataset):
 
     def _frame(self, records: list[Record]) -> NextToken:
         if not self.append_label:
-            return NextToken(self.max_length)
+            bos, eos = self.tokenizer.bos, self.tokenizer.eos
+            if bos is None or eos is None:
+                raise ValueError(
+                    "a sequence is framed by a token that begins it and one that ends it, but "
+                    f"{self.tokenizer} has not both: use data=text or data=instruct"
+                )
+            return NextToken(self.max_length, bos=bos, eos=eos)
         self.labels = sorted({record.label for record in records if record.label})
         names = [SEPARATOR, *map(label_token, self.labels)]
         known = set(self.tokenizer.symbols)  # bytes, for one, have a separator already

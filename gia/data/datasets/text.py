@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from glob import glob
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from gia.data.datasets.sequences import Record, SequenceDataset
 from gia.data.datasets.windowing import window_items
-from gia.data.files import read_text
+from gia.data.files import expand, read_text
 from gia.data.items import Items
 from gia.data.tokenizer import ByteTokenizer, Tokenizer
 
@@ -63,10 +62,7 @@ class Text(SequenceDataset):
         Raises:
             OSError, ValueError: if there is no such file or it cannot be read.
         """
-        entries = [self.path] if isinstance(self.path, str | PathLike) else self.path
-        # A pattern without a match stays as it is, so that reading it says what is missing.
-        files = [file for entry in entries for file in (_expand(entry) or [entry])]
-        return [Record(Path(file).name, read_text(file, self.url)) for file in files]
+        return [Record(Path(file).name, read_text(file, self.url)) for file in expand(self.path)]
 
     def load(self, labelled: bool = True) -> Items:
         """The windows of all files.
@@ -80,7 +76,9 @@ class Text(SequenceDataset):
                 "windows of a text have no target to predict: use data=labelled_csv, or "
                 "task=language_modeling"
             )
-        return window_items(self.records(), self.tokenizer, self.max_length)
+        records = self.records()
+        self.tokenizer = self.tokenizer.trained_on(record.sequence for record in records)
+        return window_items(records, self.tokenizer, self.max_length)
 
     def with_file(self, path: Any, **columns: Any) -> Text:
         """The windows of another text."""
@@ -89,7 +87,3 @@ class Text(SequenceDataset):
         options = self.options
         del options["target_level"], options["append_label"]
         return Text(path, **options)
-
-
-def _expand(entry: str | PathLike) -> list[str]:
-    return sorted(glob(str(Path(entry).expanduser())))

@@ -47,16 +47,7 @@ def generate(
     Raises:
         ValueError: If a setting is out of its range or a prompt is empty.
     """
-    if any(prompt.numel() == 0 for prompt in prompts):
-        raise ValueError("a prompt needs at least one token, for instance the start token")
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens must not be negative, got {max_new_tokens}")
-    if not temperature >= 0:
-        raise ValueError(f"temperature must not be negative, got {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, got {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
+    check_sampling(prompts, max_new_tokens, temperature, top_k, top_p)
     if not prompts:
         return []
     was_training = model.training
@@ -73,6 +64,30 @@ def generate(
         )
     finally:
         model.train(was_training)
+
+
+def check_sampling(
+    prompts: Sequence[Tensor],
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> None:
+    """Look at the settings of :func:`generate`.
+
+    Raises:
+        ValueError: If one is out of its range, or a prompt is empty.
+    """
+    if any(prompt.numel() == 0 for prompt in prompts):
+        raise ValueError("a prompt needs at least one token, for instance the start token")
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens must not be negative, got {max_new_tokens}")
+    if not temperature >= 0:
+        raise ValueError(f"temperature must not be negative, got {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
 
 
 def _continue(

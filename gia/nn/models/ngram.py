@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch_geometric.data import Data
 
+from gia.data.schema import IGNORED
+
 # A context seen often is trusted more: one interpolation weight for each range of its count.
 _COUNT_BINS = np.array([1, 2, 4, 8, 16, 32, 64, 128])
 
@@ -28,11 +30,13 @@ class NGram:
         ValueError: If the order is below 1, or too high for the vocabulary.
     """
 
+    MOST = 2**63  # different contexts and symbols
+
     def __init__(self, order: int, vocab_size: int):
         if order < 1:
             raise ValueError(f"order must be at least 1, got {order}")
         # A context is a number in base V + 1: one digit a symbol, and V for "before the start".
-        if (vocab_size + 1) ** order >= 2**63:
+        if (vocab_size + 1) ** order >= self.MOST:
             raise ValueError(f"order {order} is too high for {vocab_size} symbols")
         self.order = order
         self.vocab_size = vocab_size
@@ -78,7 +82,8 @@ class NGram:
                 symbols.append(np.concatenate([before, token[: len(token) - back]]))
             digit = np.concatenate(symbols) * (self.vocab_size + 1) ** back
             contexts.append(contexts[-1] + digit)
-        return y, contexts
+        scored = y != IGNORED
+        return y[scored], [context[scored] for context in contexts]
 
     def _relative(
         self, table: tuple, context: np.ndarray, y: np.ndarray
