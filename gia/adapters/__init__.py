@@ -4,7 +4,9 @@ from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
 from gia.adapters.graphs import graphs
+from gia.adapters.initialize import initialize
 from gia.adapters.layer import SparseGIN
+from gia.adapters.learning_rates import lr_factors
 from gia.adapters.load import load, load_published
 from gia.adapters.model import (
     active,
@@ -35,8 +37,10 @@ __all__ = [
     "extra_edges",
     "from_published",
     "graphs",
+    "initialize",
     "load",
     "load_published",
+    "lr_factors",
     "names",
     "parameters",
     "remove",
