@@ -32,7 +32,7 @@ class Case:
             weights if left out.
         text (str, optional): A file with text; random tokens if left out.
         rank (int): LoRA's; Sparse-GIN gets as many parameters.
-        scale (float): Where Sparse-GIN's factor starts: above 0, so that all is computed.
+        scale (float): Sparse-GIN's factor.
         batch, length (int): Tokens of a step.
     """
 

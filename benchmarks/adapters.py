@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="a file with text to train on; else random tokens",
     )
     add("--rank", type=int, default=4, help="of LoRA")
-    add("--scale", type=float, default=0.1, help="where the factor of Sparse-GIN starts")
+    add("--scale", type=float, default=0.25, help="the factor of Sparse-GIN")
     add("--lengths", type=int, nargs="+", default=[256, 1024, 4096], help="tokens of a sequence")
     add("--tokens", type=int, default=2048, help="of a batch, but for longer sequences")
     add("--batches", type=int, nargs="+", default=[1, 8], help="sequences generated at once")

@@ -25,7 +25,7 @@ PICTURE = Path(__file__).parent / "images" / "sparse_gin.png"
 SENTENCE = "Tom lost his red ball in the park, but a big dog found it for him."
 # What is drawn of the layer: a title, and the options of an adapter.
 CHOICES = {
-    "the default": {},
+    "published": {},
     "top_k=2, sinks=1": {"top_k": 2, "sinks": 1},
 }
 INK, FROZEN, TRAINED = "#2b2f36", "#e9ebee", "#fbe3d2"
@@ -150,7 +150,7 @@ def main() -> None:
         fontsize=13, color=INK,
     )  # fmt: skip
     for axes, (choice, options) in zip(right.subplots(2), CHOICES.items(), strict=True):
-        adapters.add(model, adapters.SparseGINConfig(**options, layers=[arguments.layer]))
+        adapters.add(model, adapters.SparseGINConfig.published(**options, layers=[arguments.layer]))
         graph = adapters.graphs(model, ids)[0][0]
         adapters.remove(model)
         pairs = graph.num_nodes * (graph.num_nodes + 1) // 2

@@ -4,6 +4,7 @@ from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
 from gia.adapters.graphs import graphs
+from gia.adapters.initialize import initialize
 from gia.adapters.layer import SparseGIN
 from gia.adapters.learning_rates import lr_factors
 from gia.adapters.load import load, load_published
@@ -41,6 +42,7 @@ __all__ = [
     "extra_edges",
     "from_published",
     "graphs",
+    "initialize",
     "load",
     "load_base",
     "load_published",

@@ -161,8 +161,11 @@ def fits_at_once(observed: ObservedAttention) -> bool:
     return not torch.is_grad_enabled() and sequences * heads * queries * keys <= FEW
 
 
-def all_pairs(observed: ObservedAttention, distance: bool) -> tuple[Tensor, OptTensor, OptTensor]:
-    """Of all pairs: attention, what is allowed (None: all), and the distance if asked for."""
+def all_pairs(
+    observed: ObservedAttention, distance: bool, self_loops: bool = True
+) -> tuple[Tensor, OptTensor, OptTensor]:
+    """Of all pairs: attention, 0 for that of a token to itself without ``self_loops``; what is
+    allowed (None: all), and the distance if asked for."""
     rows = slice(0, observed.query.size(2))
     if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
         allowed = None
@@ -171,6 +174,8 @@ def all_pairs(observed: ObservedAttention, distance: bool) -> tuple[Tensor, OptT
         allowed = observed.allowed(rows)
         weight, _ = observed.weights(rows, allowed)
         allowed = allowed.any(1, keepdim=True)
+    if not self_loops:
+        weight.diagonal(observed.start, 2, 3).zero_()
     return weight, allowed, observed.distance(rows) if distance else None
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ class ObservedConfig:
         return ObservedConfig, (self._config, self._observer)
 
 
+@cache
 def observed_name(kernel: str) -> str:
     """The name of a kernel that is looked on, registered with transformers.
 

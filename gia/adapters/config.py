@@ -7,15 +7,42 @@ from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 _LEAST = 1e-300
+# What all channels together count at the start, whatever their number: as LoRA's alpha, over r.
+STEP = 12.0
+
+# What the published setting has that the defaults have not, or that they may lose one day.
+PUBLISHED: dict[str, Any] = {
+    "combine": "sum",
+    "alpha": 10.0,
+    "threshold": 0.1,
+    "cut": 0.6,
+    "top_k": None,
+    "self_loops": True,
+    "sinks": 0,
+    "normalize": False,
+    "conv": "gin",
+    "hops": 1,
+    "multiplier": 1.0,
+    "activation": "prelu",
+    "gate": None,
+    "norm": "after",
+    "zero_output": False,
+    "scale": 0.0,
+    "train_scale": True,
+    "final_scale": 0.5,
+    "relative_scale": False,
+    "position": "before_mlp",
+}
 
 
 @dataclass(frozen=True)
 class SparseGINConfig:
     r"""How the attention of a frozen language model becomes a graph, and what passes along it.
 
-    The defaults are the published setting of Sparse-GIN in `"Graph-Aware Isomorphic Attention"
-    <https://arxiv.org/abs/2501.02393>`_, with two exceptions: messages do pass between tokens, and
-    a new adapter changes nothing. In each layer, with the layer's own attention of the heads h:
+    Sparse-GIN of `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_. The
+    defaults are what learnt best; :meth:`published` has the published setting, but that messages
+    do pass between tokens and a new adapter changes nothing. In each layer, with the layer's own
+    attention of the heads h:
 
     .. math::
         A = f(|i - j|) \, \mathrm{combine}_h(A_h), \quad
@@ -54,16 +81,30 @@ class SparseGINConfig:
         activation (str): ``"prelu"``, with one slope for the whole layer, ``"silu"``, ``"gelu"``
             or ``"relu"``.
         dropout (float): After each hop.
-        scale (float): Start of the trained factor :math:`\lambda` of every layer. At 0 a new
-            adapter changes nothing.
+        gate (float, optional): Start of a trained number for each channel, by which GIN multiplies
+            the messages that arrive; None: they count 1.
+        norm (str, optional): RMSNorm ``"before"``, of what the adapter reads, or ``"after"``, of
+            what it adds.
+        zero_output (bool): Whether the last projection starts at 0, so that a new adapter changes
+            nothing whatever the scale.
+        scale (float, optional): The factor :math:`\lambda` of every layer, or where it starts;
+            None: 12 / g. At 0 a new adapter changes nothing.
+        train_scale (bool): Whether :math:`\lambda` is trained, one a layer.
         scale_schedule (str): ``"constant"``, or ``"published"``: from ``scale`` in the first layer
             to ``final_scale`` in the last. A new adapter then does change the model.
         final_scale (float): Where the published schedule ends.
+        relative_scale (bool): Whether :math:`\lambda` is multiplied by the size (the root mean
+            square over channels) of what is added to: the hidden state, or beside the MLP its
+            output.
+        scalar_lr (float): The learning rate of gates, scales, thresholds and :math:`\epsilon` over
+            that of the rest, for :func:`gia.adapters.lr_factors`.
         edge_gradients (bool): Whether gradients reach the attention through the edges' weights.
             Without them no gradient is computed through the frozen attention for their sake.
         edge_direction (str): ``"causal"``, from earlier to later tokens; ``"published"`` is what
             the published code does instead: self loops alone. For comparison.
-        position (str): Whether a layer's result is added ``"before_mlp"`` or ``"after_mlp"``.
+        position (str): ``"before_mlp"``: reads the hidden state after attention and adds to it;
+            ``"beside_mlp"``: reads what the MLP reads, and adds to what the MLP adds;
+            ``"after_mlp"``: reads the layer's output and adds to it.
         layers (list of int, optional): The layers of the model that are adapted; None: all.
 
     Raises:
@@ -71,16 +112,16 @@ class SparseGINConfig:
     """
 
     channels: int | None = None
-    combine: Literal["sum", "mean", "any", "learned", "per_head"] = "sum"
+    combine: Literal["sum", "mean", "any", "learned", "per_head"] = "mean"
     tau: float = 0.1
-    alpha: float | None = 10.0
+    alpha: float | None = None
     threshold: float = 0.1
     train_threshold: bool = False
-    cut: float | None = 0.6
+    cut: float | None = 0.05
     top_k: int | None = None
-    self_loops: bool = True
+    self_loops: bool = False
     sinks: int = 0
-    normalize: bool = False
+    normalize: bool = True
     distance: Literal["sigmoid", "exp", "power"] | None = None
     distance_strength: float = 1.0
     conv: Literal["gin", "gcn", "pna", "recombine"] = "gin"
@@ -89,12 +130,18 @@ class SparseGINConfig:
     multiplier: float = 1.0
     activation: Literal["prelu", "silu", "gelu", "relu"] = "prelu"
     dropout: float = 0.0
-    scale: float = 0.0
+    gate: float | None = 0.0
+    norm: Literal["before", "after"] | None = None
+    zero_output: bool = True
+    scale: float | None = None
+    train_scale: bool = False
     scale_schedule: Literal["constant", "published"] = "constant"
     final_scale: float = 0.5
+    relative_scale: bool = False
+    scalar_lr: float = 10.0
     edge_gradients: bool = True
     edge_direction: Literal["causal", "published"] = "causal"
-    position: Literal["before_mlp", "after_mlp"] = "before_mlp"
+    position: Literal["before_mlp", "beside_mlp", "after_mlp"] = "beside_mlp"
     layers: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
@@ -102,12 +149,14 @@ class SparseGINConfig:
         for name in ("channels", "top_k", "hops"):
             self._check_number(name, whole=True, least=1)
         self._check_number("sinks", whole=True, least=0)
-        for name in ("tau", "distance_strength", "multiplier"):
+        for name in ("tau", "distance_strength", "multiplier", "scalar_lr"):
             self._check_number(name, above=0)
         for name in ("alpha", "threshold", "cut"):
             self._check_number(name, least=0)
         for name in ("scale", "final_scale"):
             self._check_number(name)
+        if self.gate is not None:
+            self._check_number("gate")
         self._check_number("dropout", least=0, below=1)
         self._check_layers()
         if self.train_threshold and not self.alpha and self.combine != "any":
@@ -117,6 +166,12 @@ class SparseGINConfig:
             )
         if self.cut is not None and self.top_k is None:
             self._check_cut()
+        self._check_start()
+
+    @classmethod
+    def published(cls, **options: Any) -> "SparseGINConfig":
+        """The published setting, but for the options that are given."""
+        return cls(**PUBLISHED | options)
 
     @property
     def steepness(self) -> float | None:
@@ -138,17 +193,27 @@ class SparseGINConfig:
         low, high = (_sigmoid(self.alpha * (value - self.threshold)) for value in (low, high))
         return max(low, _LEAST), high  # of what the sigmoid rounds to 0 there is no logarithm
 
-    def start_of_scale(self, layer: int, num_layers: int) -> float:
+    def start_of_scale(self, layer: int, num_layers: int, channels: int) -> float:
         """Where the factor of a layer's result starts, layers counted from 0."""
+        scale = STEP / channels if self.scale is None else float(self.scale)
         if self.scale_schedule == "constant":
-            return float(self.scale)
-        return self.scale + (self.final_scale - self.scale) * layer / max(1, num_layers - 1)
+            return scale
+        return scale + (self.final_scale - scale) * layer / max(1, num_layers - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """All options as plain values, for JSON."""
         values = asdict(self)
         values["layers"] = None if self.layers is None else list(self.layers)
         return values
+
+    @classmethod
+    def from_saved(cls, values: dict[str, Any]) -> "SparseGINConfig":
+        """What the file of an adapter holds; an option that is newer than the file is as published.
+
+        Raises:
+            ValueError: If there is no such option.
+        """
+        return cls.from_dict(PUBLISHED | values)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SparseGINConfig":
@@ -204,6 +269,21 @@ class SparseGINConfig:
                 f"got {self.layers!r}"
             )
         object.__setattr__(self, "layers", tuple(layers))
+
+    def _check_start(self) -> None:
+        """What starts at 0 twice has no gradient, and never moves."""
+        if self.norm == "after" and self.zero_output:
+            raise ValueError(
+                "norm='after' cannot divide an output of 0 by its size: set zero_output=False, or "
+                "norm='before'"
+            )
+        if self.scale == 0 and self.zero_output:
+            raise ValueError(
+                "scale=0 and zero_output=True leave each other without a gradient: set scale above "
+                "0, or zero_output=False"
+            )
+        if self.scale == 0 and not self.train_scale:
+            raise ValueError("scale=0 that is not trained stays 0: set train_scale=True")
 
     def _check_cut(self) -> None:
         """A cut that drops every pair, or none, is a mistake."""

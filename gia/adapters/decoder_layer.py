@@ -25,7 +25,7 @@ class Pass:
     """What is known of one pass through a layer.
 
     Attributes:
-        hidden (Tensor, optional): The layer's input.
+        hidden (Tensor, optional): The layer's input, and later that of its MLP.
         cache: The layer of a cache of generation.
         positions (Tensor, optional): Of the new tokens in their sequences.
         shape (tuple of int): Sequences, queries and keys.
@@ -53,7 +53,7 @@ class AdaptedLayer(nn.Module):
     def __init__(self, layer: nn.Module, family: Family, number: int):
         super().__init__()
         self.adapters = nn.ModuleDict()
-        self.active: tuple[str, ...] = ()
+        self.active = ()
         self.enabled = True
         self.extra_edges: ExtraEdges | None = None
         self.number = number
@@ -64,11 +64,14 @@ class AdaptedLayer(nn.Module):
         attention.__dict__[OBSERVER] = self  # not as a submodule: the layer has it already
         self._config, attention.config = attention.config, ObservedConfig(attention.config, self)
         self._attention = (attention,)
+        entry, mlp, mlp_residual = map(
+            layer.get_submodule, (family.entry, family.mlp, family.mlp_residual)
+        )
         self._hooks = [
-            layer.get_submodule(family.entry).register_forward_pre_hook(
-                self._enter, with_kwargs=True
-            ),
+            entry.register_forward_pre_hook(self._enter, with_kwargs=True),
             attention.register_forward_pre_hook(self._attend, with_kwargs=True),
+            mlp.register_forward_pre_hook(self._before_mlp),
+            mlp_residual.register_forward_hook(self._after_mlp),
             layer.register_forward_hook(self._leave),
         ]
         if not self._parallel:
@@ -76,9 +79,19 @@ class AdaptedLayer(nn.Module):
             self._hooks.append(residual.register_forward_hook(self._after_attention))
 
     @property
+    def active(self) -> tuple[str, ...]:
+        """The adapters in use, by name."""
+        return self._active
+
+    @active.setter
+    def active(self, names: tuple[str, ...]) -> None:
+        self._active = names
+        self._positions = {self.adapters[name].config.position for name in names}
+
+    @property
     def looks_on(self) -> bool:
         """Whether attention is to be observed."""
-        return self.enabled and bool(self.active)
+        return self.enabled and bool(self._active)
 
     def remove(self, layer: nn.Module) -> None:
         """Take everything off the layer."""
@@ -102,8 +115,9 @@ class AdaptedLayer(nn.Module):
             adapter: SparseGIN = self.adapters[name]
             position = self._source_position(name, observed) if adapter.config.sinks else None
             if self.extra_edges is None and adapter.takes_dense_rows and fits_at_once(observed):
-                pairs = all_pairs(observed, distance=adapter.weights.needs_distance)
-                self._pass.graphs[name] = DenseRows(adapter.weights.dense(*pairs, position))
+                weights = adapter.weights
+                pairs = all_pairs(observed, weights.needs_distance, weights.config.self_loops)
+                self._pass.graphs[name] = DenseRows(weights.dense(*pairs, position))
                 continue
             keep = partial(adapter.weights.keep, source_position=position)
             edges = select(observed, keep, adapter.config.edge_gradients)
@@ -145,34 +159,52 @@ class AdaptedLayer(nn.Module):
             self._pass.positions = kwargs.get("position_ids")
 
     def _after_attention(self, module: nn.Module, args: tuple, output: Any) -> Any:
+        if not self._acts("before_mlp"):
+            return None
+        out = _first(output)
+        return self._changed(output, self._pass.hidden.to(out.device) + out, "before_mlp")
+
+    def _before_mlp(self, mlp: nn.Module, args: tuple) -> None:
+        if self._acts("beside_mlp"):
+            self._pass.hidden = args[0]
+
+    def _after_mlp(self, module: nn.Module, args: tuple, output: Any) -> Any:
         if not self.looks_on:
             return None
-        out = output[0] if isinstance(output, tuple) else output
-        delta = self._delta(self._pass.hidden.to(out.device) + out, "before_mlp")
-        later = any(self.adapters[name].config.position == "after_mlp" for name in self.active)
-        # Where checkpointing runs the layer again, nothing else lets go of what was computed.
-        self._pass = replace(self._pass, hidden=None) if later else Pass()
-        return _with_first(output, out, delta)
+        changed = self._changed(output, self._pass.hidden, "beside_mlp")
+        if not (self._parallel or self._acts("after_mlp")):
+            # Where checkpointing runs the layer again, nothing else lets go of what was computed.
+            self._pass = Pass()
+        return changed
 
     def _leave(self, layer: nn.Module, args: tuple, output: Any) -> Any:
-        if not self.looks_on:
+        if not (self._parallel or self._acts("after_mlp")):
             return None
-        out = output[0] if isinstance(output, tuple) else output
-        delta = self._delta(out, "after_mlp")
-        if self._parallel:
-            other = self._delta(out, "before_mlp")
-            delta = other if delta is None else delta if other is None else delta + other
+        places = ("before_mlp", "after_mlp") if self._parallel else ("after_mlp",)
+        changed = self._changed(output, _first(output), *places)
         self._pass = Pass()
-        return _with_first(output, out, delta)
+        return changed
 
-    def _delta(self, hidden: Tensor, position: str) -> Tensor | None:
-        """What the adapters of this position add to a hidden state, ``[B, Q, D]``."""
+    def _acts(self, *positions: str) -> bool:
+        """Whether an adapter in use acts at one of these positions."""
+        return self.enabled and not self._positions.isdisjoint(positions)
+
+    def _changed(self, output: Any, hidden: Tensor | None, *positions: str) -> Any:
+        """The output of a module with what adapters make of a hidden state; None: as it is."""
+        if not self._acts(*positions):
+            return None
+        out = _first(output)
+        changed = out + self._delta(hidden, out, positions).to(out.dtype)
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    def _delta(self, hidden: Tensor, onto: Tensor, positions: tuple[str, ...]) -> Tensor:
+        """What the adapters of these positions add, ``[B, Q, D]``."""
         total = None
         for name in self.active:
             adapter: SparseGIN = self.adapters[name]
-            if adapter.config.position != position:
+            if adapter.config.position not in positions:
                 continue
-            if hasattr(adapter.in_proj, "base_layer"):
+            if "base_layer" in adapter.in_proj._modules:
                 raise RuntimeError(
                     f"PEFT has hung its own adapter onto the projections of {name!r}, as "
                     "target_modules='all-linear' does on a model that has the adapter already: "
@@ -189,7 +221,7 @@ class AdaptedLayer(nn.Module):
                     "checkpointing does, so that those of the edges would be lost: checkpoint with "
                     "use_reentrant=False, or set edge_gradients=False"
                 )
-            delta = adapter(hidden, self._pass.graphs[name], self._extend(name))
+            delta = adapter(hidden, self._pass.graphs[name], self._extend(name), onto)
             total = delta if total is None else total + delta
         return total
 
@@ -221,8 +253,6 @@ def _cache_layer(arguments: tuple, number: int) -> Any:
     return layer
 
 
-def _with_first(output: Any, first: Tensor, delta: Tensor | None) -> Any:
-    if delta is None:
-        return None
-    changed = first + delta.to(first.dtype)
-    return (changed, *output[1:]) if isinstance(output, tuple) else changed
+def _first(output: Any) -> Tensor:
+    """What a module gives, without what it gives beside."""
+    return output[0] if isinstance(output, tuple) else output

@@ -27,7 +27,7 @@ class DenseRows(Adjacency):
         if groups == 1:
             out = torch.bmm(self.weight[:, 0].to(x.dtype), x[:, :, 0])
         else:
-            out = torch.einsum("bgqk,bkgd->bqgd", self.weight.to(x.dtype), x)
+            out = (self.weight.to(x.dtype) @ x.transpose(1, 2)).transpose(1, 2)
         return out.reshape(sequences * queries, groups, -1)
 
     def argmax(self, x: Tensor) -> Tensor:

@@ -19,17 +19,23 @@ class Family:
             MLP both read the layer's input, so that there is nothing between them.
         entry (str): What reads the layer's input first. (The layer's own hooks are not run again
             where gradient checkpointing runs a layer again.)
+        mlp (str): The MLP.
+        mlp_residual (str): What is added to the residual stream after the MLP: the MLP, or what the
+            architecture has after it.
     """
 
     layers: str
     attention: str
     residual: str
     entry: str = "input_layernorm"
+    mlp: str = "mlp"
+    mlp_residual: str = "mlp"
 
 
 _PRE_NORM = Family("layers", "self_attn", "self_attn")
-_BOTH_NORMS = Family("layers", "self_attn", "post_attention_layernorm")
-_POST_NORM = Family("layers", "self_attn", "post_attention_layernorm", "self_attn")
+_AFTER = {"residual": "post_attention_layernorm", "mlp_residual": "post_feedforward_layernorm"}
+_BOTH_NORMS = Family("layers", "self_attn", **_AFTER)
+_POST_NORM = Family("layers", "self_attn", entry="self_attn", **_AFTER)
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(
         (
@@ -40,8 +46,10 @@ FAMILIES: dict[str, Family] = {
     ),
     **dict.fromkeys(("gemma2", "gemma3_text"), _BOTH_NORMS),
     **dict.fromkeys(("olmo2", "olmo3"), _POST_NORM),
-    "phi3": Family("layers", "self_attn", "resid_attn_dropout"),
-    "gpt_neox": Family("layers", "attention", "post_attention_dropout"),
+    "phi3": Family("layers", "self_attn", "resid_attn_dropout", mlp_residual="resid_mlp_dropout"),
+    "gpt_neox": Family(
+        "layers", "attention", "post_attention_dropout", mlp_residual="post_mlp_dropout"
+    ),
     "gpt2": Family("h", "attn", "attn", "ln_1"),
     "phi": Family("layers", "self_attn", PARALLEL),
 }  # fmt: skip

@@ -70,7 +70,7 @@ def read(folder: Path, base: Decoder) -> tuple[SparseGINConfig, dict[str, Tensor
             f"{', '.join(different)}"
         )
     try:
-        return SparseGINConfig.from_dict(description["config"]), state
+        return SparseGINConfig.from_saved(description["config"]), state
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / CONFIG} is broken: {error}") from error
 

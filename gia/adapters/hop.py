@@ -29,15 +29,30 @@ class Hop(nn.Module):
         hidden (int): Hidden channels of the hop's network, if it has one.
         groups (int): Weights that an edge has: 1, or one for each head. Channels are shared evenly.
         eps (float): Start of GIN's :math:`\epsilon`.
+        gate (float, optional): Start of GIN's :math:`\mathbf{g}`, a number for each channel; None:
+            there is none, and messages count 1.
 
     Shapes:
         - **u**, **output:** ``[N, g]``
         - **edges:** from M sources to N targets, weights ``[E]`` or ``[E, groups]``
     """
 
-    def __init__(self, channels: int, hidden: int, groups: int = 1, *, eps: float = 0.0):
+    gated = False  # whether it has a gate
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        groups: int = 1,
+        *,
+        eps: float = 0.0,
+        gate: float | None = None,
+    ):
         super().__init__()
         self.groups = groups
+        self.gate = None
+        if self.gated and gate is not None:
+            self.gate = nn.Parameter(torch.full((channels,), float(gate)))
         self.build(channels, hidden, eps)
 
     def build(self, channels: int, hidden: int, eps: float) -> None:
@@ -49,15 +64,18 @@ class Hop(nn.Module):
 
     def _split(self, u: Tensor) -> Tensor:
         """The channels of each group apart, ``[N, groups, g / groups]``."""
-        return u.unflatten(-1, (self.groups, -1))
+        return u.view(u.size(0), self.groups, u.size(1) // self.groups)
 
 
 class GINHop(Hop):
-    r""":math:`\mathbf{z} = (1 + \epsilon) \mathbf{u}_i + \sum_j A'_{ij} \mathbf{u}_j`, then
+    r""":math:`\mathbf{z} = (1 + \epsilon) \mathbf{u}_i
+    + \mathbf{g} \odot \sum_j A'_{ij} \mathbf{u}_j`, then
     :math:`W_2 \, \mathrm{act}(W_1 \mathbf{z} + \mathbf{b}_1) + \mathbf{b}_2 + \mathbf{z}`.
 
     The published :math:`\epsilon` is this one plus 1.
     """
+
+    gated = True
 
     def build(self, channels: int, hidden: int, eps: float) -> None:
         self.eps = nn.Parameter(torch.full((self.groups,), eps))
@@ -66,8 +84,13 @@ class GINHop(Hop):
 
     def forward(self, u: Tensor, send: Send, edges: Adjacency, activation: nn.Module) -> Tensor:
         # GINConv's sum, without its checks, which would take as long as a new token's sum.
-        total = edges.sum(self._split(send(u)))
-        z = torch.addcmul(total, (1 + self.eps).unsqueeze(1), self._split(u)).flatten(1)
+        own, total = self._split(u), edges.sum(self._split(send(u)))
+        z = torch.addcmul(own, own, self.eps.unsqueeze(1))
+        if self.gate is None:
+            z = z + total
+        else:
+            z = torch.addcmul(z, total, self.gate.view(self.groups, -1))
+        z = z.flatten(1)
         return self.linear2(activation(self.linear1(z))) + z
 
 

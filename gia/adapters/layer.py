@@ -20,14 +20,16 @@ class SparseGIN(nn.Module):
 
     .. math::
         \mathbf{u} &= W_{in} \mathbf{h}, \quad
-        \mathbf{z}_i = (1 + \epsilon) \mathbf{u}_i + \textstyle\sum_j A'_{ij} \mathbf{u}_j \\
+        \mathbf{z}_i = (1 + \epsilon) \mathbf{u}_i
+        + \mathbf{g} \odot \textstyle\sum_j A'_{ij} \mathbf{u}_j \\
         \mathbf{z} &\leftarrow W_2 \, \mathrm{act}(W_1 \mathbf{z} + \mathbf{b}_1) + \mathbf{b}_2
         + \mathbf{z}, \quad \mathbf{z} \leftarrow \mathrm{dropout}(\mathrm{act}(\mathbf{z})) \\
-        \Delta \mathbf{h} &= \lambda \, \mathrm{RMSNorm}(W_{out} \mathbf{z})
+        \Delta \mathbf{h} &= \lambda \, W_{out} \mathbf{z}
 
     Sparse-GIN of `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_; other
     convolutions take the place of the second equation and the first half of the third, once for
-    each hop. The slope of PReLU is one number for the whole layer.
+    each hop. The slope of PReLU is one number for the whole layer. Published are an RMSNorm of
+    :math:`W_{out} \mathbf{z}`, and no gate :math:`\mathbf{g}`.
 
     Args:
         config (SparseGINConfig): The options.
@@ -38,6 +40,8 @@ class SparseGIN(nn.Module):
 
     Attributes:
         weights (EdgeWeights): Which edges there are, and their weights.
+        takes_dense_rows (bool): Whether any form of its graph will do; otherwise it wants a list of
+            edges.
 
     Shapes:
         - **hidden**, **output:** ``[B, Q, D]``, for Q new tokens in each of B sequences
@@ -61,6 +65,7 @@ class SparseGIN(nn.Module):
         if not 0 <= layer < num_layers:
             raise ValueError(f"layer must be from 0 to {num_layers - 1}, got {layer}")
         self.config = config
+        self.takes_dense_rows = config.conv in ("gin", "gcn")
         self.weights = EdgeWeights(config, heads)
         channels, groups = config.width_of_messages(width), self.weights.groups
         if channels % groups:
@@ -72,24 +77,26 @@ class SparseGIN(nn.Module):
         eps = 0.0 if config.eps == "standard" else -1.0
         self.in_proj = nn.Linear(width, channels)
         self.hops = nn.ModuleList(
-            HOPS[config.conv](channels, hidden, groups, eps=eps) for _ in range(config.hops)
+            HOPS[config.conv](channels, hidden, groups, eps=eps, gate=config.gate)
+            for _ in range(config.hops)
         )
         self.activation = ACTIVATIONS[config.activation]()
         self.dropout = Dropout(config.dropout)
         self.out_proj = nn.Linear(channels, width)
-        self.norm = RMSNorm(width)
-        self.scale = nn.Parameter(torch.tensor(config.start_of_scale(layer, num_layers)))
-
-    @property
-    def takes_dense_rows(self) -> bool:
-        """Whether any form of its graph will do; otherwise it wants a list of edges."""
-        return self.config.conv in ("gin", "gcn")
+        self.norm = nn.Identity() if config.norm is None else RMSNorm(width)
+        self.scale: nn.Parameter | float = config.start_of_scale(layer, num_layers, channels)
+        if config.train_scale:
+            self.scale = nn.Parameter(torch.tensor(self.scale))
+        if config.zero_output:
+            nn.init.zeros_(self.out_proj.weight)
+            nn.init.zeros_(self.out_proj.bias)
 
     def forward(
         self,
         hidden: Tensor,
         edges: Adjacency,
         extend: Callable[[str, Tensor], Tensor] | None = None,
+        onto: Tensor | None = None,
     ) -> Tensor:
         """What the caller adds to the hidden states.
 
@@ -99,6 +106,8 @@ class SparseGIN(nn.Module):
             extend (callable, optional): ``extend(name, features)`` appends what the new tokens
                 send, ``[B, Q, c]``, to what all key slots hold under this name, and gives that,
                 ``[B, K, c]``. Left out, the new tokens are all there are: K = Q.
+            onto (Tensor, optional): What the result is added to, ``[B, Q, D]``, for
+                ``relative_scale``; the hidden states if left out.
         """
         batch, queries, _ = hidden.shape
         if edges.num_nodes != batch * queries:
@@ -107,12 +116,22 @@ class SparseGIN(nn.Module):
                 f"{batch} x {queries} tokens"
             )
         # The adapter may be trained in a higher precision than the model runs in.
-        z = self.in_proj(hidden.to(self.in_proj.weight.dtype)).flatten(0, 1)  # [B * Q, g]
+        x = hidden.to(self.in_proj.weight.dtype)
+        if self.config.norm == "before":
+            x = self.norm(x)
+        z = self.in_proj(x).flatten(0, 1)  # [B * Q, g]
         for number, hop in enumerate(self.hops):
             send = partial(_send, extend, f"hop{number}", (batch, queries))
-            z = self.dropout(self.activation(hop(z, send, edges, self.activation)))
-        delta = self.scale * self.norm(self.out_proj(z))
-        return delta.view_as(hidden).to(hidden.dtype)
+            z = self.activation(hop(z, send, edges, self.activation))
+            if self.training:
+                z = self.dropout(z)
+        delta = self.out_proj(z)
+        delta = self.scale * (self.norm(delta) if self.config.norm == "after" else delta)
+        delta = delta.view_as(hidden)
+        if self.config.relative_scale:
+            onto = hidden if onto is None else onto
+            delta = delta * (onto.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+        return delta.to(hidden.dtype)
 
 
 def _send(
@@ -123,4 +142,4 @@ def _send(
 ) -> Tensor:
     if extend is None:
         return features
-    return extend(name, features.unflatten(0, shape)).flatten(0, 1)
+    return extend(name, features.view(*shape, features.size(1))).flatten(0, 1)

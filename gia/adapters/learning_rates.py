@@ -4,15 +4,14 @@ from torch import nn
 
 from gia.adapters.decoder_layer import AdaptedLayer
 
-SCALARS = ("scale", "gate", "threshold")
-FACTOR = 10.0
+SCALARS = {"scale", "gate", "threshold", "eps"}  # the last parts of their names
 
 
 def lr_factors(model: nn.Module) -> dict[str, float]:
-    r"""The learning rates of scales, gates and thresholds over that of the rest.
+    r"""The learning rates of scales, gates, thresholds and :math:`\epsilon` over that of the rest.
 
     They are single numbers that have a long way to go, at which an optimizer that moves each
-    number by the same step would arrive late.
+    number by the same step would arrive late: ``scalar_lr`` of the configuration is their factor.
 
     Args:
         model (nn.Module): A model with adapters, or a module that holds one.
@@ -21,7 +20,7 @@ def lr_factors(model: nn.Module) -> dict[str, float]:
         dict: By the names that ``model.named_parameters()`` has; of all others it is 1.
     """
     return {
-        f"{layer}.adapters.{name}.{parameter}": getattr(part.config, "scalar_lr", FACTOR)
+        f"{layer}.adapters.{name}.{parameter}": part.config.scalar_lr
         for layer, module in model.named_modules()
         if isinstance(module, AdaptedLayer)
         for name, part in module.adapters.items()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gia.adapters.config import SparseGINConfig
+from gia.adapters.config import PUBLISHED, SparseGINConfig
 
 # What a published setting is called here. A setting that is left out is that of the paper.
 RENAMED = {
@@ -27,6 +27,7 @@ TRANSLATED = {
     },
     "gnn_logic": {"position": {"before_MLP": "before_mlp", "after_MLP": "after_mlp"}},
     "remove_self_connections": {"self_loops": {True: False, False: True}},
+    "use_layer_norm": {"norm": {True: "after", False: None}},
 }
 # Settings with one value that we can follow.
 FIXED = {
@@ -36,18 +37,19 @@ FIXED = {
     "GIN_use_norm": False,
     "GIN_edge_weight_scaling": True,
     "gnn_residual": False,
-    "use_layer_norm": True,
-    "combined_norm": False,
     "norm_to_hidden_states": False,
     "rms_norm_eps": 1e-5,
     "add_rope": False,
     "enforce_causality": True,
     "use_distance_scaling": False,
     "use_original_hidden_states": False,
+    "use_original_hidden_states_add_attention": False,
+    "per_head_ff": False,
     "use_GNN_from_attention": "none",
     "MLP_type": "standard_MLP",
 }
-WITHOUT_EFFECT = {"plot_for_debugging", "tokenizer"}
+# What the published code reads nowhere, or for pictures alone.
+WITHOUT_EFFECT = {"combined_norm", "plot_for_debugging", "tokenizer"}
 
 NAME = re.compile(
     r"(?:.*?\blayers\.(?P<layer>\d+)\.)?(?:.*\.)?"
@@ -99,7 +101,7 @@ def from_published(
             converted[prefix + name] = value
     if None not in layers:
         options["layers"] = sorted(layers)
-    return SparseGINConfig(**options), converted
+    return SparseGINConfig.published(**options), converted
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {"eps": "published", "edge_direction": "published"}
     rest = dict(config)
     initial = rest.pop("lambda_GNN_initial", 0.0)
-    cut = rest.pop("epsilon_threshold", SparseGINConfig.cut)
+    cut = rest.pop("epsilon_threshold", PUBLISHED["cut"])
     options["cut"] = cut if rest.pop("zero_below_epsilon_threshold", True) else None
     for name, value in rest.items():
         if name in RENAMED:
@@ -131,12 +133,12 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"the published setting {name}={value!r} is not known here: leave it out if it "
                 "has no effect on Sparse-GIN"
             )
-    options["alpha"] = options.get("alpha", SparseGINConfig.alpha) or None
-    options["activation"] = options.get("activation", SparseGINConfig.activation).lower()
-    final = options.get("final_scale", SparseGINConfig.final_scale)
+    options["alpha"] = options.get("alpha", PUBLISHED["alpha"]) or None
+    options["activation"] = options.get("activation", PUBLISHED["activation"]).lower()
+    final = options.get("final_scale", PUBLISHED["final_scale"])
     options["scale"] = final if initial is None else initial
     options["scale_schedule"] = "published"
-    least, _ = SparseGINConfig(**{**options, "cut": None}).range_of_weights()
+    least, _ = SparseGINConfig.published(**{**options, "cut": None}).range_of_weights()
     if options["cut"] is not None and options["cut"] < least:  # it drops nothing
         options["cut"] = None
     return options
@@ -150,13 +152,14 @@ def _parameters(
     ``found`` is left as it is.
     """
     found = dict(found)
-    hops = options.setdefault("hops", SparseGINConfig.hops)
+    hops = options.setdefault("hops", PUBLISHED["hops"])
     names = {
         **{f"gnn.input_projection.{part}": f"in_proj.{part}" for part in ("weight", "bias")},
         **{f"gnn.output_projection.{part}": f"out_proj.{part}" for part in ("weight", "bias")},
-        "gnn_norm.weight": "norm.weight",
         "trainable_scale": "scale",
     }
+    if options.get("norm", PUBLISHED["norm"]) == "after":
+        names["gnn_norm.weight"] = "norm.weight"
     if options["activation"] == "prelu":
         names["gnn.activation.weight"] = "activation.weight"
         for number in range(hops):  # the same tensor again, where names are not counted once

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import threshold
 from torch_geometric.utils import scatter
 
 from gia.adapters.config import SparseGINConfig
@@ -53,8 +54,14 @@ class EdgeWeights(nn.Module):
     def needs_distance(self) -> bool:
         """Whether it matters how far apart tokens are."""
         config = self.config
-        placed = config.sinks or config.edge_direction == "published" or not config.self_loops
-        return bool(placed) or config.distance is not None
+        placed = config.sinks or config.edge_direction == "published"
+        itself = not (config.self_loops or self.drops_zeros)
+        return bool(placed or itself) or config.distance is not None
+
+    @property
+    def drops_zeros(self) -> bool:
+        """Whether attention of 0 makes an edge of weight 0, which is none in a sum."""
+        return self.config.steepness is None and self.config.combine != "any"
 
     @property
     def learns(self) -> bool:
@@ -105,15 +112,22 @@ class EdgeWeights(nn.Module):
             attention, source_position: As for :meth:`keep`.
             allowed (Tensor, optional): As for :meth:`keep`; left out, every pair.
             distance (Tensor, optional): As for :meth:`keep`; asked for if :attr:`needs_distance`.
+                Left out, attention of a token to itself has to be 0 without ``self_loops``.
 
         Shapes:
             - **output:** ``[B, 1, Q, K]``; with graphs of single heads ``[B, H, Q, K]``
         """
         combined = self._combined(attention, distance)
-        chosen = self._chosen(combined, allowed, distance, source_position)
-        weight = self._weigh(combined).masked_fill(chosen.logical_not(), 0)
+        if self.drops_zeros and self.config.top_k is None and distance is None:
+            # What is not allowed, a token itself too where it may not be, has no attention.
+            level = self.config.cut
+            weight = combined if level is None else threshold(combined, level, 0.0)
+        else:
+            chosen = self._chosen(combined, allowed, distance, source_position)
+            weight = self._weigh(combined).masked_fill(chosen.logical_not(), 0)
         if self.config.normalize:
-            weight = weight / divisor(weight.sum(-1, keepdim=True))
+            total = weight.sum(-1, keepdim=True)
+            weight = weight / total.clamp(min=torch.finfo(total.dtype).tiny)
         return weight if combined.dim() == 4 else weight.unsqueeze(1)
 
     def forward(
@@ -252,7 +266,7 @@ class EdgeWeights(nn.Module):
             )
         elif config.sinks:
             places = (source_position >= config.sinks).unsqueeze(-2) | (distance == 0)
-        if not config.self_loops:
+        if not config.self_loops and distance is not None:  # else attention to itself is 0
             places = distance != 0 if places is None else places & (distance != 0)
         return places
 

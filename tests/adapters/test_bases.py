@@ -16,12 +16,16 @@ from gia.adapters import SparseGINConfig
 
 transformers = pytest.importorskip("transformers")
 IDS = torch.randint(2, 61, (2, 12), generator=torch.Generator().manual_seed(1))
-POSITIONS = pytest.mark.parametrize("position", ["before_mlp", "after_mlp"])
+POSITIONS = pytest.mark.parametrize("position", ["before_mlp", "beside_mlp", "after_mlp"])
 
 
 def with_adapter(model, name="default", **settings):
     torch.manual_seed(3)
-    adapters.add(model, SparseGINConfig(**{"channels": 4, "scale": 0.5} | settings), name)
+    adapters.add(
+        model,
+        SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | settings),
+        name,
+    )
     return model
 
 
@@ -283,7 +287,8 @@ def test_checkpointing_gives_the_gradients_or_says_why_not(kind, position):
     model = build()
     model.gradient_checkpointing_enable({"use_reentrant": True})
     model.enable_input_require_grads()
-    outside = position == "after_mlp" or kind in ("gpt_neox", "phi")
+    parallel = kind in ("gpt_neox", "phi")
+    outside = position == "after_mlp" or (position == "before_mlp" and parallel)
     if outside and not checkpoint_holds_hooks():  # the adapter acts where it has ended
         with pytest.raises(RuntimeError, match=r"edges would be lost.*use_reentrant=False"):
             gradients(model)

@@ -82,7 +82,7 @@ def test_rows_sum_in_the_precision_of_their_features(groups):
 def adapted(kind, options):
     """A decoder with an adapter that is not as new."""
     model = decoder(kind).double()
-    adapters.add(model, SparseGINConfig(**{"channels": 4, "scale": 0.5} | options))
+    adapters.add(model, SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | options))
     for parameter in adapters.parameters(model):
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.4)

@@ -13,7 +13,7 @@ IDS = torch.randint(2, 61, (2, 12), generator=torch.Generator().manual_seed(1))
 
 def adapted(kind="llama", **settings):
     model = decoder(kind)
-    adapters.add(model, SparseGINConfig(**{"channels": 4, "scale": 0.5} | settings))
+    adapters.add(model, SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | settings))
     return model
 
 
@@ -23,7 +23,7 @@ def test_they_are_the_models_own_attention(kind):
     model = decoder(kind).double()
     if kind == "gemma2":  # torch's kernel leaves out the cap on its scores
         model.set_attn_implementation("eager")
-    adapters.add(model, SparseGINConfig(channels=4, cut=None, alpha=None, combine="mean", scale=0))
+    adapters.add(model, SparseGINConfig.published(channels=4, cut=None, alpha=None, combine="mean"))
     found = graphs(model, IDS)
     adapters.remove(model)
     model.set_attn_implementation("eager")

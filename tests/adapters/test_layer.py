@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 def make_layer(**options):
     """A layer that is not as new: it does something."""
     options = {"channels": 8, "scale": 0.7, **options}
-    layer = SparseGIN(SparseGINConfig(**options), width=WIDTH, heads=HEADS)
+    layer = SparseGIN(SparseGINConfig.published(**options), width=WIDTH, heads=HEADS)
     for name, parameter in layer.named_parameters():
         if name.endswith(("eps", "norm.weight")):
             nn.init.uniform_(parameter, 0.3, 1.3)
@@ -147,13 +147,15 @@ def test_gradients(conv, combine):
 @every_combine
 def test_a_new_adapter_changes_nothing(conv, combine):
     layer = SparseGIN(
-        SparseGINConfig(channels=8, conv=conv, combine=combine), width=WIDTH, heads=HEADS
+        SparseGINConfig.published(channels=8, conv=conv, combine=combine),
+        width=WIDTH,
+        heads=HEADS,
     )
     delta = run(layer, hidden_states(), make_maps())
     assert torch.equal(delta, torch.zeros_like(delta))
     delta.sum().backward()
     assert layer.scale.grad != 0
-    config = SparseGINConfig(channels=8, scale=0, scale_schedule="published")  # a whole number too
+    config = SparseGINConfig.published(channels=8, scale=0, scale_schedule="published")
     last = SparseGIN(config, width=WIDTH, heads=HEADS, layer=3, num_layers=4)
     assert last.scale.item() == 0.5
 

@@ -25,7 +25,7 @@ TINY = {
 
 def adapted(kind="llama", **settings):
     model = decoder(kind).double()
-    adapters.add(model, SparseGINConfig(**{"channels": 4, "scale": 0.5} | settings))
+    adapters.add(model, SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | settings))
     return model
 
 
@@ -401,8 +401,8 @@ def test_edge_gradients_reach_the_layers_before(gradients):
     last = model.model.layers[-1].gia_adapters.adapters["default"]
     seen = []
     original = last.forward
-    last.forward = lambda hidden, edges, extend=None: (
-        seen.append(edges.edge_weight) or original(hidden, edges, extend)
+    last.forward = lambda hidden, edges, *rest: (
+        seen.append(edges.edge_weight) or original(hidden, edges, *rest)
     )
     model(input_ids=IDS)
     assert seen[0].requires_grad == gradients

@@ -21,7 +21,7 @@ def tokens(batch=2, length=LENGTH, seed=1):
 def adapted(kind, **settings):
     """A decoder in double precision whose adapter says something."""
     model = decoder(kind).double()
-    adapters.add(model, SparseGINConfig(**{"channels": 4, "scale": 0.5} | settings))
+    adapters.add(model, SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | settings))
     return model
 
 
@@ -31,7 +31,7 @@ def logits(model, ids, **kwargs):
 
 
 @ALL
-@pytest.mark.parametrize("position", ["before_mlp", "after_mlp"])
+@pytest.mark.parametrize("position", ["before_mlp", "beside_mlp", "after_mlp"])
 def test_law_9_new_disabled_and_removed(kind, position):
     model, ids = decoder(kind), tokens()
     before = logits(model, ids)
@@ -56,7 +56,7 @@ def test_law_9_new_disabled_and_removed(kind, position):
 
 
 @ALL
-@pytest.mark.parametrize("position", ["before_mlp", "after_mlp"])
+@pytest.mark.parametrize("position", ["before_mlp", "beside_mlp", "after_mlp"])
 def test_law_4_nothing_leaks_from_later_tokens(kind, position):
     model, ids = adapted(kind, position=position), tokens()
     before = logits(model, ids)
@@ -181,7 +181,7 @@ def test_saved_and_loaded(kind, tmp_path):
 def test_two_adapters_add_up_and_are_apart(kind):
     model, ids = adapted(kind), tokens()
     first = logits(model, ids)
-    adapters.add(model, SparseGINConfig(channels=3, scale=0.3, layers=[1]), name="second")
+    adapters.add(model, SparseGINConfig.published(channels=3, scale=0.3, layers=[1]), name="second")
     second = logits(model, ids)
     assert {p.requires_grad for p in adapters.parameters(model)} == {False}
     assert {p.requires_grad for p in adapters.parameters(model, "second")} == {True}

@@ -10,7 +10,7 @@ from gia.adapters import SparseGINConfig
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft")
 IDS = torch.randint(2, 61, (2, 12), generator=torch.Generator().manual_seed(1))
-CONFIG = SparseGINConfig(channels=4, scale=0.5)
+CONFIG = SparseGINConfig.published(channels=4, scale=0.5)
 ATTENTION = ["k_proj", "v_proj"]
 METHODS = {
     "lora": lambda: peft.LoraConfig(r=2, target_modules="all-linear"),

@@ -23,7 +23,7 @@ def test_law_7_every_edge_counts(conv, combine):
     model = decoder(REAL).double()
     story = model.generate(torch.tensor([[1]]), max_new_tokens=31, do_sample=False)
     options = {"conv": conv, "combine": combine, "cut": 0.5, "channels": 8, "activation": "silu"}
-    adapters.add(model, SparseGINConfig(scale=0.5, **options))
+    adapters.add(model, SparseGINConfig.published(scale=0.5, **options))
     seen = []
     for layer in model.model.layers:
         weights = layer.gia_adapters.adapters["default"].weights

@@ -28,9 +28,9 @@ def build(kind="plain", seed=3, **settings):
         name = "mine" if kind == "named lora" else "default"
         model = peft.get_peft_model(model, config, adapter_name=name)
     options = {"channels": 4, "scale": 0.5, "dropout": 0.1} | settings
-    adapters.add(model, SparseGINConfig(**options))
+    adapters.add(model, SparseGINConfig.published(**options))
     if kind == "two adapters":
-        adapters.add(model, SparseGINConfig(**options, layers=[1], conv="gcn"), "second")
+        adapters.add(model, SparseGINConfig.published(**options, layers=[1], conv="gcn"), "second")
         adapters.set(model, ["default", "second"])
     return model
 
@@ -150,7 +150,7 @@ def test_a_base_of_quantised_layers_is_trained_and_resumed(tmp_path):
     def build_quantised():
         model = quantised()
         torch.manual_seed(3)
-        adapters.add(model, SparseGINConfig(channels=4, scale=0.5))
+        adapters.add(model, SparseGINConfig.published(channels=4, scale=0.5))
         return model
 
     whole = trainer(build_quantised(), tmp_path / "whole", max_steps=4, learning_rate=3e-2)
@@ -171,13 +171,13 @@ def test_a_base_that_says_it_is_quantised_needs_lora_beside_the_adapter(tmp_path
     model = quantised()
     model.is_quantized = True
     model.hf_quantizer = SimpleNamespace(is_trainable=True)
-    adapters.add(model, SparseGINConfig(channels=4, scale=0.5))
+    adapters.add(model, SparseGINConfig.published(channels=4, scale=0.5))
     with pytest.raises(ValueError, match="attach trainable adapters"):
         trainer(model, tmp_path / "alone")
     adapters.remove(model)
 
     model = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["lm_head"]))
-    adapters.add(model, SparseGINConfig(channels=4, scale=0.5))
+    adapters.add(model, SparseGINConfig.published(channels=4, scale=0.5))
     before = [value.clone() for value in adapters.parameters(model)]
     run = trainer(model, tmp_path / "run", max_steps=2)
     run.train()

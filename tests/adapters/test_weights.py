@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make_weights(*options, **more):
-    config = SparseGINConfig(
+    config = SparseGINConfig.published(
         **{key: value for part in options for key, value in part.items()}, **more
     )
     weights = EdgeWeights(config, HEADS)
@@ -181,8 +181,8 @@ def test_without_edge_gradients_only_parameters_have_one():
 
 def test_a_new_learned_combination_is_the_sum():
     maps = make_maps()
-    learned = EdgeWeights(SparseGINConfig(combine="learned"), HEADS)
-    plain = EdgeWeights(SparseGINConfig(), HEADS)
+    learned = EdgeWeights(SparseGINConfig.published(combine="learned"), HEADS)
+    plain = EdgeWeights(SparseGINConfig.published(), HEADS)
     assert torch.equal(maps.keep(learned), maps.keep(plain))
     torch.testing.assert_close(maps.edges(learned).edge_weight, maps.edges(plain).edge_weight)
 
