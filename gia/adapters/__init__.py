@@ -3,6 +3,8 @@
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
+from gia.adapters.graph_lora import GraphLoRA
+from gia.adapters.graph_lora_config import GraphLoRAConfig
 from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
 from gia.adapters.load import load, load_published
@@ -25,6 +27,8 @@ __all__ = [
     "FAMILIES",
     "EdgeWeights",
     "Family",
+    "GraphLoRA",
+    "GraphLoRAConfig",
     "SparseGIN",
     "SparseGINConfig",
     "active",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 PARALLEL = "block output"
+NAME = "gia_adapters"  # of the module with our adapters in a decoder layer
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,15 @@ class Family:
             MLP both read the layer's input, so that there is nothing between them.
         entry (str): What reads the layer's input first. (The layer's own hooks are not run again
             where gradient checkpointing runs a layer again.)
+        output (str): The output projection of the attention: what its linear layers compute
+            before it, attention is made of.
     """
 
     layers: str
     attention: str
     residual: str
     entry: str = "input_layernorm"
+    output: str = "o_proj"
 
 
 _PRE_NORM = Family("layers", "self_attn", "self_attn")
@@ -41,9 +45,9 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("gemma2", "gemma3_text"), _BOTH_NORMS),
     **dict.fromkeys(("olmo2", "olmo3"), _POST_NORM),
     "phi3": Family("layers", "self_attn", "resid_attn_dropout"),
-    "gpt_neox": Family("layers", "attention", "post_attention_dropout"),
-    "gpt2": Family("h", "attn", "attn", "ln_1"),
-    "phi": Family("layers", "self_attn", PARALLEL),
+    "gpt_neox": Family("layers", "attention", "post_attention_dropout", output="dense"),
+    "gpt2": Family("h", "attn", "attn", "ln_1", output="c_proj"),
+    "phi": Family("layers", "self_attn", PARALLEL, output="dense"),
 }  # fmt: skip
 # What cannot have an adapter, and why; matched at the start of a model type.
 REFUSED = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gia.adapters.config import SparseGINConfig
+from gia.adapters.adapter_config import AdapterConfig
 from gia.adapters.decoder import DEFAULT, decoder
 from gia.adapters.files import WEIGHTS, fill, read
 from gia.adapters.model import active, add, remove
@@ -57,7 +57,7 @@ def load_published(
 
 
 def _add_filled(
-    model: nn.Module, config: SparseGINConfig, state: dict[str, Tensor], name: str, source: str
+    model: nn.Module, config: AdapterConfig, state: dict[str, Tensor], name: str, source: str
 ) -> None:
     before = active(model)
     add(model, config, name)
