@@ -7,6 +7,7 @@ from gia.adapters.graph_lora import GraphLoRA
 from gia.adapters.graph_lora_config import GraphLoRAConfig
 from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
+from gia.adapters.learned import learned
 from gia.adapters.load import load, load_published
 from gia.adapters.model import (
     active,
@@ -20,6 +21,7 @@ from gia.adapters.model import (
     remove,
     set,
 )
+from gia.adapters.peft_weights import load_lora
 from gia.adapters.published import from_published
 from gia.adapters.weights import EdgeWeights
 
@@ -39,7 +41,9 @@ __all__ = [
     "extra_edges",
     "from_published",
     "graphs",
+    "learned",
     "load",
+    "load_lora",
     "load_published",
     "names",
     "parameters",

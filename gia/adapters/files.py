@@ -131,8 +131,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter{there}")
-    if (kind := kind_of(folder)) not in (*KINDS, BROKEN):
-        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT{there}")
+    kind = kind_of(folder)
+    lora = ", or as Graph-LoRA by gia.adapters.load_lora" if kind == "LORA" else ""
+    if kind not in (*KINDS, BROKEN):
+        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT{there}{lora}")
     try:
         description = json.loads((folder / CONFIG).read_text())
         parts = [description[key] for key in ("peft_type", "base", "config")]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
 from gia.adapters.attention_edges import ObservedAttention
+from gia.adapters.dense_rows import DenseRows
 from gia.adapters.graph_lora_config import GraphLoRAConfig
 from gia.adapters.linear_layers import LinearGroup
 from gia.adapters.message_graphs import message_graph
@@ -33,22 +35,23 @@ class Bottleneck(nn.Module):
 
     Attributes:
         lora_A (Parameter): ``[S r, in]``, as PEFT's one after the other.
-        lora_B (ParameterList): ``[out, r]`` each.
+        lora_B (Parameter): Of all outputs, one after the other, ``[sum of out, r]``.
         g (Parameter, optional): ``[G S r]``.
         eps (Parameter, optional): ``[S]``.
 
     Shapes:
         - **x:** ``[B, Q, in]``
-        - **output:** ``[B, Q, S r]``
+        - **output:** the bottleneck of each linear layer, ``[B Q, r]``
     """
 
     def __init__(self, config: GraphLoRAConfig, group: LinearGroup, graphs: int):
         super().__init__()
         self.config, self.group, self.graphs = config, group, graphs
         sites, rank = len(group.names), config.r
+        self.key, self.reads_below = group.key, group.before_attention
         self.dropout = Dropout(config.lora_dropout)
         self.lora_A = nn.Parameter(torch.empty(sites * rank, group.in_features))
-        self.lora_B = nn.ParameterList(torch.zeros(out, rank) for out in group.out_features)
+        self.lora_B = nn.Parameter(torch.zeros(sum(group.out_features), rank))
         nn.init.kaiming_uniform_(self.lora_A, a=5**0.5)  # as PEFT's
         self.g = self.eps = self.mlp_in = self.mlp_out = None
         if graphs:
@@ -60,30 +63,39 @@ class Bottleneck(nn.Module):
             self.mlp_out = nn.Parameter(torch.zeros(sites, rank, rank))
             nn.init.uniform_(self.mlp_in, -(rank**-0.5), rank**-0.5)
 
-    def forward(self, x: Tensor, edges: Adjacency | None, extend: Extend | None) -> Tensor:
-        u = linear(self.dropout(x.to(self.lora_A.dtype)), self.lora_A)
+    def forward(
+        self, x: Tensor, edges: Adjacency | None = None, extend: Extend | None = None
+    ) -> tuple[Tensor, ...]:
+        x = x.to(self.lora_A.dtype)
+        u = linear(self.dropout(x) if self.training else x, self.lora_A)
         z = u
         if self.eps is not None:
             z = z * (1 + self.eps).repeat_interleave(self.config.r)
-        if self.g is not None:
-            sent = u if extend is None else extend(self.group.key, u)  # [B, K, S r]
-            sent = sent.flatten(0, 1).unsqueeze(1).expand(-1, self.graphs, -1)
-            arrived = edges.sum(sent).view(*u.shape[:2], self.graphs, -1)
-            g = self.g.view(self.graphs, -1)
+        if self.graphs:
+            sent = u if extend is None else extend(self.key, u)  # [B, K, S r]
+            arrived = _sums(edges, sent, self.graphs)  # [B, G, Q, S r]
             if self.graphs == 1:
-                z = torch.addcmul(z, g, arrived.squeeze(2))
+                z = torch.addcmul(z, self.g, arrived.squeeze(1))
             else:
-                z = z + (g * arrived).sum(2)
+                z = z + (self.g.view(self.graphs, 1, -1) * arrived).sum(1)
         if self.mlp_in is not None:
-            parts = z.unflatten(-1, (len(self.group.names), 1, self.config.r))  # [B, Q, S, 1, r]
+            parts = z.unflatten(-1, (-1, 1, self.config.r))  # [B, Q, S, 1, r]
             z = z + (silu(parts @ self.mlp_in.mT) @ self.mlp_out.mT).view_as(z)
-        return z
+        return z.flatten(0, -2).split(self.config.r, -1)
 
-    def delta(self, z: Tensor, site: int) -> Tensor:
-        """What is added to the output of one of the linear layers."""
-        rank = self.config.r
-        part = z[..., site * rank : (site + 1) * rank]
-        return linear(part, self.lora_B[site]) * self.config.scaling
+    def extra_repr(self) -> str:
+        return f"{', '.join(self.group.names)}, r={self.config.r}, graphs={self.graphs}"
+
+
+def _sums(edges: Adjacency, sent: Tensor, graphs: int) -> Tensor:
+    """What arrives along each graph, ``[B, G, Q, c]`` of ``[B, K, c]``."""
+    if isinstance(edges, DenseRows):
+        weight = edges.weight.to(sent.dtype)
+        if graphs == 1:
+            return torch.bmm(weight.squeeze(1), sent).unsqueeze(1)
+        return weight @ sent.unsqueeze(1)
+    total = edges.sum(sent.flatten(0, 1).unsqueeze(1).expand(-1, graphs, -1))  # [B Q, G, c]
+    return total.unflatten(0, (sent.size(0), -1)).transpose(1, 2)
 
 
 @dataclass
@@ -103,20 +115,34 @@ class Arrival:
     recorded: bool
 
 
+class Bottlenecks(NamedTuple):
+    """What the linear layers of a group share.
+
+    Attributes:
+        x (Tensor): Their input.
+        z (tuple of Tensor): The bottleneck of each.
+        lora_B (tuple of Tensor): The B of each.
+    """
+
+    x: Tensor
+    z: tuple[Tensor, ...]
+    lora_B: tuple[Tensor, ...]
+
+
 @dataclass
 class Held:
     """What is known in the middle of a pass; a copy of the model starts without it.
 
     Attributes:
         below, own (Arrival, optional): The graphs of the layer below and of this one.
-        z (dict): By group its input, its bottleneck, and how many linear layers still want it.
+        z (dict): What the linear layers of a group still want, by its name.
         left (int): Groups of linear layers after attention that are still to come.
         forward (bool): Whether this is the pass itself, and not checkpointing's second one.
     """
 
     below: Arrival | None = None
     own: Arrival | None = None
-    z: dict[str, list] = field(default_factory=dict)
+    z: dict[str, "Bottlenecks"] = field(default_factory=dict)
     left: int = 0
     forward: bool = False
 
@@ -160,6 +186,29 @@ class GraphLoRA(nn.Module):
         self.held = Held()
         self.is_read = False  # whether the layer above takes the graph over
 
+    @property
+    def scalars(self) -> list[str]:
+        """The parameters that ``scalar_lr`` is for, by name: every g and eps."""
+        names = (name for name, _ in self.named_parameters())
+        return [name for name in names if name.rpartition(".")[2] in ("g", "eps")]
+
+    def messages(self) -> dict[str, dict[str, Tensor]]:
+        """What linear layers have learned of messages: by their names g, ``[G, r]``, and eps."""
+        found = {}
+        for part in self.groups.values():
+            for site, name in enumerate(part.group.names):
+                rows, of_site = slice(site * self.config.r, (site + 1) * self.config.r), {}
+                if part.g is not None:
+                    of_site["g"] = part.g.detach().view(part.graphs, -1)[:, rows].clone()
+                if part.eps is not None:
+                    of_site["eps"] = part.eps.detach()[site].clone()
+                found[name] = of_site
+        return found
+
+    def forward(self, observed: ObservedAttention, edges: Adjacency) -> Adjacency:
+        """The graph that bottlenecks are given: hooks see it here."""
+        return edges
+
     def observe(
         self,
         observed: ObservedAttention,
@@ -170,12 +219,13 @@ class GraphLoRA(nn.Module):
         """Make the graph of a pass."""
         held = self.held
         held.below = None
-        held.left = sum(not part.group.before_attention for part in self.groups.values())
+        held.left = sum(not part.reads_below for part in self.groups.values())
         if self.config.edges is not None:
             edges = message_graph(
                 self.config, observed, self.weights,
                 positions=positions, seen=seen, layer=self.layer,
             )  # fmt: skip
+            edges = self(observed, edges)
             shape = observed.query.size(0), observed.query.size(2)
             held.own = Arrival(edges, extend, shape, torch.is_grad_enabled())
             if held.left == 0 and not held.forward:

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from gia.adapters.decoder import Decoder
 from gia.adapters.decoder_layer import AdaptedLayer
-from gia.adapters.graph_lora import Arrival, Bottleneck, GraphLoRA
-from gia.adapters.linear_layers import LinearGroup
+from gia.adapters.graph_lora import Arrival, Bottleneck, Bottlenecks, GraphLoRA
 
 
 def hang(base: Decoder, name: str) -> None:
@@ -92,46 +91,47 @@ class LinearHooks:
     ) -> Tensor | None:
         if not self.in_use:
             return None
-        delta = bottleneck.delta(self._z(bottleneck, args[0]), site)
-        return output + delta.view(output.shape).to(output.dtype)
+        of_groups = self.part.held.z
+        known = of_groups.get(bottleneck.key)
+        if known is None or known.x is not args[0]:
+            known = of_groups[bottleneck.key] = self._bottlenecks(bottleneck, args[0])
+        if site == len(known.z) - 1:
+            del of_groups[bottleneck.key]
+        z, lora_B, scaling = known.z[site], known.lora_B[site], self.part.config.scaling
+        if output.dtype != z.dtype:
+            return output + (z @ lora_B.t() * scaling).view(output.shape).to(output.dtype)
+        changed = torch.addmm(output.view(-1, output.size(-1)), z, lora_B.t(), alpha=scaling)
+        return changed.view(output.shape)
 
-    def _z(self, bottleneck: Bottleneck, x: Tensor) -> Tensor:
-        """The bottleneck of an input, which the linear layers of a group share."""
-        of_groups, group = self.part.held.z, bottleneck.group
-        known = of_groups.get(group.key)
-        if known is None or known[0] is not x:
+    def _bottlenecks(self, bottleneck: Bottleneck, x: Tensor) -> Bottlenecks:
+        lora_B = bottleneck.lora_B.split(bottleneck.group.out_features)
+        if not bottleneck.graphs:
+            z = bottleneck(x)
+        else:
             arrival = self._arrival(bottleneck)
-            shape = x.shape if arrival is None else (*arrival.shape, x.size(-1))
-            if arrival is not None and x.shape[:-1].numel() != arrival.shape[0] * arrival.shape[1]:
-                raise RuntimeError(
-                    f"{group.names[0]} of layer {self.part.layer} reads "
-                    f"{x.shape[:-1].numel()} tokens of {arrival.shape[0] * arrival.shape[1]}, so "
-                    "that messages between tokens have no place: leave it out of target_modules"
-                )
-            z = (
-                bottleneck(x, None, None)
-                if arrival is None
-                else bottleneck(x.view(shape), arrival.edges, arrival.extend)
-            )
-            known = of_groups[group.key] = [x, z, len(group.names)]
-            self._let_go(group)
-        known[2] -= 1
-        if known[2] == 0:
-            del of_groups[group.key]
-        return known[1]
-
-    def _let_go(self, group: LinearGroup) -> None:
-        """Where checkpointing runs the layer again, it stops before anything else could."""
+            apart = x if x.dim() == 3 else self._apart(bottleneck, x, arrival)
+            z = bottleneck(apart, arrival.edges, arrival.extend)
         held = self.part.held
-        held.left -= not group.before_attention
-        if held.left == 0 and not held.forward and not group.before_attention:
+        held.left -= not bottleneck.reads_below
+        # Where checkpointing runs the layer again, it stops before anything else could let go.
+        if held.left == 0 and not held.forward:
             held.own = None
+        return Bottlenecks(x, z, lora_B)
 
-    def _arrival(self, bottleneck: Bottleneck) -> Arrival | None:
-        """The graph along which messages come; None where there are none."""
-        if bottleneck.g is None:
-            return None
-        held, before = self.part.held, bottleneck.group.before_attention
+    def _apart(self, bottleneck: Bottleneck, x: Tensor, arrival: Arrival) -> Tensor:
+        """The tokens of each sequence."""
+        sequences, queries = arrival.shape
+        if x.shape[:-1].numel() != sequences * queries:
+            raise RuntimeError(
+                f"{bottleneck.group.names[0]} of layer {self.part.layer} reads "
+                f"{x.shape[:-1].numel()} tokens of {sequences * queries}, so that messages between "
+                "tokens have no place: leave it out of target_modules"
+            )
+        return x.view(sequences, queries, -1)
+
+    def _arrival(self, bottleneck: Bottleneck) -> Arrival:
+        """The graph along which messages come."""
+        held, before = self.part.held, bottleneck.reads_below
         arrival = held.below if before else held.own
         if arrival is None and before:
             raise RuntimeError(

@@ -39,11 +39,13 @@ def message_graph(
     """
     if config.edges == "self":
         return _earlier_token(observed, 0)
+    if config.edges == "attention" and weights is None and _sees_all(observed):
+        return DenseRows(_of_one_token(config, observed, seen))
     position = source_positions(observed, positions, seen)
     if config.edges == "attention":
         if weights is not None:
             return _sparse(observed, weights, position)
-        return DenseRows(_attention(config, observed, position, seen))
+        return DenseRows(_attention(config, observed, position))
     if config.edges == "previous":
         return _earlier_token(observed, 1, position >= config.sinks)
     if config.edges == "random":
@@ -73,28 +75,38 @@ def source_positions(observed: ObservedAttention, positions: OptTensor, seen: in
     return position - torch.where(first > 0, position.gather(1, first), 0)
 
 
-def _attention(
-    config: GraphLoRAConfig, observed: ObservedAttention, position: Tensor, seen: int | None
-) -> Tensor:
+def _attention(config: GraphLoRAConfig, observed: ObservedAttention, position: Tensor) -> Tensor:
     """All pairs, ``[B, 1 or H, Q, K]``."""
 
     def weigh(attention: Tensor, rows: slice) -> Tensor:
-        weight = attention.mean(1, keepdim=True) if config.combine == "mean" else attention
-        width = attention.size(-1)
-        if observed.mask is None and observed.query.size(2) == 1:  # few numbers: in place
-            weight[..., : max(0, config.sinks - max(0, (seen or width) - width))] = 0
-            weight[..., -1] = 0
-        else:
-            drop = observed.distance(rows)[..., :width] == 0
-            if config.sinks:
-                drop = drop | (position[:, :width] < config.sinks).unsqueeze(1)
-            weight = weight.masked_fill(drop.unsqueeze(1), 0)
+        drop = observed.distance(rows) == 0
+        if config.sinks:
+            drop = drop | (position[:, : drop.size(-1)] < config.sinks).unsqueeze(1)
+        weight = _combined(config, attention).masked_fill(drop.unsqueeze(1), 0)
         return weight / divisor(weight.sum(-1, keepdim=True))
 
-    if observed.mask is None and observed.query.size(2) == 1 and not config.edge_gradients:
-        with torch.no_grad():
-            return weigh(all_pairs(observed, distance=False)[0], slice(0, 1))
     return dense(observed, weigh, config.edge_gradients)
+
+
+def _of_one_token(config: GraphLoRAConfig, observed: ObservedAttention, seen: int | None) -> Tensor:
+    """The same for a new token that sees all before it, made of few operations."""
+    weight = _combined(config, observed.weights(slice(0, 1), None)[0])
+    keys = weight.size(-1)
+    first = min(keys, max(0, config.sinks - max(0, (seen or keys) - keys)))
+    weight.narrow(-1, keys - 1, 1).zero_()
+    if first:
+        weight.narrow(-1, 0, first).zero_()
+    return weight / divisor(weight.sum(-1, keepdim=True))
+
+
+def _combined(config: GraphLoRAConfig, attention: Tensor) -> Tensor:
+    # Rows are divided by their sum, so that a sum over heads is as good as their mean.
+    return attention.sum(1, keepdim=True) if config.combine == "mean" else attention
+
+
+def _sees_all(observed: ObservedAttention) -> bool:
+    one = observed.mask is None and observed.query.size(2) == 1
+    return one and not torch.is_grad_enabled()
 
 
 def _sparse(observed: ObservedAttention, weights: EdgeWeights, position: Tensor) -> Adjacency:
