@@ -9,6 +9,7 @@ from gia.adapters.graphs import graphs
 from gia.adapters.layer import SparseGIN
 from gia.adapters.learned import learned
 from gia.adapters.load import load, load_published
+from gia.adapters.merge import merge
 from gia.adapters.model import (
     active,
     add,
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "load_lora",
     "load_published",
+    "merge",
     "names",
     "parameters",
     "remove",

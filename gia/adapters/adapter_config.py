@@ -31,6 +31,11 @@ class AdapterConfig:
                 raise ValueError(f"{cls.__name__} has no option {name!r}: {hint}")
         return cls(**values)
 
+    @classmethod
+    def from_saved(cls, values: dict[str, Any]) -> Self:
+        """What is in the file of an adapter, maybe of an earlier version."""
+        return cls.from_dict(values)
+
     def _check_choices(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             choices, value = _choices(kind), getattr(self, name)

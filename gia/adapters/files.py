@@ -74,7 +74,7 @@ def read(folder: Path, base: Decoder) -> tuple[AdapterConfig, dict[str, Tensor]]
             f"{', '.join(different)}"
         )
     try:
-        return KINDS[description["peft_type"]].from_dict(description["config"]), state
+        return KINDS[description["peft_type"]].from_saved(description["config"]), state
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / CONFIG} is broken: {error}") from error
 

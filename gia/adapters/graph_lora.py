@@ -73,10 +73,10 @@ class Bottleneck(nn.Module):
             z = z * (1 + self.eps).repeat_interleave(self.config.r)
         if self.graphs:
             sent = u if extend is None else extend(self.key, u)  # [B, K, S r]
-            arrived = _sums(edges, sent, self.graphs)  # [B, G, Q, S r]
             if self.graphs == 1:
-                z = torch.addcmul(z, self.g, arrived.squeeze(1))
+                z = torch.addcmul(z, self.g, _sum(edges, sent))
             else:
+                arrived = _sum_per_graph(edges, sent, self.graphs)
                 z = z + (self.g.view(self.graphs, 1, -1) * arrived).sum(1)
         if self.mlp_in is not None:
             parts = z.unflatten(-1, (-1, 1, self.config.r))  # [B, Q, S, 1, r]
@@ -87,13 +87,17 @@ class Bottleneck(nn.Module):
         return f"{', '.join(self.group.names)}, r={self.config.r}, graphs={self.graphs}"
 
 
-def _sums(edges: Adjacency, sent: Tensor, graphs: int) -> Tensor:
+def _sum(edges: Adjacency, sent: Tensor) -> Tensor:
+    """What arrives along one graph, ``[B, Q, c]`` of ``[B, K, c]``."""
+    if isinstance(edges, DenseRows):
+        return torch.bmm(edges.weight[:, 0].to(sent.dtype), sent)
+    return edges.sum(sent.flatten(0, 1).unsqueeze(1)).view(sent.size(0), -1, sent.size(2))
+
+
+def _sum_per_graph(edges: Adjacency, sent: Tensor, graphs: int) -> Tensor:
     """What arrives along each graph, ``[B, G, Q, c]`` of ``[B, K, c]``."""
     if isinstance(edges, DenseRows):
-        weight = edges.weight.to(sent.dtype)
-        if graphs == 1:
-            return torch.bmm(weight.squeeze(1), sent).unsqueeze(1)
-        return weight @ sent.unsqueeze(1)
+        return edges.weight.to(sent.dtype) @ sent.unsqueeze(1)
     total = edges.sum(sent.flatten(0, 1).unsqueeze(1).expand(-1, graphs, -1))  # [B Q, G, c]
     return total.unflatten(0, (sent.size(0), -1)).transpose(1, 2)
 

@@ -490,3 +490,32 @@ def test_half_precision(how):
     similar = torch.nn.functional.cosine_similarity(rough.double(), exact.double(), dim=-1)
     assert similar.mean() > 0.9
     assert all(bool(value.grad.isfinite().all()) for value in adapters.parameters(model))
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_without_messages_it_is_merged(kind):
+    model = graph_lora(kind, train_eps=True)
+    for part in parts(model).values():
+        for bottleneck in part.groups.values():
+            if bottleneck.g is not None:
+                bottleneck.g.data.zero_()
+    said = logits(model)
+    adapters.merge(model)
+    assert adapters.names(model) == []
+    torch.testing.assert_close(logits(model), said, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "settings", "message"),
+    [
+        ("graph_lora", {}, r"sends messages in layer 0 \(g is not 0\).* edges=None"),
+        ("graph_lora", {"edges": None, "nonlinear": True}, "is no linear map of a token"),
+        ("sparse_gin", {}, "is no linear map of a token"),
+    ],
+)
+def test_what_cannot_be_merged_stays(adapter, settings, message):
+    model = adapted("llama", adapter, **settings)
+    said = logits(model)
+    with pytest.raises(ValueError, match=message):
+        adapters.merge(model)
+    assert torch.equal(logits(model), said)
