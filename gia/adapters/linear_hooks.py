@@ -100,7 +100,7 @@ class LinearHooks:
         z, lora_B, scaling = known.z[site], known.lora_B[site], self.part.config.scaling
         if output.dtype != z.dtype:
             return output + (z @ lora_B.t() * scaling).view(output.shape).to(output.dtype)
-        changed = torch.addmm(output.view(-1, output.size(-1)), z, lora_B.t(), alpha=scaling)
+        changed = torch.addmm(output.flatten(0, -2), z, lora_B.t(), alpha=scaling)
         return changed.view(output.shape)
 
     def _bottlenecks(self, bottleneck: Bottleneck, x: Tensor) -> Bottlenecks:

@@ -1,6 +1,7 @@
 """Graph-LoRA: LoRA where g is 0, the graphs that it is compared with, and what is refused."""
 
 import copy
+import io
 
 import pytest
 import torch
@@ -519,3 +520,27 @@ def test_what_cannot_be_merged_stays(adapter, settings, message):
     with pytest.raises(ValueError, match=message):
         adapters.merge(model)
     assert torch.equal(logits(model), said)
+
+
+@every_edges
+def test_a_pickled_model_keeps_its_adapter(edges):
+    model, file = graph_lora(**EDGES[edges]), io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    other = torch.load(file, weights_only=False)
+    assert torch.equal(logits(other), logits(model))
+    adapters.remove(other)
+    assert torch.equal(logits(other), logits(decoder("llama").double()))
+    assert adapters.names(model) == ["default"]
+
+
+def test_an_offloaded_base():
+    accelerate = pytest.importorskip("accelerate")
+    model, plain = decoder("llama"), decoder("llama")
+    accelerate.cpu_offload(model, execution_device=torch.device("cpu"))
+    for one in (model, plain):
+        adapters.add(one, GraphLoRAConfig(r=2))
+        stir(one)
+    torch.testing.assert_close(logits(model), logits(plain))
+    options = {"max_new_tokens": 4, "do_sample": False}
+    assert torch.equal(model.generate(IDS, **options), plain.generate(IDS, **options))
