@@ -39,7 +39,8 @@ def message_graph(
     """
     if config.edges == "self":
         return _earlier_token(observed, 0)
-    if config.edges == "attention" and weights is None and _sees_all(observed):
+    every = config.edges in ("attention", "uniform") and weights is None
+    if every and _sees_all(observed):
         return DenseRows(_of_one_token(config, observed, seen))
     position = source_positions(observed, positions, seen)
     if config.edges == "attention":
@@ -89,8 +90,14 @@ def _attention(config: GraphLoRAConfig, observed: ObservedAttention, position: T
 
 
 def _of_one_token(config: GraphLoRAConfig, observed: ObservedAttention, seen: int | None) -> Tensor:
-    """The same for a new token that sees all before it, made of few operations."""
-    weight = _combined(config, observed.weights(slice(0, 1), None)[0])
+    """All pairs, or all earlier tokens evenly, for a new token that sees all before it: the same,
+    made of few operations."""
+    if config.edges == "attention":
+        weight = _combined(config, observed.weights(slice(0, 1), None)[0])
+    else:
+        sequences, _, _, keys = observed.shape
+        dtype = torch.promote_types(observed.query.dtype, torch.float32)
+        weight = observed.query.new_ones(sequences, 1, 1, keys, dtype=dtype)
     keys = weight.size(-1)
     first = min(keys, max(0, config.sinks - max(0, (seen or keys) - keys)))
     weight.narrow(-1, keys - 1, 1).zero_()
