@@ -1,4 +1,4 @@
-"""The adapted language models that are compared: a base with LoRA, with Sparse-GIN, and alone."""
+"""The language models that are compared: a base with LoRA, Sparse-GIN, Graph-LoRA, and alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import gia.adapters
-from gia.adapters import SparseGINConfig
+from gia.adapters import GraphLoRAConfig, SparseGINConfig
 
 # A small Llama, as in TinyStories' 15 million: what is measured where no model is given.
 SMALL = {
@@ -19,7 +19,7 @@ SMALL = {
     "num_attention_heads": 6,
     "tie_word_embeddings": True,
 }
-SIDES = ("lora", "sparse_gin")
+SIDES = ("lora", "sparse_gin", "graph_lora")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Case:
         model (str, optional): A folder or name of a Hugging Face model; a small Llama with random
             weights if left out.
         text (str, optional): A file with text; random tokens if left out.
-        rank (int): LoRA's; Sparse-GIN gets as many parameters.
-        scale (float): Sparse-GIN's factor.
+        rank (int): LoRA's and Graph-LoRA's; Sparse-GIN gets as many parameters.
+        scale (float): Sparse-GIN's factor, above 0, so that all is computed.
         batch, length (int): Tokens of a step.
     """
 
@@ -66,6 +66,10 @@ def adapted(case: Case) -> nn.Module:
     model = base(case.model, case.length)
     if case.side == "lora":
         return with_lora(model, case.rank)
+    if case.side == "graph_lora":
+        gia.adapters.add(model, GraphLoRAConfig(r=case.rank))
+        for parameter in gia.adapters.parameters(model):  # not at 0, so that all is computed
+            torch.nn.init.normal_(parameter, std=0.02)
     if case.side == "sparse_gin":
         wanted = count(with_lora(base(case.model, case.length), case.rank))
         channels = matching(model, wanted)

@@ -1,6 +1,6 @@
 """Adapters: a training step and cached generation, against PEFT's LoRA and the model alone.
 
-LoRA is on all linear layers; Sparse-GIN has as many trainable parameters within 2 %. A step is
+LoRA is on all linear layers; the others have as many trainable parameters within 2 %. A step is
 forward, loss, backward and the optimizer's. Memory is the peak of a step beyond the model. What is
 generated is greedy, with the model's own generate and its cache.
 """
@@ -19,6 +19,7 @@ from harness import interleave, make_parser, medians, peak_memory
 from report import Report, bars_figure
 
 TOLERANCE = 0.02
+PREFIX = {"sparse_gin": "", "graph_lora": "graph_lora_"}  # of the names of ratios
 # Where they lie beside the checkout; attention of random weights has other edges than a model's.
 MODEL, TEXT = "../shared/models/stories15M", "../shared/data/text/tinyshakespeare.txt"
 
@@ -49,9 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = Report("Adapters of a language model", args)
     case = Case(SIDES[0], args.model, args.text, args.rank, args.scale, 1, 32)
     sizes = {side: count(adapted(replace(case, side=side))) for side in SIDES}
-    lora, ours = sizes.values()
-    report.note(f"Trainable parameters: LoRA {lora:,}, Sparse-GIN {ours:,}. float32; medians.")
-    if abs(ours - lora) > TOLERANCE * lora:
+    lora, ours, graph_lora = sizes.values()
+    report.note(
+        f"Trainable parameters: LoRA {lora:,}, Sparse-GIN {ours:,}, Graph-LoRA {graph_lora:,}. "
+        "float32; medians."
+    )
+    if max(abs(ours - lora), abs(graph_lora - lora)) > TOLERANCE * lora:
         report.fail(f"the sizes differ by more than {TOLERANCE:.0%}: choose another --rank")
     bars = steps(report, args, case)
     bars |= generation(report, args, case)
@@ -80,15 +84,17 @@ def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, fl
                     training, cases[side], replace(cases[side], batch=1, length=16),
                     threads=args.threads, device="cpu",
                 )  # fmt: skip
-        alone[length] = memory[SIDES[1]] / (batch * length)
+        alone[length] = memory["sparse_gin"] / (batch * length)
         key = "" if number == 0 else f"_L{length}"
-        time = report.ratio(f"step_over_lora{key}", times[SIDES[1]], times[SIDES[0]])
-        over = report.ratio(f"peak_memory_over_lora{key}", memory[SIDES[1]], memory[SIDES[0]])
         for side in SIDES:
-            ours = side == SIDES[1]
-            seconds, mebibytes = times[side], memory[side] / 2**20
-            ratios = (time, over) if ours else (None, None)
-            rows.append([length, batch, side, seconds, ratios[0], mebibytes, ratios[1]])
+            time = over = None
+            if side != "lora":
+                name = PREFIX[side]
+                time = report.ratio(f"{name}step_over_lora{key}", times[side], times["lora"])
+                over = report.ratio(
+                    f"{name}peak_memory_over_lora{key}", memory[side], memory["lora"]
+                )
+            rows.append([length, batch, side, times[side], time, memory[side] / 2**20, over])
         bars[f"step, L {length}"] = times
     columns = ["L", "B", "adapter", "seconds", "over LoRA", "peak MiB", "over LoRA"]
     report.table("A training step", columns, rows)
@@ -102,10 +108,9 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
     """Tokens per second with the adapter and without."""
     prompt = 8
     length = prompt + args.new_tokens
-    models = {
-        "base": base(args.model, length).eval(),
-        "sparse_gin": adapted(replace(case, side="sparse_gin", length=length)).eval(),
-    }
+    models = {"base": base(args.model, length).eval()}
+    for side in PREFIX:
+        models[side] = adapted(replace(case, side=side, length=length)).eval()
     rows, bars = [], {}
     for batch in args.batches:
         ids = tokens(args.model, args.text, batch, prompt)
@@ -115,13 +120,16 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
         }
         with report.console.status(f"generating {batch} at once"):
             times = medians(interleave(sides, seconds=args.seconds, repeats=args.repeats))
-        over = report.ratio(f"generate_over_base_B{batch}", times["base"], times["sparse_gin"])
         for name, time in times.items():
-            speed = batch * args.new_tokens / time
-            rows.append([batch, name, speed, over if name != "base" else None])
+            over = None
+            if name != "base":
+                ratio = f"{PREFIX[name]}generate_over_base_B{batch}"
+                over = report.ratio(ratio, times["base"], time)
+            rows.append([batch, name, batch * args.new_tokens / time, over])
         bars[f"generation, B {batch}"] = times
-    ratios = [report.ratios[f"generate_over_base_B{batch}"] for batch in args.batches]
-    report.ratios["generate_over_base"] = min(ratios)
+    for prefix in PREFIX.values():
+        name = f"{prefix}generate_over_base"
+        report.ratios[name] = min(report.ratios[f"{name}_B{batch}"] for batch in args.batches)
     report.table("Generation", ["B", "model", "tokens/s", "over the base"], rows)
     return bars
 

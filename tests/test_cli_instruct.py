@@ -172,11 +172,12 @@ TRAINING = [
 ]
 
 
-@pytest.mark.parametrize("adapter", ["sparse_gin", "lora", "full"])
+@pytest.mark.parametrize("adapter", ["sparse_gin", "graph_lora", "lora", "full"])
 def test_resumed_equals_never_interrupted(adapter, place, tmp_path):
     """Bit for bit, from the middle of an epoch and from its end, with dropout and samples."""
     dropout = {
         "sparse_gin": ["+adapter.dropout=0.2"],
+        "graph_lora": ["+adapter.lora_dropout=0.2"],
         "lora": ["adapter.lora_dropout=0.2"],
         "full": [],
     }

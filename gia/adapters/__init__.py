@@ -3,11 +3,15 @@
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
+from gia.adapters.graph_lora import GraphLoRA
+from gia.adapters.graph_lora_config import GraphLoRAConfig
 from gia.adapters.graphs import graphs
 from gia.adapters.initialize import initialize
 from gia.adapters.layer import SparseGIN
+from gia.adapters.learned import learned
 from gia.adapters.learning_rates import lr_factors
 from gia.adapters.load import load, load_published
+from gia.adapters.merge import merge
 from gia.adapters.model import (
     active,
     add,
@@ -20,6 +24,7 @@ from gia.adapters.model import (
     remove,
     set,
 )
+from gia.adapters.peft_weights import load_lora
 from gia.adapters.pretrained import PretrainedLM, load_base
 from gia.adapters.published import from_published
 from gia.adapters.tuning import FullFineTuning, LoRA
@@ -30,6 +35,8 @@ __all__ = [
     "EdgeWeights",
     "Family",
     "FullFineTuning",
+    "GraphLoRA",
+    "GraphLoRAConfig",
     "LoRA",
     "PretrainedLM",
     "SparseGIN",
@@ -43,10 +50,13 @@ __all__ = [
     "from_published",
     "graphs",
     "initialize",
+    "learned",
     "load",
     "load_base",
+    "load_lora",
     "load_published",
     "lr_factors",
+    "merge",
     "names",
     "parameters",
     "remove",

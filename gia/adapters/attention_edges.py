@@ -155,6 +155,61 @@ def select(observed: ObservedAttention, keep: Keep, gradients: bool = True) -> A
     return AttentionEdges(sequence, target, source, attention, distance)
 
 
+def dense(
+    observed: ObservedAttention, weigh: Callable[[Tensor, slice], Tensor], gradients: bool
+) -> Tensor:
+    """Weights of all pairs, made of a layer's attention block by block.
+
+    Args:
+        observed (ObservedAttention): What attention is computed from.
+        weigh (callable): ``weigh(attention [B, H, q, k], rows)``, the weights of a block of
+            queries, ``[B, G, q, k]``, where the first k of the keys can be seen.
+        gradients (bool): Whether they have a gradient.
+
+    Returns:
+        Tensor: ``[B, G, Q, K]``, in single precision at least.
+    """
+    whole = None
+    with torch.no_grad():
+        for rows in observed.blocks():
+            weight, _ = observed.weights(rows, observed.allowed(rows))
+            part = weigh(weight, rows)
+            if part.shape[2:] == observed.shape[2:]:
+                whole = part
+                break
+            if whole is None:
+                whole = part.new_zeros(*part.shape[:2], *observed.shape[2:])
+            whole[:, :, rows, : part.size(-1)] = part
+    needed = observed.query.requires_grad or observed.key.requires_grad
+    if not (gradients and needed and torch.is_grad_enabled()):
+        return whole
+    rest = replace(observed, query=None, key=None)
+    pull_back = partial(_pull_back_dense, observed=rest, weigh=weigh)
+    return recomputed(whole, (observed.query, observed.key), pull_back)
+
+
+def _pull_back_dense(
+    grad: Tensor,
+    tensors: Sequence[Tensor],
+    *,
+    observed: ObservedAttention,
+    weigh: Callable[[Tensor, slice], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """The gradients of queries and keys, given that of the weights, ``[B, G, Q, K]``."""
+    query, key = tensors
+    observed = replace(observed, query=query, key=key)
+    grad_query, grad_key = (torch.zeros_like(x, dtype=grad.dtype) for x in tensors)
+    for rows in observed.blocks():
+        weight, slope = observed.weights(rows, observed.allowed(rows))
+        with torch.enable_grad():
+            attention = weight.detach().requires_grad_()
+            part = weigh(attention, rows)
+        (of_weight,) = torch.autograd.grad(part, attention, grad[:, :, rows, : part.size(-1)])
+        score = weight * (of_weight - (weight * of_weight).sum(-1, keepdim=True))
+        _add_gradients(observed, rows, score, slope, (grad_query, grad_key))
+    return grad_query, grad_key
+
+
 def fits_at_once(observed: ObservedAttention) -> bool:
     """Whether all pairs are looked at as a whole: few of them, and no gradient is asked for."""
     sequences, heads, queries, keys = observed.shape
@@ -190,7 +245,7 @@ def _pull_back(
     """The gradients of queries and keys, given that of the edges' attention, ``[E, H]``."""
     query, key = tensors
     observed = replace(observed, query=query, key=key)
-    (sequences, heads, *_), groups = observed.shape, key.size(1)
+    heads = observed.shape[1]
     grad_query, grad_key = (torch.zeros_like(x, dtype=grad.dtype) for x in tensors)
     head = torch.arange(heads, device=grad.device)
     parts = zip(grad.split(counts), *(place.split(counts) for place in places), strict=True)
@@ -201,11 +256,24 @@ def _pull_back(
         queries, keys = weight.shape[2:]
         row = (sequence.unsqueeze(1) * heads + head) * queries + (target - rows.start).unsqueeze(1)
         score = softmax_gradient(weight, row * keys + source.unsqueeze(1), of_edges)
-        if slope is not None:
-            score = score * slope
-        score = (score * observed.scaling).view(sequences, groups, -1, keys)
-        asked = query[:, :, rows].reshape(sequences, groups, -1, query.size(-1))
-        of_query = score @ key[:, :, :keys].to(score.dtype)
-        grad_query[:, :, rows] = of_query.view_as(query[:, :, rows])
-        grad_key[:, :, :keys] += score.transpose(2, 3) @ asked.to(score.dtype)
+        _add_gradients(observed, rows, score, slope, (grad_query, grad_key))
     return grad_query, grad_key
+
+
+def _add_gradients(
+    observed: ObservedAttention,
+    rows: slice,
+    score: Tensor,
+    slope: OptTensor,
+    to: tuple[Tensor, Tensor],
+) -> None:
+    """Add to the gradients of queries and keys what a block's scores, ``[B, H, q, k]``, bring."""
+    grad_query, grad_key = to
+    groups, keys = observed.key.size(1), score.size(-1)
+    if slope is not None:
+        score = score * slope
+    score = (score * observed.scaling).view(score.size(0), groups, -1, keys)
+    asked = observed.query[:, :, rows].reshape(*score.shape[:3], observed.query.size(-1))
+    of_query = score @ observed.key[:, :, :keys].to(score.dtype)
+    grad_query[:, :, rows] = of_query.view_as(grad_query[:, :, rows])
+    grad_key[:, :, :keys] += score.transpose(2, 3) @ asked.to(score.dtype)

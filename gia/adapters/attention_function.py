@@ -1,18 +1,18 @@
 """An attention function for Hugging Face models that lets a layer's adapters look on."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
 
 from gia.adapters.attention_edges import ObservedAttention
+from gia.adapters.kernels import DENSE, check_kernel, mask_of_pairs
 from gia.typing import OptTensor
 
 PREFIX = "gia_"
-# Kernels whose scores can be computed anew from what they are given.
-KERNELS = ("sdpa", "eager")
 OBSERVER = "_gia_observer"
 
 
@@ -54,12 +54,7 @@ def observed_name(kernel: str) -> str:
     """
     from transformers import AttentionInterface
 
-    if kernel not in KERNELS:
-        raise ValueError(
-            f"attention computed by {kernel!r} cannot be observed: load the model with "
-            f"attn_implementation='sdpa' (or {', '.join(KERNELS[1:])}), or go back to it by "
-            "model.set_attn_implementation('sdpa')"
-        )
+    check_kernel(kernel)
     name = PREFIX + kernel
     if name not in AttentionInterface():
         AttentionInterface.register(name, _looking_on(kernel))
@@ -83,24 +78,40 @@ def _looking_on(kernel: str) -> Callable[..., tuple[Tensor, OptTensor]]:
             compute = sys.modules[type(module).__module__].eager_attention_forward
         else:
             compute = functions[kernel]
-        result = compute(module, query, key, value, attention_mask, **kwargs)
+        with _own_config(module) if kernel not in DENSE else nullcontext():
+            result = compute(module, query, key, value, attention_mask, **kwargs)
         observer = module.__dict__.get(OBSERVER)
         if observer is not None and observer.looks_on:
             scaling = kwargs.get("scaling")
+            used = _used(key, query, attention_mask, module, kwargs)
             observer.observe(
                 ObservedAttention(
                     query,
-                    _used(key, query, attention_mask, module, kwargs),
-                    attention_mask,
+                    used,
+                    mask_of_pairs(kernel, query, used, attention_mask, kwargs),
                     query.size(-1) ** -0.5 if scaling is None else scaling,
                     # Transformers up to 5.17 hands the cap of scores to torch's kernel too, which
                     # ignores it; later versions refuse.
-                    kwargs.get("softcap") if kernel == "eager" else None,
+                    None if kernel == "sdpa" else kwargs.get("softcap"),
                 )
             )
         return result
 
     return attention
+
+
+@contextmanager
+def _own_config(module: nn.Module) -> Iterator[None]:
+    """Flash attention asks the configuration which of its kernels is meant."""
+    observed = module.__dict__.get("config")
+    if not isinstance(observed, ObservedConfig):
+        yield
+        return
+    module.config = observed.__dict__["_config"]
+    try:
+        yield
+    finally:
+        module.config = observed
 
 
 def _used(key: Tensor, query: Tensor, mask: OptTensor, module: nn.Module, kwargs: Any) -> Tensor:

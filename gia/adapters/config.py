@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gia.adapters.adapter_config import AdapterConfig
 
 _LEAST = 1e-300
 # What all channels together count at the start, whatever their number: as LoRA's alpha, over r.
@@ -36,7 +37,7 @@ PUBLISHED: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class SparseGINConfig:
+class SparseGINConfig(AdapterConfig):
     r"""How the attention of a frozen language model becomes a graph, and what passes along it.
 
     Sparse-GIN of `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_. The
@@ -200,12 +201,6 @@ class SparseGINConfig:
             return scale
         return scale + (self.final_scale - scale) * layer / max(1, num_layers - 1)
 
-    def to_dict(self) -> dict[str, Any]:
-        """All options as plain values, for JSON."""
-        values = asdict(self)
-        values["layers"] = None if self.layers is None else list(self.layers)
-        return values
-
     @classmethod
     def from_saved(cls, values: dict[str, Any]) -> "SparseGINConfig":
         """What the file of an adapter holds; an option that is newer than the file is as published.
@@ -214,61 +209,6 @@ class SparseGINConfig:
             ValueError: If there is no such option.
         """
         return cls.from_dict(PUBLISHED | values)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SparseGINConfig":
-        """What :meth:`to_dict` gave; options that are left out have their defaults.
-
-        Raises:
-            ValueError: If there is no such option.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                close = get_close_matches(str(name), known)
-                hint = f"did you mean {' or '.join(close)}?" if close else "it may be misspelt"
-                raise ValueError(f"SparseGINConfig has no option {name!r}: {hint}")
-        return cls(**values)
-
-    def _check_choices(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
-            choices, value = _choices(kind), getattr(self, name)
-            if choices and value not in choices:
-                options = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {options}, got {value!r}")
-
-    def _check_number(
-        self,
-        name: str,
-        *,
-        whole: bool = False,
-        least: float = -math.inf,
-        above: float = -math.inf,
-        below: float = math.inf,
-    ) -> None:
-        value, default = getattr(self, name), type(self).__dataclass_fields__[name].default
-        if value is None and (default is None or name in ("alpha", "cut")):
-            return
-        kind, what = (int, "a whole number") if whole else ((int, float), "a finite number")
-        limits = [(least, "of at least"), (above, "above"), (below, "below")]
-        what += "".join(f" {word} {limit:g}" for limit, word in limits if math.isfinite(limit))
-        fits = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-        if not (fits and value >= least and above < value < below):
-            raise ValueError(f"{name} must be {what}, got {value!r}")
-
-    def _check_layers(self) -> None:
-        if self.layers is None:
-            return
-        layers = self.layers
-        if isinstance(layers, str) or not isinstance(layers, Sequence):
-            layers = [None]
-        fit = all(isinstance(layer, int) and layer >= 0 for layer in layers)
-        if not layers or not fit or len(set(layers)) < len(layers):
-            raise ValueError(
-                f"layers must be different numbers of layers, counted from 0, or None for all, "
-                f"got {self.layers!r}"
-            )
-        object.__setattr__(self, "layers", tuple(layers))
 
     def _check_start(self) -> None:
         """What starts at 0 twice has no gradient, and never moves."""
@@ -295,16 +235,6 @@ class SparseGINConfig:
                 f"combine={self.combine!r}, alpha={self.alpha} and threshold={self.threshold}, "
                 f"got {self.cut}: choose another one, cut=None to keep all pairs{hint}"
             )
-
-
-def _choices(kind: Any) -> list:
-    """The values of an option that has a few, from its type; none for numbers."""
-    if kind is bool:
-        return [True, False]
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    of_parts = [choice for part in get_args(kind) for choice in _choices(part)]  # of a union
-    return [*of_parts, None] if of_parts else []
 
 
 def _sigmoid(value: float) -> float:

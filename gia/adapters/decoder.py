@@ -7,7 +7,6 @@ from torch import nn
 
 from gia.adapters.decoder_layer import NAME, AdaptedLayer
 from gia.adapters.families import FAMILIES, Family, family_of
-from gia.adapters.layer import SparseGIN
 
 DEFAULT = "default"  # the name of an adapter that is given none
 
@@ -40,7 +39,7 @@ class Decoder:
         found = ((i, getattr(layer, NAME, None)) for i, layer in enumerate(self.layers))
         return {i: layer for i, layer in found if layer is not None}
 
-    def adapter(self, name: str) -> dict[int, SparseGIN]:
+    def adapter(self, name: str) -> dict[int, nn.Module]:
         """The parts of an adapter by layer.
 
         Raises:

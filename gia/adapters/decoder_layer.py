@@ -12,12 +12,11 @@ from gia.adapters.attention_edges import ObservedAttention, all_pairs, fits_at_o
 from gia.adapters.attention_function import OBSERVER, ObservedConfig
 from gia.adapters.dense_rows import DenseRows
 from gia.adapters.extra_edges import ExtraEdges
-from gia.adapters.families import PARALLEL, Family
+from gia.adapters.families import NAME, PARALLEL, Family
+from gia.adapters.graph_lora import GraphLoRA
 from gia.adapters.layer import SparseGIN
 from gia.adapters.node_cache import with_node_cache
 from gia.graph import Adjacency, EdgeAdjacency
-
-NAME = "gia_adapters"  # of the module in a decoder layer
 
 
 @dataclass
@@ -56,6 +55,7 @@ class AdaptedLayer(nn.Module):
         self.active = ()
         self.enabled = True
         self.extra_edges: ExtraEdges | None = None
+        self.linear_hooks: dict[str, Any] = {}  # of adapters that act on linear layers
         self.number = number
         self._parallel = family.residual == PARALLEL
         self._pass = Pass()
@@ -102,6 +102,13 @@ class AdaptedLayer(nn.Module):
         attention.config = self._config
         delattr(layer, NAME)
 
+    def drop(self, name: str) -> None:
+        """Take an adapter off the layer."""
+        hooks = self.linear_hooks.pop(name, None)
+        if hooks is not None:
+            hooks.remove()
+        del self.adapters[name]
+
     def observe(self, observed: ObservedAttention) -> None:
         """Make the graphs of the active adapters; called by the layer's attention function."""
         sequences, _, queries, keys = observed.shape
@@ -112,7 +119,10 @@ class AdaptedLayer(nn.Module):
         self._pass.shape = (sequences, queries, keys)
         self._pass.recorded = torch.is_grad_enabled()
         for name in self.active:
-            adapter: SparseGIN = self.adapters[name]
+            adapter: SparseGIN | GraphLoRA = self.adapters[name]
+            if isinstance(adapter, GraphLoRA):
+                adapter.observe(observed, self._pass.positions, seen, self._extend(name))
+                continue
             position = self._source_position(name, observed) if adapter.config.sinks else None
             if self.extra_edges is None and adapter.takes_dense_rows and fits_at_once(observed):
                 weights = adapter.weights

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 PARALLEL = "block output"
+NAME = "gia_adapters"  # of the module with our adapters in a decoder layer
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Family:
         mlp (str): The MLP.
         mlp_residual (str): What is added to the residual stream after the MLP: the MLP, or what the
             architecture has after it.
+        output (str): The output projection of the attention: what its linear layers compute
+            before it, attention is made of.
     """
 
     layers: str
@@ -30,6 +33,7 @@ class Family:
     entry: str = "input_layernorm"
     mlp: str = "mlp"
     mlp_residual: str = "mlp"
+    output: str = "o_proj"
 
 
 _PRE_NORM = Family("layers", "self_attn", "self_attn")
@@ -48,10 +52,14 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("olmo2", "olmo3"), _POST_NORM),
     "phi3": Family("layers", "self_attn", "resid_attn_dropout", mlp_residual="resid_mlp_dropout"),
     "gpt_neox": Family(
-        "layers", "attention", "post_attention_dropout", mlp_residual="post_mlp_dropout"
+        "layers",
+        "attention",
+        "post_attention_dropout",
+        mlp_residual="post_mlp_dropout",
+        output="dense",
     ),
-    "gpt2": Family("h", "attn", "attn", "ln_1"),
-    "phi": Family("layers", "self_attn", PARALLEL),
+    "gpt2": Family("h", "attn", "attn", "ln_1", output="c_proj"),
+    "phi": Family("layers", "self_attn", PARALLEL, output="dense"),
 }  # fmt: skip
 # What cannot have an adapter, and why; matched at the start of a model type.
 REFUSED = {

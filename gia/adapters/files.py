@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gia.adapters.config import SparseGINConfig
+from gia.adapters.adapter_config import AdapterConfig
 from gia.adapters.decoder import DEFAULT, Decoder, decoder
-from gia.adapters.layer import SparseGIN
+from gia.adapters.kinds import KINDS, kind_name
 from gia.data.files import write_atomically
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-KIND, BROKEN = "SPARSE_GIN", "broken"
+BROKEN = "broken"
 # Beside the files of a model or of PEFT's. Where a folder has weights right in it a Trainer takes
 # it for PEFT's: here they are one deeper, under the adapter's name.
 BESIDE = "gia_adapters"
@@ -39,7 +39,11 @@ def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
     parts = base.adapter(name)
     state = {key: value.cpu().contiguous() for key, value in state_of(parts).items()}
     some = next(iter(parts.values()))
-    description = {"peft_type": KIND, "base": _describe(base), "config": some.config.to_dict()}
+    description = {
+        "peft_type": kind_name(some.config),
+        "base": _describe(base),
+        "config": some.config.to_dict(),
+    }
     folder = Path(folder)
     _check_free(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +54,7 @@ def save(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> Path:
     return folder
 
 
-def read(folder: Path, base: Decoder) -> tuple[SparseGINConfig, dict[str, Tensor]]:
+def read(folder: Path, base: Decoder) -> tuple[AdapterConfig, dict[str, Tensor]]:
     """The configuration and the weights of an adapter for a model.
 
     Raises:
@@ -70,13 +74,13 @@ def read(folder: Path, base: Decoder) -> tuple[SparseGINConfig, dict[str, Tensor
             f"{', '.join(different)}"
         )
     try:
-        return SparseGINConfig.from_saved(description["config"]), state
+        return KINDS[description["peft_type"]].from_saved(description["config"]), state
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / CONFIG} is broken: {error}") from error
 
 
 @torch.no_grad()
-def fill(parts: dict[int, SparseGIN], state: dict[str, Tensor], source: str) -> None:
+def fill(parts: dict[int, nn.Module], state: dict[str, Tensor], source: str) -> None:
     """Give an adapter the weights that :func:`read` has read.
 
     Raises:
@@ -88,7 +92,7 @@ def fill(parts: dict[int, SparseGIN], state: dict[str, Tensor], source: str) -> 
         value.copy_(state[key])
 
 
-def state_of(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
+def state_of(parts: dict[int, nn.Module]) -> dict[str, Tensor]:
     """All weights of an adapter, by layer."""
     return {
         f"{number}.{key}": value
@@ -98,7 +102,7 @@ def state_of(parts: dict[int, SparseGIN]) -> dict[str, Tensor]:
 
 
 def kind_of(folder: Path) -> str | None:
-    """Whose adapter a folder holds, :data:`KIND` if it is ours; None where there is none."""
+    """Whose adapter a folder holds, one of ``KINDS`` if ours; None where there is none."""
     if not (folder / CONFIG).exists():
         return None
     try:
@@ -109,7 +113,7 @@ def kind_of(folder: Path) -> str | None:
 
 def _check_free(folder: Path, name: str) -> None:
     kind, found = kind_of(folder), None
-    if kind not in (None, KIND):
+    if kind is not None and kind not in KINDS:
         found = f"a {kind} adapter, which would be overwritten"
     elif (folder / "config.json").exists():
         found = "a model, which from_pretrained would then take for an adapter of PEFT's"
@@ -127,8 +131,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for file in (CONFIG, WEIGHTS):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no {file}: it is not a saved adapter{there}")
-    if (kind := kind_of(folder)) not in (KIND, BROKEN):
-        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT{there}")
+    kind = kind_of(folder)
+    lora = ", or as Graph-LoRA by gia.adapters.load_lora" if kind == "LORA" else ""
+    if kind not in (*KINDS, BROKEN):
+        raise ValueError(f"{folder} holds a {kind} adapter: load it with PEFT{there}{lora}")
     try:
         description = json.loads((folder / CONFIG).read_text())
         parts = [description[key] for key in ("peft_type", "base", "config")]

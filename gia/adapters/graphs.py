@@ -40,12 +40,14 @@ def graphs(
 
     Raises:
         KeyError: If there is no such adapter.
-        ValueError: If it is not in use.
+        ValueError: If it is not in use, or reads no graph.
     """
     seen: dict[int, Adjacency] = {}
+    parts = decoder(model).adapter(name)
+    if getattr(next(iter(parts.values())).config, "edges", "attention") is None:
+        raise ValueError(f"the adapter {name!r} reads no graph: it has edges=None")
     hooks = [
-        part.register_forward_pre_hook(partial(_look, seen, layer))
-        for layer, part in decoder(model).adapter(name).items()
+        part.register_forward_pre_hook(partial(_look, seen, layer)) for layer, part in parts.items()
     ]
     try:
         model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **inputs)

@@ -4,11 +4,11 @@ from torch import nn
 
 from gia.adapters.decoder_layer import AdaptedLayer
 
-SCALARS = {"scale", "gate", "threshold", "eps"}  # the last parts of their names
+SCALARS = {"scale", "gate", "threshold", "eps", "g"}  # the last parts of their names
 
 
 def lr_factors(model: nn.Module) -> dict[str, float]:
-    r"""The learning rates of scales, gates, thresholds and :math:`\epsilon` over that of the rest.
+    r"""The learning rates of scales, gates, thresholds, :math:`\epsilon` and g, over the others'.
 
     They are single numbers that have a long way to go, at which an optimizer that moves each
     number by the same step would arrive late: ``scalar_lr`` of the configuration is their factor.

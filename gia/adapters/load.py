@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gia.adapters.config import SparseGINConfig
+from gia.adapters.adapter_config import AdapterConfig
 from gia.adapters.decoder import DEFAULT, decoder
 from gia.adapters.files import WEIGHTS, fill, read
 from gia.adapters.model import active, add, remove
@@ -30,7 +30,7 @@ def load(model: nn.Module, folder: str | PathLike, name: str = DEFAULT) -> None:
     """
     folder = Path(folder)
     config, state = read(folder, decoder(model))
-    _add_filled(model, config, state, name, str(folder / WEIGHTS))
+    add_filled(model, config, state, name, str(folder / WEIGHTS))
 
 
 def load_published(
@@ -53,12 +53,13 @@ def load_published(
     if ours.layers is None:
         raise ValueError("state has the parameters of one layer: names have no layers.0. before")
     filled = {key.removeprefix("layers."): value for key, value in converted.items()}
-    _add_filled(model, ours, filled, name, "the published adapter")
+    add_filled(model, ours, filled, name, "the published adapter")
 
 
-def _add_filled(
-    model: nn.Module, config: SparseGINConfig, state: dict[str, Tensor], name: str, source: str
+def add_filled(
+    model: nn.Module, config: AdapterConfig, state: dict[str, Tensor], name: str, source: str
 ) -> None:
+    """Add an adapter with its weights; where they do not fit, the model is as it was."""
     before = active(model)
     add(model, config, name)
     try:

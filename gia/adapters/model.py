@@ -6,19 +6,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from gia.adapters.adapter_config import AdapterConfig
 from gia.adapters.attention_function import observed_name
 from gia.adapters.config import SparseGINConfig
-from gia.adapters.decoder import DEFAULT, Decoder, decoder
+from gia.adapters.decoder import DEFAULT, decoder
 from gia.adapters.decoder_layer import NAME, AdaptedLayer
 from gia.adapters.extra_edges import ExtraEdges
 from gia.adapters.families import check_methods
 from gia.adapters.frozen import freeze, thaw
-from gia.adapters.layer import SparseGIN
+from gia.adapters.graph_lora_config import GraphLoRAConfig
+from gia.adapters.kinds import make
+from gia.adapters.linear_hooks import hang
 from gia.adapters.model_methods import extend_methods, restore_methods
 from gia.typing import OptTensor
 
 
-def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEFAULT) -> None:
+def add(model: nn.Module, config: AdapterConfig | None = None, name: str = DEFAULT) -> None:
     """Add an adapter to a model, and make it the one that is used and trained.
 
     The model is neither edited nor wrapped: it keeps its class, its ``forward``, its ``generate``.
@@ -26,7 +29,8 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
 
     Args:
         model (nn.Module): A decoder of Hugging Face's, or a PEFT model of one.
-        config (SparseGINConfig, optional): The adapter; the default one if left out.
+        config (GraphLoRAConfig or SparseGINConfig, optional): The adapter; the default Sparse-GIN
+            if left out.
         name (str): What it is called.
 
     Raises:
@@ -45,7 +49,7 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
         raise ValueError(f"the model has an adapter {name!r} already: choose another name")
     observed_name(base.config._attn_implementation)
     _check_finite(base.module)
-    made = {number: _make(config, base, number) for number in _chosen(config, base)}
+    made = make(config, base)
     if not base.adapted:
         freeze(model, base.module)
     for number, adapter in made.items():
@@ -53,6 +57,8 @@ def add(model: nn.Module, config: SparseGINConfig | None = None, name: str = DEF
         adapted = getattr(layer, NAME, None) or AdaptedLayer(layer, base.family, number)
         adapted.train(layer.training)
         adapted.adapters[name] = adapter.train(layer.training)
+    if isinstance(config, GraphLoRAConfig):
+        hang(base, name)
     set(model, name)
 
 
@@ -84,7 +90,7 @@ def remove(model: nn.Module, name: str = DEFAULT) -> None:
     base.adapter(name)
     for number, layer in base.adapted.items():
         if name in layer.adapters:
-            del layer.adapters[name]
+            layer.drop(name)
             layer.active = tuple(other for other in layer.active if other != name)
         if not layer.adapters:
             layer.remove(base.layers[number])
@@ -180,43 +186,6 @@ def _adapted_layers(model: nn.Module) -> list[AdaptedLayer]:
     if not layers:
         raise KeyError("the model has no adapters: gia.adapters.add(model, ...) comes first")
     return layers
-
-
-def _chosen(config: SparseGINConfig, base: Decoder) -> list[int]:
-    number = len(base.layers)
-    if config.layers is None:
-        return list(range(number))
-    wrong = [layer for layer in config.layers if not 0 <= layer < number]
-    if wrong:
-        raise ValueError(f"layers has {wrong}, but the model has layers 0 to {number - 1}")
-    return sorted({*config.layers})
-
-
-def _make(config: SparseGINConfig, base: Decoder, number: int) -> SparseGIN:
-    text, layers = base.config, base.layers
-    weight = next((p for p in layers[number].parameters() if p.is_floating_point()), torch.empty(0))
-    adapter = SparseGIN(
-        config,
-        width=text.hidden_size,
-        heads=text.num_attention_heads,
-        layer=number,
-        num_layers=len(layers),
-    )
-    # Few numbers that are trained: in single precision, whatever the model is held in.
-    return adapter.to(
-        _device(layers[number], weight), torch.promote_types(weight.dtype, torch.float32)
-    )
-
-
-def _device(layer: nn.Module, weight: Tensor) -> torch.device:
-    """Where a layer computes: where its weights are, or are fetched to when they are offloaded."""
-    if not weight.is_meta:
-        return weight.device
-    for module in layer.modules():
-        device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
-        if device is not None:
-            return torch.device(device)
-    raise ValueError("the model's weights are on the meta device: load them before adding adapters")
 
 
 def _check_finite(module: nn.Module) -> None:

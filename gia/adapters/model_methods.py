@@ -14,7 +14,8 @@ from warnings import warn
 from torch import nn
 
 from gia.adapters.decoder import decoder
-from gia.adapters.files import BESIDE, KIND, fill, kind_of, read, save
+from gia.adapters.files import BESIDE, fill, kind_of, read, save
+from gia.adapters.kinds import KINDS
 
 
 def extend_methods(model: nn.Module) -> None:
@@ -39,7 +40,7 @@ def _methods(model: nn.Module) -> list[tuple[nn.Module, str]]:
 def _save_pretrained(model: nn.Module, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
     """Saves the model, and its adapters in a folder beside."""
     folder = Path(save_directory)
-    if kind_of(folder) == KIND:
+    if kind_of(folder) in KINDS:
         raise ValueError(
             f"{folder} holds an adapter of gia's, beside which nothing else can be: save "
             f"{type(model).__name__} to another folder"

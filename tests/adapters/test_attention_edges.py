@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gia.adapters import attention_edges
-from gia.adapters.attention_edges import ObservedAttention, select
+from gia.adapters.attention_edges import ObservedAttention, dense, select
 
 B, H, Q, K, D = 2, 4, 5, 9, 3
 
@@ -69,6 +69,29 @@ def test_edges_have_the_values_and_gradients_of_attention(name, block, monkeypat
     theirs = torch.autograd.grad((whole[place] * weight).sum(), inputs)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("block", [2**21, 100, 1])
+@pytest.mark.parametrize("combine", ["mean", "per_head"])
+@pytest.mark.parametrize("name", SEEN)
+def test_all_pairs_have_the_values_and_gradients_of_attention(name, combine, block, monkeypatch):
+    monkeypatch.setattr(attention_edges, "BLOCK", block)
+    seen = observed(**SEEN[name])
+
+    def weigh(attention, rows):
+        weight = attention.mean(1, keepdim=True) if combine == "mean" else attention
+        weight = weight.masked_fill(seen.distance(rows).unsqueeze(1) == 0, 0)
+        return weight / weight.sum(-1, keepdim=True).add(1e-9)
+
+    found = dense(seen, weigh, gradients=True)
+    whole = weigh(attention_of(seen), slice(0, Q))
+    torch.testing.assert_close(found, whole)
+    weight, inputs = torch.randn_like(whole), (seen.query, seen.key)
+    ours = torch.autograd.grad((found * weight).sum(), inputs)
+    theirs = torch.autograd.grad((whole * weight).sum(), inputs)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+    assert not dense(seen, weigh, gradients=False).requires_grad
 
 
 def test_without_gradients_none_is_kept():

@@ -20,10 +20,12 @@ class Layer(nn.Module):
     """Attention in a file that has its own eager kernel."""
 
 
-@pytest.mark.parametrize(("kernel", "told"), [("eager", 1.5), (KERNEL, None)])
-def test_the_cap_on_scores_is_told_where_the_kernel_has_it(kernel, told):
+@pytest.mark.parametrize(("kernel", "told"), [("eager", 1.5), (KERNEL, 1.5), ("sdpa", None)])
+def test_the_cap_on_scores_is_told_where_the_kernel_has_it(kernel, told, monkeypatch):
     """Torch's kernel ignores it, so that attention is without it."""
-    transformers.AttentionInterface.register(KERNEL, eager_attention_forward)
+    functions = transformers.AttentionInterface._global_mapping
+    for name in (KERNEL, "sdpa"):
+        monkeypatch.setitem(functions, name, eager_attention_forward)
     layer, seen = Layer(), []
     layer.__dict__[OBSERVER] = SimpleNamespace(looks_on=True, observe=seen.append)
     query = torch.randn(1, 2, 3, 4)

@@ -175,8 +175,8 @@ def test_attention_is_exchanged_while_an_adapter_is_on():
 
 def test_attention_that_cannot_be_observed_afterwards_is_noticed():
     model = adapted()
-    model.config._attn_implementation = "flex_attention"
-    with pytest.raises(ValueError, match=r"by 'flex_attention' cannot.*set_attn_implementation"):
+    model.config._attn_implementation = "paged|eager"
+    with pytest.raises(ValueError, match=r"by 'paged\|eager' cannot.*set_attn_implementation"):
         logits(model)
     model.set_attn_implementation("sdpa")
     assert logits(model).isfinite().all()

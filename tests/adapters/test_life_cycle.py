@@ -66,7 +66,7 @@ def test_what_is_no_model_is_refused():
 def test_a_model_that_cannot_have_the_adapter_stays_as_it_was(flaw):
     model, config, name = decoder("llama"), SparseGINConfig(channels=4), "new"
     message = {
-        "kernel": "computed by 'flex_attention' cannot be observed.*'sdpa'",
+        "kernel": r"computed by 'paged\|eager' cannot be observed.*'sdpa'",
         "nan": r"layers.1.mlp.up_proj.weight holds numbers that are not finite",
         "layers": r"layers has \[7\], but the model has layers 0 to 2",
         "channels": "multiple of 4",
@@ -75,7 +75,7 @@ def test_a_model_that_cannot_have_the_adapter_stays_as_it_was(flaw):
         "taken": "has an adapter 'new' already",
     }[flaw]
     if flaw == "kernel":
-        model.config._attn_implementation = "flex_attention"
+        model.config._attn_implementation = "paged|eager"
     elif flaw == "nan":
         model.model.layers[1].mlp.up_proj.weight.data[0, 0] = torch.nan
     elif flaw == "layers":

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from adapted import SETTINGS, adapted, make_config, stir
 from decoders import KINDS, OTHERS, REAL, decoder
 
 import gia.adapters as adapters
@@ -10,19 +11,14 @@ from gia.adapters import SparseGINConfig
 pytest.importorskip("transformers")
 CACHE = "past_key_values"
 ALL = pytest.mark.parametrize("kind", [*KINDS, REAL])
+NEW = {"sparse_gin": {"scale": 0.0}, "graph_lora": {}}  # as adapters start
+EACH = pytest.mark.parametrize("adapter", SETTINGS)
 LENGTH = 12
 
 
 def tokens(batch=2, length=LENGTH, seed=1):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(2, 61, (batch, length), generator=generator)
-
-
-def adapted(kind, **settings):
-    """A decoder in double precision whose adapter says something."""
-    model = decoder(kind).double()
-    adapters.add(model, SparseGINConfig.published(**{"channels": 4, "scale": 0.5} | settings))
-    return model
 
 
 def logits(model, ids, **kwargs):
@@ -69,9 +65,10 @@ def test_law_4_nothing_leaks_from_later_tokens(kind, position):
 
 
 @ALL
+@EACH
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_has_no_effect(kind, side):
-    model, ids = adapted(kind), tokens(batch=1)
+def test_padding_has_no_effect(kind, adapter, side):
+    model, ids = adapted(kind, adapter), tokens(batch=1)
     if kind == "gemma2":  # in double precision its own eager attention makes NaN of padding
         model = model.float()
     alone = logits(model, ids)
@@ -92,8 +89,9 @@ def test_padding_has_no_effect(kind, side):
 
 
 @ALL
-def test_law_8_cached_equals_uncached(kind):
-    model, ids = adapted(kind), tokens()
+@EACH
+def test_law_8_cached_equals_uncached(kind, adapter):
+    model, ids = adapted(kind, adapter), tokens()
     whole = logits(model, ids)
     cache, parts = None, []
     for start, stop in ((0, 4), (4, 5), (5, 9), (9, 10), (10, 11), (11, 12)):
@@ -105,13 +103,14 @@ def test_law_8_cached_equals_uncached(kind):
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_families_too(kind):
+@EACH
+def test_other_families_too(kind, adapter):
     """Identity when new, the cache, and that an adapter acts."""
     model, ids = decoder(kind), tokens()
     before = logits(model, ids)
-    adapters.add(model, SparseGINConfig(channels=4))
+    adapters.add(model, make_config(adapter, **NEW[adapter]))
     assert torch.equal(logits(model, ids), before)
-    model = adapted(kind).float()
+    model = adapted(kind, adapter).float()
     assert not torch.allclose(logits(model, ids), before, atol=1e-3)
     options = {"max_new_tokens": 8, "do_sample": False}
     cached = model.generate(ids, **options)
@@ -124,10 +123,11 @@ def test_all_families_are_tested():
 
 
 @ALL
+@EACH
 @pytest.mark.parametrize("way", ["greedy", "sample", "beams", "padded"])
-def test_law_8_generate(kind, way):
+def test_law_8_generate(kind, adapter, way):
     """The model's own generate says the same with its cache and without."""
-    model, ids = adapted(kind).float(), tokens(length=6)
+    model, ids = adapted(kind, adapter).float(), tokens(length=6)
     options = {"max_new_tokens": 7, "do_sample": way == "sample"}
     if way == "beams":
         options["num_beams"] = 3
@@ -147,8 +147,9 @@ def test_law_8_generate(kind, way):
 
 
 @ALL
-def test_assisted_decoding_says_the_same(kind):
-    model, ids = adapted(kind).float(), tokens(batch=1, length=6)
+@EACH
+def test_assisted_decoding_says_the_same(kind, adapter):
+    model, ids = adapted(kind, adapter).float(), tokens(batch=1, length=6)
     helper = decoder(kind, seed=3, num_hidden_layers=1)
     plain = model.generate(ids, max_new_tokens=9, do_sample=False)
     settings = {"max_new_tokens": 9, "do_sample": False, "assistant_model": helper}
@@ -163,8 +164,9 @@ def test_assisted_decoding_says_the_same(kind):
 
 
 @ALL
-def test_saved_and_loaded(kind, tmp_path):
-    model, ids = adapted(kind), tokens()
+@EACH
+def test_saved_and_loaded(kind, adapter, tmp_path):
+    model, ids = adapted(kind, adapter), tokens()
     expected = logits(model, ids)
     folder = adapters.save(model, tmp_path / "adapter")
     assert {path.name for path in folder.iterdir()} == {
@@ -178,10 +180,14 @@ def test_saved_and_loaded(kind, tmp_path):
 
 
 @ALL
-def test_two_adapters_add_up_and_are_apart(kind):
-    model, ids = adapted(kind), tokens()
+@EACH
+def test_two_adapters_add_up_and_are_apart(kind, adapter):
+    model, ids = adapted(kind, adapter), tokens()
     first = logits(model, ids)
-    adapters.add(model, SparseGINConfig.published(channels=3, scale=0.3, layers=[1]), name="second")
+    other = {"sparse_gin": {"channels": 3, "scale": 0.3}, "graph_lora": {"r": 3}}[adapter]
+    adapters.add(model, make_config(adapter, **other, layers=[1]), name="second")
+    if adapter == "graph_lora":
+        stir(model, "second")
     second = logits(model, ids)
     assert {p.requires_grad for p in adapters.parameters(model)} == {False}
     assert {p.requires_grad for p in adapters.parameters(model, "second")} == {True}
@@ -210,10 +216,11 @@ def trained(model, ids, steps=3):
 
 
 @ALL
-def test_only_the_adapter_is_trained_also_under_checkpointing(kind):
+@EACH
+def test_only_the_adapter_is_trained_also_under_checkpointing(kind, adapter):
     losses = []
     for checkpointing in (False, True):
-        model, ids = adapted(kind).train(), tokens()
+        model, ids = adapted(kind, adapter).train(), tokens()
         before = {name: value.clone() for name, value in model.state_dict().items()}
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -231,14 +238,15 @@ def test_only_the_adapter_is_trained_also_under_checkpointing(kind):
 
 
 @ALL
-def test_with_lora(kind):
+@EACH
+def test_with_lora(kind, adapter):
     peft = pytest.importorskip("peft")
     model, ids = decoder(kind), tokens()
     before = logits(model, ids)
     model = peft.get_peft_model(
         model, peft.LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
     )
-    adapters.add(model, SparseGINConfig(channels=4))
+    adapters.add(model, make_config(adapter, **NEW[adapter]))
     assert torch.equal(logits(model, ids), before)
     names = [name for name, value in model.named_parameters() if value.requires_grad]
     assert {"lora_" in name for name in names} == {True, False}
@@ -254,9 +262,10 @@ def test_with_lora(kind):
 
 
 @ALL
-def test_bf16(kind):
-    model, ids = adapted(kind).to(torch.bfloat16), tokens()
-    exact = logits(adapted(kind), ids)
+@EACH
+def test_bf16(kind, adapter):
+    model, ids = adapted(kind, adapter).to(torch.bfloat16), tokens()
+    exact = logits(adapted(kind, adapter), ids)
     rough = logits(model, ids)
     assert rough.dtype == torch.bfloat16
     assert torch.isfinite(rough).all()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 
-from gia.adapters import LoRA, PretrainedLM, SparseGINConfig
+from gia.adapters import GraphLoRAConfig, LoRA, PretrainedLM, SparseGINConfig
 from gia.adapters.packing import Rows
 
 SIZES = [9, 3, 1, 7, 5, 2, 4]
@@ -64,6 +64,10 @@ ADAPTERS = {
     "lora": LoRA(r=2),
     "edges": SparseGINConfig(channels=4, scale=0.5, combine="sum", sinks=1),
     "top k": SparseGINConfig(channels=4, scale=0.5, top_k=2, hops=2),
+    "graph_lora": GraphLoRAConfig(r=2),
+    "graph_lora per head": GraphLoRAConfig(r=2, combine="per_head", top_k=2, nonlinear=True),
+    "uniform": GraphLoRAConfig(r=2, edges="uniform"),
+    "previous": GraphLoRAConfig(r=2, edges="previous"),
 }
 
 

@@ -7,12 +7,25 @@ from torch import nn
 from torch_geometric.data import Data
 
 import gia.adapters as adapters
-from gia.adapters import FullFineTuning, LoRA, PretrainedLM, SparseGINConfig, load_base
+from gia.adapters import (
+    FullFineTuning,
+    GraphLoRAConfig,
+    LoRA,
+    PretrainedLM,
+    SparseGINConfig,
+    load_base,
+)
 from gia.nn import count_parameters
 from gia.tasks.task import parameter_groups
 
 GIN = SparseGINConfig(channels=4, scale=0.5, train_threshold=True)
-KINDS = {"lora": LoRA(r=2), "sparse_gin": GIN, "full": FullFineTuning(), "none": None}
+KINDS = {
+    "lora": LoRA(r=2),
+    "sparse_gin": GIN,
+    "graph_lora": GraphLoRAConfig(r=2),
+    "full": FullFineTuning(),
+    "none": None,
+}
 ALL = pytest.mark.parametrize("kind", KINDS)
 TOKENS = Data(token=torch.tensor([5, 9, 2, 40, 7]), num_nodes=5)
 
@@ -76,7 +89,7 @@ def test_as_pretrained_is_the_base(base, kind):
     assert torch.allclose(tuned, expected) == (kind == "none")
 
 
-@pytest.mark.parametrize("kind", ["lora", "sparse_gin", "full"])
+@pytest.mark.parametrize("kind", ["lora", "sparse_gin", "graph_lora", "full"])
 def test_what_is_trained_learns_and_nothing_else(base, kind):
     torch.manual_seed(0)
     lm = PretrainedLM(base, KINDS[kind])
@@ -119,7 +132,7 @@ def test_scales_and_thresholds_have_a_rate_of_their_own(base):
     assert sum(len(group["params"]) for group in groups) == len(adapters.parameters(lm.lm))
 
 
-@pytest.mark.parametrize("kind", ["lora", "sparse_gin"])
+@pytest.mark.parametrize("kind", ["lora", "sparse_gin", "graph_lora"])
 def test_what_it_writes_is_the_likeliest(base, kind):
     lm = changed(base, kind)
     prompts = [torch.tensor([5, 9, 2]), torch.tensor([7])]

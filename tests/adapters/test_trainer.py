@@ -9,20 +9,25 @@ from decoders import decoder
 from torch import nn
 
 import gia.adapters as adapters
-from gia.adapters import SparseGINConfig
+from gia.adapters import GraphLoRAConfig, SparseGINConfig
 
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft")
 pytest.importorskip("accelerate")
 IDS = torch.randint(2, 61, (16, 12), generator=torch.Generator().manual_seed(1))
 DATA = [{"input_ids": ids, "labels": ids} for ids in IDS]
-KINDS = pytest.mark.parametrize("kind", ["plain", "lora", "named lora", "two adapters"])
+KINDS = pytest.mark.parametrize(
+    "kind", ["plain", "lora", "named lora", "two adapters", "graph lora"]
+)
 
 
 def build(kind="plain", seed=3, **settings):
     """A model with an adapter, also beside LoRA; what is new on it is drawn by the seed."""
     model = decoder("llama")
     torch.manual_seed(seed)
+    if kind == "graph lora":
+        adapters.add(model, GraphLoRAConfig(r=2, lora_dropout=0.1))
+        return model
     if "lora" in kind:
         config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], lora_dropout=0.1)
         name = "mine" if kind == "named lora" else "default"
@@ -102,7 +107,7 @@ def test_what_a_trainer_saves_has_the_adapters(kind, tmp_path):
     checkpoints = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert checkpoints == ["checkpoint-4", "checkpoint-6"]
     for folder in (tmp_path / "run/checkpoint-6", tmp_path / "final"):
-        if "lora" in kind:
+        if kind in ("lora", "named lora"):
             model = decoder("llama")
             name = {"lora": "default", "named lora": "mine"}[kind]
             there = folder if kind == "lora" else folder / name
