@@ -36,7 +36,14 @@ def folder(tmp_path_factory):
     rows[4][1], rows[9][0] = "", "C1CC"
     write(folder / "table.csv", ["solute", "solvent", "difference"], rows)
     done = gia(
-        "train", "data=molecules", "data.path=table.csv", *COLUMNS, *FAST, "run_dir=run", cwd=folder
+        "train",
+        "data=molecules",
+        "data.path=table.csv",
+        *COLUMNS,
+        *FAST,
+        "data.features=null",
+        "run_dir=run",
+        cwd=folder,
     )
     assert "2 rows skipped" in done.stdout
     assert "row 4: 'solvent': the SMILES is empty" in done.stdout

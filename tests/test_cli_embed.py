@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
         [["a", "CCO", 1], ["b", "C1CC", 2], ["c", "c1ccccc1CCN", 3], ["d", "", 4], ["e", "CO", 5]],
     )
     columns = ["data.smiles_column=smiles", "data.name_column=cas", "data.target_column=Tm"]
-    table = ["data=molecules", "data.path=molecules.csv", *columns]
+    table = ["data=molecules", "data.path=molecules.csv", *columns, "data.features=null"]
     gia("train", *table, *FAST, "run_dir=run", cwd=folder)
     return folder
 

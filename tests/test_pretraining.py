@@ -42,11 +42,12 @@ TARGET = "data.target_column=Tm"
     [
         ["data=chemicals", "data.number=100"],
         ["data=chemicals", "data.number=100", "task=masked"],
-        [*MOLECULES, "data.target_column=null", "data.computed_targets=rdkit_2d"],
+        [*MOLECULES, "data.target_column=null", "data.computed_targets=rdkit_2d",
+         "data.features=null"],
         [*MOLECULES, "data.target_column=null", "task=masked"],
     ],
     ids=["descriptors", "masked", "own descriptors", "own masked"],
-)
+)  # fmt: skip
 def test_molecules_start_from_what_was_learned_without_targets(folder, pretraining, request):
     name = request.node.callspec.id.replace(" ", "_")
     done = gia("train", *pretraining, *FAST, f"run_dir={name}", cwd=folder)

@@ -221,6 +221,9 @@ def test_only_the_adapter_is_trained_also_under_checkpointing(kind, adapter):
     losses = []
     for checkpointing in (False, True):
         model, ids = adapted(kind, adapter).train(), tokens()
+        if adapter == "graph_lora":  # as large as it is elsewhere, a step overshoots
+            for parameter in adapters.parameters(model):
+                parameter.data.mul_(0.2)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -18,7 +18,7 @@ from gia.adapters import (
 from gia.nn import count_parameters
 from gia.tasks.task import parameter_groups
 
-GIN = SparseGINConfig(channels=4, scale=0.5, train_threshold=True)
+GIN = SparseGINConfig.published(channels=4, scale=0.5, train_threshold=True)
 KINDS = {
     "lora": LoRA(r=2),
     "sparse_gin": GIN,
