@@ -11,7 +11,13 @@ FROM_PACKAGES = {"peptide_lm", "peptide_activity", "melting_point"}
 PREDICTIONS = {"peptide_activity": "accuracy", "melting_point": "rmse"}
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def when(experiment):
+    """Those of pretrained models read thousands of problems, and are slow."""
+    marks = [pytest.mark.slow] if experiment.startswith("gsm8k") else []
+    return pytest.param(experiment, marks=marks)
+
+
+@pytest.mark.parametrize("experiment", map(when, EXPERIMENTS))
 def test_experiment_runs(experiment, request, tmp_path):
     environment = {}
     if experiment not in FROM_PACKAGES:
