@@ -153,6 +153,9 @@ class Run:
         tested = self.tested_file
         if self.blend is not None:
             self.blend.join(self.task, tested if self.trainer.is_global_zero else None)
+            self.trainer.callbacks = [  # whose averages are of the network alone
+                one for one in self.trainer.callbacks if not isinstance(one, WeightAveraging)
+            ]
         learn(self.task, self.datamodule, self.trainer)
         if tested is not None and self.trainer.is_global_zero:
             keep(self.task, tested)

@@ -55,6 +55,10 @@ def test_it_says_the_mean_of_the_network_and_of_boosting(blended, table, tmp_pat
     rmse = (found.output - found.target).square().mean().sqrt()
     assert metrics["test/rmse"] == pytest.approx(float(rmse), rel=1e-4)
     assert task.calibration is not None
+    validation, *_ = run.trainer.validate(run.task, run.datamodule, verbose=False)
+    found = task.predictions(run.datamodule.loader("val"))
+    rmse = (found.output - found.target).square().mean().sqrt()
+    assert validation["val/rmse"] == pytest.approx(float(rmse), rel=1e-4)
 
 
 def test_training_goes_on_from_the_network_alone(blended, table, tmp_path):
