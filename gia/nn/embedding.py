@@ -66,7 +66,7 @@ def check_embeds(model: nn.Module, layer: Any, level: Any) -> None:
         raise ValueError(
             f"{name} has no layers to look into: embeddings are of models with an encoder, blocks, "
             "a norm and a head, such as GraphTransformer and LanguageModel; of an ensemble take a "
-            "member, members/0/checkpoints/best.ckpt of its run, of a blend its last.ckpt"
+            "member, members/0/checkpoints/best.ckpt of its run, of a blend its best.ckpt"
         )
     layers = len(model.blocks) + 2
     if isinstance(layer, bool) or not isinstance(layer, int) or not -layers <= layer < layers:

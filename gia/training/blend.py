@@ -15,6 +15,7 @@ from gia.tasks.task import Task
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 
 ENSEMBLE = "gia.nn.Ensemble"
+BLEND = "blend.ckpt"  # beside the checkpoints of the network alone
 
 
 @dataclass
@@ -54,16 +55,17 @@ class Blend:
         """Fit it, before the network: what is wrong is told before the long work."""
         self.model.fit(data.train_data, data.val_data)
 
-    def join(self, task: Task, path: Path | None) -> None:
-        """Put it beside the trained network of a task, and into its checkpoint.
+    def join(self, task: Task, path: Path | None, out: Path | None) -> None:
+        """Put it beside the trained network of a task, and into a checkpoint.
 
         Args:
             task (Task): Its model becomes a :class:`gia.nn.Ensemble` of both.
             path (Path, optional): The checkpoint of the network's weights.
+            out (Path, optional): The checkpoint of both.
         """
         task.model = Ensemble([task.model, self.model.eval()]).train(task.model.training)
         settings = task.hparams["settings"]
         settings["model"] = {"_target_": ENSEMBLE, "models": [settings["model"], self.config]}
         if path is not None:
             known = {"hyper_parameters": dict(task.hparams), "state_dict": task.state_dict()}
-            AtomicCheckpointIO().save_checkpoint(read_checkpoint(path) | known, path)
+            AtomicCheckpointIO().save_checkpoint(read_checkpoint(path) | known, out)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data.files import write_atomically
 from gia.tasks.prediction import Prediction
-from gia.training.blend import ENSEMBLE
+from gia.training.blend import BLEND, ENSEMBLE
 from gia.training.callbacks import Throughput
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 from gia.training.fitted import FittedRun
@@ -237,10 +237,10 @@ def _member(folder: Path, k: int) -> Path:
 
 
 def _weights(folder: Path, k: int) -> Path:
-    """A finished member's best checkpoint; its last where no best one is known."""
+    """A finished member's blend, or else best checkpoint; its last where no best one is known."""
     checkpoints = _member(folder, k) / "checkpoints"
-    best = checkpoints / "best.ckpt"
-    return best if best.is_file() else checkpoints / "last.ckpt"
+    files = (checkpoints / name for name in (BLEND, "best.ckpt"))
+    return next((file for file in files if file.is_file()), checkpoints / "last.ckpt")
 
 
 def _trainer(cfg: DictConfig) -> pl.Trainer:

@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import (
 
 from gia.data import DataModule
 from gia.tasks.task import Task
-from gia.training.blend import Blend
+from gia.training.blend import BLEND, Blend
 from gia.training.build import resolve_model, with_inputs
 from gia.training.calibration import keep, learn
 from gia.training.callbacks import BestCheckpoint, History, Throughput
@@ -152,7 +152,10 @@ class Run:
         self.train()
         tested = self.tested_file
         if self.blend is not None:
-            self.blend.join(self.task, tested if self.trainer.is_global_zero else None)
+            # In a file of its own: from the network's checkpoints its training may go on.
+            out = None if tested is None else self.folder / "checkpoints" / BLEND
+            self.blend.join(self.task, tested if self.trainer.is_global_zero else None, out)
+            tested = out
             self.trainer.callbacks = [  # whose averages are of the network alone
                 one for one in self.trainer.callbacks if not isinstance(one, WeightAveraging)
             ]

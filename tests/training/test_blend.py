@@ -41,7 +41,7 @@ def said_by(path):
 
 def test_it_says_the_mean_of_the_network_and_of_boosting(blended, table, tmp_path):
     run, metrics = blended
-    task, found = said_by(run.folder / "checkpoints" / "best.ckpt")
+    task, found = said_by(run.folder / "checkpoints" / "blend.ckpt")
     alone = []
     for name, settings in (("net", NETWORK), ("trees", ["model=gradient_boosting", "name=x"])):
         other = run_of(config(tmp_path / name, table, *settings, "callbacks.progress_bar=null"))
@@ -65,6 +65,10 @@ def test_training_goes_on_from_the_network_alone(blended, table, tmp_path):
     run, _ = blended
     last = run.folder / "checkpoints" / "last.ckpt"
     assert not any(".members." in key for key in read_checkpoint(last)["state_dict"])
+    done = run_of(config(tmp_path / "c", table, *NETWORK, BOOSTED, f"ckpt_path={last}"))
+    done.fit()  # which was done before it began
+    assert len(load_trained(done.folder / "checkpoints/blend.ckpt")[0].model.members) == 2
+    assert not any(".members." in key for key in read_checkpoint(last)["state_dict"])
     more = ["trainer.max_epochs=3", f"ckpt_path={last}"]
     again = run_of(config(tmp_path / "b", table, *NETWORK, BOOSTED, *more))
     again.fit()
@@ -80,7 +84,7 @@ def test_members_of_an_ensemble_have_one_each(table, tmp_path):
         *("GraphTransformer", "FingerprintBoosting"),
         *("GraphTransformer", "FingerprintBoosting"),
     ]
-    each = [said_by(tmp_path / f"five/members/{k}/checkpoints/best.ckpt")[1] for k in range(2)]
+    each = [said_by(tmp_path / f"five/members/{k}/checkpoints/blend.ckpt")[1] for k in range(2)]
     torch.testing.assert_close(found.output, torch.stack([one.output for one in each]).mean(0))
     seeds = [one["seed"] for one in run.task.hparams["settings"]["model"]["models"][1::2]]
     assert seeds == [0, 1]
@@ -90,7 +94,7 @@ def test_probabilities_of_classes_are_averaged(table, tmp_path):
     settings = [*NETWORK, BOOSTED, "task=classification", "data.target_column=c"]
     run = run_of(config(tmp_path / "c", table, *settings))
     run.fit()
-    task, _ = load_trained(run.folder / "checkpoints" / "best.ckpt")
+    task, _ = load_trained(run.folder / "checkpoints" / "blend.ckpt")
     (batch,) = run.datamodule.loader("test")
     each = torch.stack([one(batch).softmax(1) for one in run.task.model.eval().members])
     said = task.output(batch)[:, 0].softmax(1)
