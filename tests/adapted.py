@@ -34,3 +34,26 @@ def adapted(kind, adapter="sparse_gin", name="default", **settings):
     if adapter == "graph_lora":
         stir(model, name)
     return model
+
+
+def without_dropout(model: nn.Module) -> nn.Module:
+    """The same model, whose training draws nothing."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0
+    return model
+
+
+@torch.no_grad()
+def logits_with_cache(
+    model: nn.Module, ids: torch.Tensor, cache: str = "past_key_values"
+) -> torch.Tensor:
+    """Logits of 12 tokens that come in several steps, some of them single ones."""
+    known, found = None, []
+    for start, stop in ((0, 4), (4, 5), (5, 9), (9, 10), (10, 11), (11, 12)):
+        out = model(input_ids=ids[:, start:stop], **{cache: known}, use_cache=True)
+        known = out[cache]
+        found.append(out.logits)
+    return torch.cat(found, 1)

@@ -190,12 +190,6 @@ class GraphLoRA(nn.Module):
         self.held = Held()
         self.is_read = False  # whether the layer above takes the graph over
 
-    @property
-    def scalars(self) -> list[str]:
-        """The parameters that ``scalar_lr`` is for, by name: every g and eps."""
-        names = (name for name, _ in self.named_parameters())
-        return [name for name in names if name.rpartition(".")[2] in ("g", "eps")]
-
     def messages(self) -> dict[str, dict[str, Tensor]]:
         """What linear layers have learned of messages: by their names g, ``[G, r]``, and eps."""
         found = {}

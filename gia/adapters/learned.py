@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from gia.adapters.decoder import DEFAULT, decoder
 from gia.adapters.graph_lora import GraphLoRA
+from gia.adapters.learning_rates import SCALARS
 
 
 def learned(model: nn.Module, name: str = DEFAULT) -> dict[str, Tensor]:
@@ -28,6 +29,6 @@ def learned(model: nn.Module, name: str = DEFAULT) -> dict[str, Tensor]:
                 found |= {f"{number}.{site}.{key}": value for key, value in values.items()}
             continue
         for key, value in part.named_parameters():
-            if key.rpartition(".")[2] in ("scale", "gate", "threshold", "eps"):
+            if key.rpartition(".")[2] in SCALARS:
                 found[f"{number}.{key}"] = value.detach().clone()
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torch_geometric.data import Batch, Data
 
 from gia.adapters.graphs import graphs
@@ -204,11 +205,9 @@ class PretrainedLM(nn.Module):
         if not prompts or not max_new_tokens:
             return [prompt.clone() for prompt in prompts]
         device = next(self.parameters()).device
-        tokens = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
-        mask = torch.zeros_like(tokens)
-        for row, prompt in enumerate(prompts):
-            tokens[row, longest - len(prompt) :] = prompt.to(device)
-            mask[row, longest - len(prompt) :] = 1
+        left = {"batch_first": True, "padding_side": "left"}
+        tokens = pad_sequence(list(prompts), **left).to(device)
+        mask = pad_sequence([torch.ones_like(prompt) for prompt in prompts], **left).to(device)
         sampling = {"do_sample": False}
         if temperature > 0:
             sampling = {"do_sample": True, "temperature": temperature}

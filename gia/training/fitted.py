@@ -4,10 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 from torch import nn
 
-from gia.training.checkpoint import AtomicCheckpointIO
 from gia.training.run import Run
 
 
@@ -17,6 +15,8 @@ class FittedRun(Run):
     Data, split, metrics and report are those of every run; there is one validation, after the
     fitting. What has an extra state (``get_extra_state``) is kept in a checkpoint.
     """
+
+    AT_ONCE = "this model is fitted at once"
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -34,18 +34,15 @@ class FittedRun(Run):
         """
         if self.ckpt_path is not None:
             raise ValueError(
-                f"ckpt_path={self.ckpt_path}: this model is fitted at once, so that there is "
-                "nothing to resume; leave ckpt_path out"
+                f"ckpt_path={self.ckpt_path}: {self.AT_ONCE}, so that there is nothing to resume; "
+                "leave ckpt_path out"
             )
         start = time.perf_counter()
         self.fit_model()
         self.throughput.seconds = time.perf_counter() - start
         self.trainer.validate(self.task, self.datamodule, verbose=False)  # History keeps it
         if self._kept and self.trainer.checkpoint_callbacks:
-            known = {"hyper_parameters": dict(self.task.hparams), "global_step": 0, "epoch": 0}
-            known["state_dict"] = self.task.state_dict()
-            known["pytorch-lightning_version"] = pl.__version__
-            AtomicCheckpointIO().save_checkpoint(known, self._file)
+            self.trainer.save_checkpoint(self._file)
 
     @property
     def tested_file(self) -> Path | None:

@@ -169,7 +169,7 @@ class Run:
 
     @property
     def tested_file(self) -> Path | None:
-        """The checkpoint of the weights that are tested: the best, or else the last one."""
+        """The checkpoint of the weights that training ends with: the best, or else the last one."""
         best = self._callback(BestCheckpoint).best_model_path
         if os.path.isfile(best):
             return Path(best)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from adapted import without_dropout
 from conftest import ROOT
 from decoders import KINDS, decoder
 
@@ -39,12 +40,7 @@ def logits(model, ids=IDS, **kwargs):
 
 
 def gradients(model, **kwargs):
-    model.train().zero_grad()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = 0.0
+    without_dropout(model).train().zero_grad()
     model(input_ids=IDS, labels=IDS, **kwargs).loss.backward()
     return [parameter.grad.clone() for parameter in adapters.parameters(model)]
 

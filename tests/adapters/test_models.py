@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from adapted import SETTINGS, adapted, make_config, stir
+from adapted import SETTINGS, adapted, logits_with_cache, make_config, stir, without_dropout
 from decoders import KINDS, OTHERS, REAL, decoder
 
 import gia.adapters as adapters
@@ -93,13 +93,7 @@ def test_padding_has_no_effect(kind, adapter, side):
 def test_law_8_cached_equals_uncached(kind, adapter):
     model, ids = adapted(kind, adapter), tokens()
     whole = logits(model, ids)
-    cache, parts = None, []
-    for start, stop in ((0, 4), (4, 5), (5, 9), (9, 10), (10, 11), (11, 12)):
-        with torch.no_grad():
-            out = model(input_ids=ids[:, start:stop], **{CACHE: cache}, use_cache=True)
-        cache = out[CACHE]
-        parts.append(out.logits)
-    torch.testing.assert_close(torch.cat(parts, 1), whole)
+    torch.testing.assert_close(logits_with_cache(model, ids, CACHE), whole)
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -227,13 +221,7 @@ def test_only_the_adapter_is_trained_also_under_checkpointing(kind, adapter):
         before = {name: value.clone() for name, value in model.state_dict().items()}
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-            for rate in ("attention_dropout",):
-                if hasattr(module, rate):
-                    setattr(module, rate, 0.0)
-        losses.append(trained(model, ids))
+        losses.append(trained(without_dropout(model), ids))
         for name, value in model.state_dict().items():
             assert ("gia_adapters" in name) != torch.equal(value, before[name]), name
     assert losses[0][-1] < losses[0][0]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from adapted import logits_with_cache, without_dropout
 from decoders import decoder
 
 import gia.adapters as adapters
@@ -48,12 +49,7 @@ def parts(model):
 
 
 def gradients(model, **kwargs):
-    model.train().zero_grad()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = 0.0
+    without_dropout(model).train().zero_grad()
     model(input_ids=IDS, labels=IDS, **kwargs).loss.backward()
     return {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
 
@@ -103,13 +99,7 @@ def test_law_4_nothing_leaks_from_later_tokens(kind, option):
 def test_law_8_cached_equals_uncached(kind, option):
     model = adapted(kind, option)
     whole = logits(model)
-    cache, found = None, []
-    for start, stop in ((0, 4), (4, 5), (5, 9), (9, 10), (10, 11), (11, 12)):
-        with torch.no_grad():
-            out = model(input_ids=IDS[:, start:stop], past_key_values=cache, use_cache=True)
-        cache = out["past_key_values"]
-        found.append(out.logits)
-    torch.testing.assert_close(torch.cat(found, 1), whole)
+    torch.testing.assert_close(logits_with_cache(model, IDS), whole)
 
 
 @each_kind
