@@ -3,6 +3,7 @@
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.plugins.precision import DoublePrecision
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -34,6 +35,16 @@ class AverageWeights(WeightAveraging):
         super().setup(trainer, pl_module, stage)
         if stage == "fit" and isinstance(trainer.precision_plugin, DoublePrecision):
             self._average_model.double()
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validate the average, but after the training what the model then is."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            super().on_validation_epoch_start(trainer, pl_module)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on with the weights that are trained."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            super().on_validation_epoch_end(trainer, pl_module)
 
     def _average(self, averaged: list[Tensor], current: list[Tensor], number: Tensor) -> None:
         if not averaged[0].is_floating_point():  # a mean of equal whole numbers may be rounded down

@@ -156,9 +156,6 @@ class Run:
             out = None if tested is None else self.folder / "checkpoints" / BLEND
             self.blend.join(self.task, tested if self.trainer.is_global_zero else None, out)
             tested = out
-            self.trainer.callbacks = [  # whose averages are of the network alone
-                one for one in self.trainer.callbacks if not isinstance(one, WeightAveraging)
-            ]
         learn(self.task, self.datamodule, self.trainer)
         if tested is not None and self.trainer.is_global_zero:
             keep(self.task, tested)

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from runs import SMALL, compose_config
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from gia.training import AverageWeights
+from gia.training import AverageWeights, run_of
 
 
 class Counted(nn.Module):
@@ -40,3 +41,19 @@ def test_the_average_is_the_sum_of_all_steps_by_their_weights():
 def test_a_decay_that_is_none_is_named(decay):
     with pytest.raises(ValueError, match=f"at least 0 and below 1, got {decay}"):
         AverageWeights(decay)
+
+
+def test_after_the_training_the_tested_weights_are_validated(tmp_path):
+    """The best ones, and not the average that the last step has left."""
+    pytest.importorskip("rdkit")
+    numbers = torch.randn(60, generator=torch.Generator().manual_seed(0)).tolist()
+    rows = [f"{'C' * (i % 12 + 1)}{'ON'[i % 2]},{y}" for i, y in enumerate(numbers)]
+    (tmp_path / "noise.csv").write_text("\n".join(["smiles,y", *rows]))
+    columns = ["data.smiles_column=smiles", "data.target_column=y", "data.features=null"]
+    settings = [*SMALL, "data=molecules", f"data.path={tmp_path}/noise.csv", *columns]
+    run = run_of(compose_config(*settings, "trainer.max_epochs=8", f"run_dir={tmp_path}/run"))
+    run.fit()
+    losses = [row["val/loss"] for row in run.history.epochs]
+    assert min(losses) < losses[-1] - 1e-3
+    validation, *_ = run.trainer.validate(run.task, run.datamodule, verbose=False)
+    assert validation["val/loss"] == pytest.approx(min(losses), rel=1e-4)
