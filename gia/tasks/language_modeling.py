@@ -51,11 +51,9 @@ class LanguageMetrics(Metrics):
         return self.loss.update_called
 
     def update(self, logits: Tensor, data: Data) -> None:
-        scored = data.y != IGNORED
-        if scored.any():
-            self.loss.update(
-                cross_entropy(logits[scored].float(), data.y[scored], reduction="none")
-            )
+        known, y = _scored(logits, data.y)
+        if len(y):
+            self.loss.update(cross_entropy(known.float(), y, reduction="none"))
         mask = getattr(data, "label_mask", None)
         if mask is not None and mask.any():
             self.accuracy.update(logits[mask], data.y[mask])
@@ -90,8 +88,8 @@ class LanguageModeling(Supervised):
         return "a language model"
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        scored = batch.y != IGNORED
-        return cross_entropy(self.model(batch)[scored].float(), batch.y[scored]), int(scored.sum())
+        logits, y = _scored(self.model(batch), batch.y)
+        return cross_entropy(logits.float(), y), len(y)
 
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
         metrics.update(self.model(batch), batch)
@@ -190,6 +188,12 @@ class LanguageModeling(Supervised):
             )
         print_costs(summary, console, self.NODE_NAME)
         return summary
+
+
+def _scored(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """What is scored of the logits ``[N, V]`` and symbols ``[N]``; no copy where all of it is."""
+    scored = y != IGNORED
+    return (logits, y) if scored.all() else (logits[scored], y[scored])
 
 
 def _example(graphs: list[Data]) -> Data:
