@@ -42,9 +42,13 @@ class Training:
 
     Args:
         config_name (str): The configuration that a run starts from.
+        sized (bool): Whether the plan's number of parameters makes models as large, by
+            ``model.num_parameters``; else each is as large as it is configured, and the number is
+            what they are held to.
     """
 
     config_name: str = "train"
+    sized: bool = True
     # What is known of the data that was read last, by the settings of that data.
     _data: dict[str, tuple[dict[str, Any], str]] = field(
         default_factory=dict, compare=False, repr=False
@@ -52,7 +56,8 @@ class Training:
 
     def budget(self, dataset: Dataset, num_parameters: int | None) -> list[str]:
         metric, better = dataset.watched
-        size = [] if num_parameters is None else [f"++model.num_parameters={num_parameters}"]
+        sized = self.sized and num_parameters is not None
+        size = [f"++model.num_parameters={num_parameters}"] if sized else []
         if dataset.steps is None:
             return size
         return [

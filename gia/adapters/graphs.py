@@ -32,8 +32,8 @@ def graphs(
 
     Returns:
         list of Batch: One for each layer of the adapter, with a graph for each sequence:
-        ``token [L]``, ``edge_index [2, E]`` from source to target, and ``edge_weight``, ``[E]``, or
-        ``[E, H]`` where heads have graphs of their own.
+        ``token [L]``, ``edge_index [2, E]`` from source to target, ``edge_weight``, ``[E]``, or
+        ``[E, H]`` where heads have graphs of their own, and the number of the ``layer``.
 
     Shapes:
         - **input_ids**, **attention_mask:** ``[B, L]``
@@ -59,14 +59,14 @@ def graphs(
             f"the adapter {name!r} is not in use: gia.adapters.set(model, {name!r}) chooses it, "
             "and gia.adapters.enable(model) where adapters are disabled"
         )
-    return [_batch(seen[layer], input_ids, attention_mask) for layer in sorted(seen)]
+    return [_batch(seen[layer], layer, input_ids, attention_mask) for layer in sorted(seen)]
 
 
 def _look(seen: dict[int, Adjacency], layer: int, part: nn.Module, args: tuple) -> None:
     seen[layer] = args[1]
 
 
-def _batch(adjacency: Adjacency, tokens: Tensor, mask: OptTensor) -> Batch:
+def _batch(adjacency: Adjacency, layer: int, tokens: Tensor, mask: OptTensor) -> Batch:
     length, edges = tokens.size(1), adjacency.to_edges()
     index, weight = edges.edge_index.to(tokens.device), edges.edge_weight.to(tokens.device)
     if mask is not None:  # padding after a sequence reads it, which nobody sees
@@ -77,6 +77,7 @@ def _batch(adjacency: Adjacency, tokens: Tensor, mask: OptTensor) -> Batch:
         [
             Data(
                 token=token,
+                layer=layer,
                 edge_index=index[:, sequence == number] - number * length,
                 edge_weight=weight[sequence == number],
                 num_nodes=length,

@@ -94,7 +94,7 @@ def _placed(part: nn.Module, layer: nn.Module) -> nn.Module:
 
 def _device(layer: nn.Module, weight: Tensor) -> torch.device:
     """Where a layer computes: where its weights are, or are fetched to when they are offloaded."""
-    if not weight.is_meta:
+    if not weight.is_meta or torch.empty(0).is_meta:  # or all is built for its size alone
         return weight.device
     for module in layer.modules():
         device = getattr(getattr(module, "_hf_hook", None), "execution_device", None)

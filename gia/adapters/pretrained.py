@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch_geometric.data import Batch, Data
 
 from gia.adapters.graphs import graphs
+from gia.adapters.learned import learned
 from gia.adapters.learning_rates import lr_factors
 from gia.adapters.packing import Rows
 from gia.adapters.tuning import Adapter, Tuning, tuning
@@ -24,12 +26,14 @@ DTYPES = ("float32", "bfloat16", "float16")
 def load_base(base: str | PathLike, dtype: str = "float32") -> nn.Module:
     """A decoder of the Hugging Face hub, of a folder, or out of a GGUF file.
 
+    On the meta device it has no weights: its size alone is of interest there.
+
     Raises:
         OSError: If there is none, or it cannot be read.
         ValueError: If the precision is none of those that there are.
     """
     check_installed()
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
     if dtype not in DTYPES:
@@ -38,6 +42,8 @@ def load_base(base: str | PathLike, dtype: str = "float32") -> nn.Module:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
+        if torch.empty(0).is_meta:
+            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name, **where))
         return AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, dtype), **where)
     except (OSError, ValueError, KeyError) as error:
         raise not_loaded(base, error) from error
@@ -132,10 +138,14 @@ class PretrainedLM(nn.Module):
     def forward(self, data: Data) -> Tensor:
         """The logits of the token that follows each node."""
         rows = Rows.of(_sizes(data), pack=self.pack).to(data.token.device)
-        logits = self.lm(
-            input_ids=rows.fill(data.token), position_ids=rows.position, use_cache=False
-        ).logits
-        return logits.flatten(0, 1)[rows.place]
+        inputs = {"input_ids": rows.fill(data.token), "position_ids": rows.position}
+        head = self.lm.get_output_embeddings()
+        # Nothing is as large as the logits: they are made of tokens alone, and copied nowhere.
+        hook = head.register_forward_pre_hook(partial(_of_tokens, rows.place))
+        try:
+            return self.lm(**inputs, use_cache=False).logits[0]
+        finally:
+            hook.remove()
 
     @contextmanager
     def as_pretrained(self) -> Iterator["PretrainedLM"]:
@@ -161,7 +171,8 @@ class PretrainedLM(nn.Module):
             For each layer of the adapter a ``Batch`` with ``edge_index [2, E]`` and
             ``edge_weight [E, H]``, H = 1 where heads share a graph.
         """
-        if not isinstance(self.tuning, Adapter):
+        config = getattr(self.tuning, "config", None)
+        if config is None or getattr(config, "edges", "attention") is None:
             return []
         was_training = self.training
         self.eval()
@@ -170,8 +181,13 @@ class PretrainedLM(nn.Module):
         finally:
             self.train(was_training)
         for graph in found:
-            graph.edge_weight = graph.edge_weight.view(graph.num_edges, -1)
+            if graph.edge_weight.dim() == 1:
+                graph.edge_weight = graph.edge_weight.unsqueeze(1)
         return list(found)
+
+    def learned(self) -> dict[str, Tensor]:
+        """What the adapter has learned of messages: see :func:`gia.adapters.learned`."""
+        return learned(self.lm) if isinstance(self.tuning, Adapter) else {}
 
     @torch.no_grad()
     def generate(
@@ -232,6 +248,12 @@ class PretrainedLM(nn.Module):
             _ended(row[longest - len(prompt) :], len(prompt), stop)
             for row, prompt in zip(found, prompts, strict=True)
         ]
+
+
+def _of_tokens(place: Tensor, head: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What the head is given, in the order of the tokens: ``[R, C, D]`` to ``[1, N, D]``."""
+    hidden, *rest = args
+    return hidden.flatten(0, 1)[place].unsqueeze(0), *rest
 
 
 def _sizes(data: Data) -> list[int]:

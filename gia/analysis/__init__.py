@@ -8,6 +8,7 @@ from gia.analysis.attribution import (
     occlusion,
 )
 from gia.analysis.describe import describe_data, filled_notes
+from gia.analysis.edge_statistics import edge_statistics
 from gia.analysis.embeddings import Embeddings, check_new, embeddings
 from gia.analysis.explained_figures import (
     Explained,
@@ -22,6 +23,7 @@ from gia.analysis.figures import (
     learning_curves,
     save,
 )
+from gia.analysis.learned_figures import learned_heat_maps
 from gia.analysis.molecule_figures import draw_molecule, molecule_attention
 from gia.analysis.ngrams import commonest_class, ngram_losses
 from gia.analysis.prediction_figures import (
@@ -55,6 +57,7 @@ __all__ = [
     "coverage_plot",
     "describe_data",
     "draw_molecule",
+    "edge_statistics",
     "embeddings",
     "error_over_uncertainty",
     "explained_page",
@@ -63,6 +66,7 @@ __all__ = [
     "filled_notes",
     "graph_matrices",
     "integrated_gradients",
+    "learned_heat_maps",
     "learning_curves",
     "molecule_attention",
     "ngram_losses",

@@ -45,6 +45,7 @@ BESIDE = ("gia.training",)
 BESIDE_KINDS = (Callback, Logger, Trainer)
 FUNCTIONS = (
     "torch.tensor",
+    "gia.adapters.config.SparseGINConfig.published",
     "gia.nn.conv_block.transformer_conv",
     "gia.training.schedules.constant",
     "gia.training.schedules.cosine",

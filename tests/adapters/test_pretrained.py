@@ -62,6 +62,14 @@ def test_the_state_is_what_is_trained(base, kind):
 
 
 @ALL
+def test_its_size_is_known_without_its_weights(base, kind):
+    with torch.device("meta"):
+        sized = PretrainedLM(base, KINDS[kind])
+    assert all(value.is_meta for value in sized.parameters())
+    assert count_parameters(sized) == count_parameters(PretrainedLM(base, KINDS[kind]))
+
+
+@ALL
 def test_it_comes_back_from_its_state(base, kind):
     lm, other = changed(base, kind), changed(base, kind, seed=1)
     task = nn.ModuleDict({"model": other})
