@@ -144,6 +144,7 @@ def test_a_language_model_of_peptides(tmp_path):
     assert np.load(tmp_path / "peptides.npz")["row"].tolist() == list(range(5200))
 
 
+@pytest.mark.slow
 def test_the_forest_of_the_documentation(tmp_path, shared_data):
     """The commands and the Python of the page, on a model of two epochs."""
     page = (ROOT / "docs" / "prediction.md").read_text()

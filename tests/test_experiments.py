@@ -12,8 +12,8 @@ PREDICTIONS = {"peptide_activity": "accuracy", "melting_point": "rmse"}
 
 
 def when(experiment):
-    """Those of pretrained models read thousands of problems, and are slow."""
-    marks = [pytest.mark.slow] if experiment.startswith("gsm8k") else []
+    """Those that read thousands of problems or compounds are slow."""
+    marks = [pytest.mark.slow] if experiment.startswith(("gsm8k", "melting_point")) else []
     return pytest.param(experiment, marks=marks)
 
 

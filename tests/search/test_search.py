@@ -105,6 +105,7 @@ def test_trials_that_fall_behind_end_early_but_the_first(data, tmp_path):
     assert "nothing was better than the settings as they are" in said
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_where_it_would_have(data, tmp_path):
     arguments = [*TINY, data, "trials=5", "model.depth=range(1,4)", "pruner=null"]
     searched(tmp_path, *arguments, "run_dir=whole")
@@ -134,6 +135,7 @@ def test_killed_and_resumed_it_ends_where_it_would_have(data, tmp_path):
         assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_two_at_a_time_find_what_one_finds(data, tmp_path):
     grid = ["space=null", "model.depth=choice(1,2)", "model.dropout=choice(0.0,0.2)", "trials=9"]
     for jobs in (1, 2):

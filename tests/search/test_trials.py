@@ -31,6 +31,7 @@ def searched(folder, *arguments):
     return done.stdout, read_table(folder / "s" / "trials.csv")
 
 
+@pytest.mark.slow
 def test_a_trial_trains_as_gia_train_does_whatever_the_test_part_says(tmp_path):
     stops = ["trainer.max_epochs=20", "callbacks.early_stopping.patience=2"]
     stops += ["+callbacks.early_stopping.min_delta=100", "callbacks.average.decay=0.5"]
