@@ -3,7 +3,7 @@
 import datetime
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -111,6 +111,7 @@ class Evidence:
             "parameters": result.parameters,
             "val": _rounded(result.val),
             "test": _rounded(result.test),
+            "reliability": _rounded(result.reliability),
             "seconds": _rounded(result.seconds),
             "seconds_per_epoch": _rounded(result.seconds_per_epoch),
             "curve": _rounded(thinned(result.curve, CURVE)),
@@ -162,7 +163,7 @@ def _lacking(record: Any, dataset: Dataset) -> list[str]:
 
 def _rounded(value: Any) -> Any:
     """Six digits, and null for what is no number, which JSON has not."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]

@@ -4,6 +4,7 @@ import math
 import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
+from statistics import mean
 
 from gia.analysis.figures import save
 from gia.data.files import write_atomically
@@ -233,7 +234,27 @@ def _section(plan: Plan, table: Table) -> list[str]:
         f"{dataset.metric}, {dataset.better} is better.",
         grid(heads, rows, left=(0, 1, 8)),
     ]
-    return text + _against(plan, table)
+    return text + _against(plan, table) + _reliability(table)
+
+
+def _reliability(table: Table) -> list[str]:
+    """How far what models say of their errors is true, where it is known."""
+    rows = []
+    for name, row in table.rows.items():
+        shown = []
+        for when, metric in (("after", "coverage"), ("before", "ece"), ("after", "ece")):
+            values = row.reliability(when, metric)
+            shown.append(number(mean(values), 0.001) if values else "-")
+        if set(shown) != {"-"}:
+            rows.append([name, *shown, str(len(row.reliability("after", "ece")))])
+    if not rows:
+        return []
+    heads = ["model", "covered by intervals of 90%", "calibration error as it comes",
+             "calibrated", "runs"]  # fmt: skip
+    return [
+        "Errors as the models say them, and as they are, on test:",
+        grid(heads, rows, left=(0,)),
+    ]
 
 
 def _time(plan: Plan, row: Row) -> float | None:

@@ -35,6 +35,12 @@ class Row:
         """The metric on ``val`` or ``test`` by replicate."""
         return {r: record[part][self.metric] for r, (_, record) in self.chosen.items()}
 
+    def reliability(self, when: str, name: str) -> list[float]:
+        """A metric of reliability on test, ``before`` or ``after`` calibration, where known."""
+        records = (record.get("reliability", {}) for _, record in self.chosen.values())
+        values = (record.get(when, {}).get(name) for record in records)
+        return [value for value in values if value is not None]
+
     @property
     def missing(self) -> list[int]:
         """Replicates that are not there."""

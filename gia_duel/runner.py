@@ -43,6 +43,8 @@ class Result:
         split (str): The fingerprint of the split.
         curve (list of pairs): The watched validation metric after so many steps.
         versions (dict): Of other programs that took part.
+        reliability (dict): How far what the model says of its errors on test is true, ``before`` it
+            is calibrated and ``after``; empty if it is not.
     """
 
     steps: int
@@ -55,6 +57,7 @@ class Result:
     split: str
     curve: Sequence[tuple[int, float]] = field(default=())
     versions: Mapping[str, str] = field(default_factory=dict)
+    reliability: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Runner(Protocol):

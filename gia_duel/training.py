@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from gia.analysis.reliability_figures import AFTER, BEFORE
 from gia.nn import Several, count_parameters
 from gia.training import EnsembleRun, Interrupted, Run, resolve_model, run_of
 from gia_duel.plan import Dataset
@@ -160,6 +161,7 @@ class Training:
             split=config.split_fingerprint,
             curve=[(row["step"], row[name]) for row in epochs if name in row],
             versions=getattr(run.task.model, "versions", {}),
+            reliability=_reliability(run),
         )
 
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
@@ -186,6 +188,19 @@ def _validations(run: Run) -> list[dict[str, float]]:
     run.trainer.validate(run.task, run.datamodule, verbose=False)
     found = {name: float(value) for name, value in run.trainer.callback_metrics.items()}
     return [{"step": 0, **found}]
+
+
+def _reliability(run: Run) -> dict[str, dict[str, float]]:
+    """Of what the tested model says of its errors; nothing if it is not calibrated."""
+    if getattr(run.task, "calibration", None) is None:
+        return {}
+    found = run.task.predictions(run.datamodule.loader("test"), trainer=run.trainer)
+    metrics = run.task.reliability(found)
+    return {
+        when: {name: value for name, value in metrics[key].items() if "/" not in name}
+        for when, key in (("before", BEFORE), ("after", AFTER))
+        if key in metrics
+    }
 
 
 def _steps(run: Run, config: DictConfig) -> tuple[int, int | None]:

@@ -8,7 +8,7 @@ from programs import fake_chemprop
 from runs import in_fresh_process
 
 pytest.importorskip("rdkit")
-SMILES = ["C" * n + end for n in range(1, 15) for end in ("O", "N", "Cl", "c1ccccc1")]
+SMILES = ["C" * n + end for n in range(1, 31) for end in ("O", "N", "Cl", "c1ccccc1")]
 RUNS = "docs/evidence/runs/own/molecules"
 
 
@@ -66,6 +66,8 @@ def test_all_of_a_replicate_have_one_split_and_each_its_own_budget(finished):
     assert runs["chemprop"]["versions"]["chemprop"] == "9.9.9"
     assert not [o for o in runs["gin"]["overrides"] if o.startswith(("steps", "callbacks"))]
     assert runs["gin_x2"]["val"]["rmse"] > 0
+    for name, run in runs.items():
+        assert 0.5 < run["reliability"]["after"]["coverage"] <= 1, name
     assert runs["gin_x2"]["parameters"] > 1.9 * runs["gin"]["parameters"]
 
 

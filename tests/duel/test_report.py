@@ -61,6 +61,21 @@ def test_the_report_by_its_numbers(evidence):
     assert "missing" not in text.replace("which runs what is missing", "")
 
 
+def test_what_models_say_of_their_errors(evidence):
+    assert "Errors as the models say them" not in markdown(Results.of(evidence), "x.png")
+    for replicate, coverage in enumerate([0.88, 0.92, 0.93]):
+        said = {"after": {"coverage": coverage, "ece": 0.02}}
+        if replicate:  # one model says nothing of itself before
+            said["before"] = {"coverage": 0.5, "ece": 0.3 + replicate / 10}
+        for trial in range(2):
+            result = make_result(1.0, 1.0, split=str(replicate), reliability=said)
+            evidence.write(Trial("a", "gin", replicate, trial), result)
+    text = markdown(Results.of(evidence), "x.png")
+    table = text.partition("Errors as the models say them, and as they are, on test:")[2]
+    assert lines(table, "gin")[0] == ["gin", "0.9100", "0.4500", "0.0200", "3"]
+    assert len(lines(table.partition("## b")[0], "gps")) == 0
+
+
 def test_bold_is_who_is_ahead_of_everyone(evidence):
     text = markdown(Results.of(evidence), "x.png")
     bold = re.findall(r"\| (\w+) \|[^*\n]*\| \*\*[\d.]+ ± [\d.]+\*\* \|", text)
