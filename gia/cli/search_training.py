@@ -40,11 +40,12 @@ class Training:
         prepare(self.cfg)
         if self.cfg.ckpt_path is not None:
             raise ValueError("ckpt_path resumes a single training: leave it out")
-        if "ensemble" in parts.sweeps:
-            raise ValueError(
-                f"{parts.sweeps['ensemble']}: a trial trains one model, so that this cannot be "
-                "varied; ensemble=5 is for gia train with the best settings"
-            )
+        for key, given in {"ensemble": "ensemble=5", "blend": "blend=gradient_boosting"}.items():
+            if key in parts.sweeps:
+                raise ValueError(
+                    f"{parts.sweeps[key]}: a trial trains one model, so that this cannot be "
+                    f"varied; {given} is for gia train with the best settings"
+                )
 
     def configure(self, settings: Sequence[str]) -> DictConfig:
         """The configuration with some settings besides."""
@@ -124,6 +125,9 @@ class Training:
             console.print(
                 f"  ensemble={self.cfg.ensemble} is for gia train: trials train one model"
             )
+        if self.cfg.blend is not None:
+            name = self.choices["blend"]
+            console.print(f"  blend={name} is for gia train: trials train the network alone")
         return datamodule.fingerprint()
 
     def _compose(self, settings: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:

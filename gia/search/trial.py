@@ -63,7 +63,7 @@ def as_trial(cfg: DictConfig, number: int, folder: Path) -> dict[str, Any]:
     """The configuration of a training as that of a trial.
 
     It leaves no checkpoint and no curves, says nothing, and trains one model where the training
-    has an ensemble.
+    has an ensemble, alone where it has a blend.
 
     Args:
         cfg (DictConfig): Of the training.
@@ -75,7 +75,7 @@ def as_trial(cfg: DictConfig, number: int, folder: Path) -> dict[str, Any]:
     """
     with open_dict(cfg):  # not as settings: a path may hold what Hydra's grammar reserves
         cfg.name, cfg.run_dir = f"trial_{number}", str(folder / "trials" / str(number))
-        cfg.logger = cfg.ensemble = None
+        cfg.logger = cfg.ensemble = cfg.blend = None
         cfg.trainer.enable_checkpointing = False
         cfg.trainer.enable_progress_bar = False
     return OmegaConf.to_container(cfg, resolve=False)
