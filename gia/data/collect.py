@@ -166,9 +166,16 @@ def _reason(data: Data, target: str | None) -> Rejected | None:
         reason = f"it has no attribute {target!r} (data.target), but {has}"
     elif target is not None and not _numbers(data[target]):
         reason = f"its {target!r} is no tensor of numbers: give classes as integers"
-    elif target is not None and torch.as_tensor(data[target]).to(torch.float32).isnan().all():
+    elif target is not None and not _is_known(data, target):
         reason = f"its {target!r} is unknown"
     return None if reason is None else Rejected(data.row, data.name, reason)
+
+
+def _is_known(data: Data, target: str) -> bool:
+    """Whether some target of an item has a value or a bound."""
+    bounds = data.get("y_bounds")
+    bounded = bounds is not None and bool(torch.as_tensor(bounds).isfinite().any())
+    return bounded or not bool(torch.as_tensor(data[target]).to(torch.float32).isnan().all())
 
 
 def _numbers(value: Any) -> bool:

@@ -287,7 +287,7 @@ class DataModule(LightningDataModule):
         ``target_names`` and ``class_names`` (of every target, or a list for each where they
         differ); ``out_channels``, T for regression
         and the number of classes of all targets for classification;
-        ``target_mean``, ``target_std``, ``feature_center``, ``feature_scale``,
+        ``target_mean``, ``target_std``, ``target_range``, ``feature_center``, ``feature_scale``,
         ``degree_histogram``, ``mean_weight`` and ``class_counts`` (of each target, as often as an
         epoch has them) of the training part alone.
         """

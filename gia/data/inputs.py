@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -172,7 +173,11 @@ def _check_features(found: dict[str, Any], known: dict[str, Any]) -> None:
 def training_statistics(
     graphs: Iterable[Data], target_names: Sequence[str], regression: bool
 ) -> dict[str, Any]:
-    """``target_mean`` and ``target_std``, for regression, and ``degree_histogram``.
+    """``target_mean``, ``target_std`` and ``target_range``, for regression, and
+    ``degree_histogram``.
+
+    The range of a target is the least and the largest of it; infinite on a side on which there are
+    targets that are known by a bound alone.
 
     Args:
         graphs: of the training part, with their targets.
@@ -182,19 +187,25 @@ def training_statistics(
     Raises:
         ValueError: if a target has no value, or for regression only one.
     """
-    result: dict[str, Any] = {"target_mean": [], "target_std": [], "degree_histogram": []}
-    degrees, targets = [], []
+    result: dict[str, Any] = {"target_mean": [], "target_std": [], "target_range": []}
+    result["degree_histogram"] = []
+    degrees, targets, bounds = [], [], []
     for data in graphs:
         if data.get("edge_index") is not None:
             degrees.append(torch.bincount(data.edge_index[1], minlength=data.num_nodes))
         if target_names:
             targets.append(data.y)
+            if "y_bounds" in data:
+                bounds.append(data.y_bounds)
     if degrees:
         result["degree_histogram"] = torch.bincount(torch.cat(degrees)).tolist()
     if not targets:
         return result
     y = torch.cat(targets).double()
-    for name, column in zip(target_names, y.T, strict=True):
+    known = torch.cat(bounds).isfinite() if bounds else torch.zeros(0, len(target_names), 2)
+    # Below an upper bound lies anything, and above a lower one.
+    open_above, open_below = known.bool().any(0).unbind(-1)
+    for number, (name, column) in enumerate(zip(target_names, y.T, strict=True)):
         values = column[~column.isnan()]
         if not len(values):
             raise ValueError(
@@ -210,6 +221,9 @@ def training_statistics(
             )
         result["target_mean"].append(float(values.mean()))
         result["target_std"].append(float(values.std(correction=0)))
+        lowest = -math.inf if open_below[number] else float(values.min())
+        highest = math.inf if open_above[number] else float(values.max())
+        result["target_range"].append([lowest, highest])
     return result
 
 

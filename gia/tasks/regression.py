@@ -7,6 +7,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
@@ -73,6 +74,11 @@ class Regression(Prediction):
         target_mean (list of float): :math:`\mu` of each, of the training split.
         target_std (list of float): :math:`\sigma` of each.
         loss (NumberLoss, optional): What is minimised; left out, squared errors.
+        target_range (list of pairs, optional): The least and the largest of each target in the
+            training split, as far as they are bounds of what can be.
+        extrapolation (float, optional): How far predictions may lie beyond that, as a share of the
+            range: a network says anything of what is unlike all that it has seen, and squared
+            errors do not forgive it. None: anywhere. The training itself is not held back.
         level (str): What has targets, ``"graph"`` or ``"node"``.
 
     Shapes:
@@ -83,7 +89,8 @@ class Regression(Prediction):
           these alone, infinite elsewhere; optional. They enter the loss, not the metrics
 
     Raises:
-        ValueError: If the loss is none of numbers, or means and targets differ in number.
+        ValueError: If the loss is none of numbers, means or ranges and targets differ in number, or
+            the extrapolation is negative.
     """
 
     def __init__(
@@ -94,6 +101,8 @@ class Regression(Prediction):
         target_mean: Sequence[float],
         target_std: Sequence[float],
         loss: NumberLoss | None = None,
+        target_range: Sequence[Sequence[float]] | None = None,
+        extrapolation: float | None = 0.1,
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
@@ -117,6 +126,27 @@ class Regression(Prediction):
             raise ValueError(
                 f"there are {len(target_names)} targets, but {len(self.scaler.mean)} target means"
             )
+        self.register_buffer("limits", self._limits(target_range, extrapolation), persistent=False)
+
+    def _limits(
+        self, target_range: Sequence[Sequence[float]] | None, extrapolation: float | None
+    ) -> Tensor | None:
+        """Between which numbers predictions lie, normalised, ``[2, T]``."""
+        if extrapolation is not None and not 0 <= extrapolation < math.inf:
+            raise ValueError(
+                f"task.extrapolation must be a number of at least 0, or null, got {extrapolation}"
+            )
+        if extrapolation is None or target_range is None:
+            return None
+        limits = torch.tensor(target_range, dtype=torch.float64).view(-1, 2).T
+        if limits.size(1) != len(self.target_names):
+            raise ValueError(
+                f"there are {len(self.target_names)} targets, but {limits.size(1)} target ranges"
+            )
+        least, most = limits
+        width = torch.where(limits.isfinite().all(0), most - least, self.scaler.std.double())
+        limits = torch.stack([least - extrapolation * width, most + extrapolation * width])
+        return self.scaler(limits).float()
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -128,6 +158,16 @@ class Regression(Prediction):
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         more = self.besides(batch)
         return self.criterion(self.output(batch), self.scaler(batch.y), **more), len(batch.y)
+
+    def output(self, batch: Batch) -> Tensor:
+        return self.within(super().output(batch))
+
+    def within(self, output: Tensor) -> Tensor:
+        """What is predicted of an output ``[R, T, K]``, see ``extrapolation``: a loss that trains
+        sees the output itself, and another program's predictions are left as they are."""
+        if self.training or self.limits is None or getattr(self.model, "foreign", False):
+            return output
+        return self.criterion.within(output, *self.limits)
 
     def compare(self, metrics: RegressionMetrics, output: Tensor, data: Data) -> None:
         metrics.update(output, self.scaler(data.y), self.scaler.std, **self.besides(data))
@@ -164,7 +204,7 @@ class Regression(Prediction):
         std = self.criterion.std(together)  # a member's own, and how far members differ
         if std is None and len(outputs) > 1:
             std = self.criterion.predicted(outputs).std(0, correction=0)
-        return self.in_units(together), None if std is None else std * self.scaler.std
+        return self.in_units(self.within(together)), None if std is None else std * self.scaler.std
 
     CALIBRATED = "intervals (lower_, upper_)"
     calibration: Intervals | None

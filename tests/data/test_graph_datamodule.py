@@ -49,6 +49,7 @@ def test_inputs(solubility):
     inputs = solubility.inputs()
     y = torch.cat([data.y for data in solubility.train_data]).double()
     assert inputs["target_mean"] == pytest.approx([y.mean().item()])
+    assert inputs["target_range"] == [[y.min().item(), y.max().item()]]
     assert inputs["target_std"] == pytest.approx([y.std(correction=0).item()])
     expected = {
         "node_channels": 0,

@@ -91,6 +91,10 @@ class NumberLoss(Loss):
         """The standard deviation of the prediction, ``[R, T]``; None if the model gives none."""
         return None
 
+    def within(self, output: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        """The numbers with those that are targets held between two, ``[T]`` each."""
+        return output.clamp(lower[:, None], upper[:, None])
+
     def combine(self, outputs: Tensor) -> Tensor:
         """What M members of an ensemble say together: ``[M, R, T, K]`` to ``[R, T, K]``."""
         return outputs.mean(0)

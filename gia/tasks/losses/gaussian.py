@@ -53,6 +53,10 @@ class Gaussian(NumberLoss):
         mean, std = output.unbind(-1)
         return torch.stack([scaler.inverse(mean), std * scaler.std], -1)
 
+    def within(self, output: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        mean, std = output.unbind(-1)
+        return torch.stack([mean.clamp(lower, upper), std], -1)
+
     def terms(self, output: Tensor, target: Tensor) -> Tensor:
         mean, std = output.unbind(-1)
         terms = F.gaussian_nll_loss(
