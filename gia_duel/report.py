@@ -249,7 +249,7 @@ def _reliability(table: Table) -> list[str]:
             rows.append([name, *shown, str(len(row.reliability("after", "ece")))])
     if not rows:
         return []
-    heads = ["model", "covered by intervals of 90%", "calibration error as it comes",
+    heads = ["model", "covered by their intervals", "calibration error as it comes",
              "calibrated", "runs"]  # fmt: skip
     return [
         "Errors as the models say them, and as they are, on test:",

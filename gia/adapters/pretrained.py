@@ -140,8 +140,10 @@ class PretrainedLM(nn.Module):
         rows = Rows.of(_sizes(data), pack=self.pack).to(data.token.device)
         inputs = {"input_ids": rows.fill(data.token), "position_ids": rows.position}
         head = self.lm.get_output_embeddings()
+        if head is None:
+            return self.lm(**inputs, use_cache=False).logits.flatten(0, 1)[rows.place]
         # Nothing is as large as the logits: they are made of tokens alone, and copied nowhere.
-        hook = head.register_forward_pre_hook(partial(_of_tokens, rows.place))
+        hook = head.register_forward_pre_hook(partial(_of_tokens, rows.place), with_kwargs=True)
         try:
             return self.lm(**inputs, use_cache=False).logits[0]
         finally:
@@ -171,8 +173,9 @@ class PretrainedLM(nn.Module):
             For each layer of the adapter a ``Batch`` with ``edge_index [2, E]`` and
             ``edge_weight [E, H]``, H = 1 where heads share a graph.
         """
-        config = getattr(self.tuning, "config", None)
-        if config is None or getattr(config, "edges", "attention") is None:
+        if not isinstance(self.tuning, Adapter):
+            return []
+        if getattr(self.tuning.config, "edges", "attention") is None:
             return []
         was_training = self.training
         self.eval()
@@ -250,10 +253,15 @@ class PretrainedLM(nn.Module):
         ]
 
 
-def _of_tokens(place: Tensor, head: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _of_tokens(
+    place: Tensor, head: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the head is given, in the order of the tokens: ``[R, C, D]`` to ``[1, N, D]``."""
-    hidden, *rest = args
-    return hidden.flatten(0, 1)[place].unsqueeze(0), *rest
+
+    def chosen(value: Any) -> Any:
+        return value.flatten(0, 1)[place].unsqueeze(0) if isinstance(value, Tensor) else value
+
+    return tuple(map(chosen, args)), {name: chosen(value) for name, value in kwargs.items()}
 
 
 def _sizes(data: Data) -> list[int]:

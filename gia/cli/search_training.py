@@ -40,11 +40,12 @@ class Training:
         prepare(self.cfg)
         if self.cfg.ckpt_path is not None:
             raise ValueError("ckpt_path resumes a single training: leave it out")
-        for key, given in {"ensemble": "ensemble=5", "blend": "blend=gradient_boosting"}.items():
-            if key in parts.sweeps:
+        given = {"ensemble": "ensemble=5", "blend": "blend=gradient_boosting"}
+        for key, sweep in parts.sweeps.items():
+            if (group := key.partition(".")[0]) in given:
                 raise ValueError(
-                    f"{parts.sweeps[key]}: a trial trains one model, so that this cannot be "
-                    f"varied; {given} is for gia train with the best settings"
+                    f"{sweep}: a trial trains one model, so that this cannot be varied; "
+                    f"{given[group]} is for gia train with the best settings"
                 )
 
     def configure(self, settings: Sequence[str]) -> DictConfig:
@@ -125,9 +126,8 @@ class Training:
             console.print(
                 f"  ensemble={self.cfg.ensemble} is for gia train: trials train one model"
             )
-        if self.cfg.blend is not None:
-            name = self.choices["blend"]
-            console.print(f"  blend={name} is for gia train: trials train the network alone")
+        if self.cfg.get("blend") is not None:
+            console.print("  blend= is for gia train: trials train the network alone")
         return datamodule.fingerprint()
 
     def _compose(self, settings: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:

@@ -76,6 +76,9 @@ def as_trial(cfg: DictConfig, number: int, folder: Path) -> dict[str, Any]:
     with open_dict(cfg):  # not as settings: a path may hold what Hydra's grammar reserves
         cfg.name, cfg.run_dir = f"trial_{number}", str(folder / "trials" / str(number))
         cfg.logger = cfg.ensemble = cfg.blend = None
+        for name in ("learned", "samples"):
+            if name in cfg.callbacks:
+                cfg.callbacks[name] = None
         cfg.trainer.enable_checkpointing = False
         cfg.trainer.enable_progress_bar = False
     return OmegaConf.to_container(cfg, resolve=False)

@@ -115,7 +115,8 @@ class Explainer:
         chosen = None if self.classes is None else explained_classes(said[0], self.classes)
 
         def predict(batch: Batch) -> Tensor:
-            return explained_numbers(self._predict(batch), chosen)
+            freely = self.task.predicted(self.task.predict_freely(batch))
+            return explained_numbers(freely, chosen)
 
         values = self.method(predict, graph, self.encoders)
         graph = graph.cpu()

@@ -131,6 +131,11 @@ class Prediction(Calibrated):
             )
         return self.shaped(output.to(torch.promote_types(output.dtype, torch.float32)))
 
+    def predict_freely(self, batch: Batch) -> Tensor:
+        """What ``predict_step`` gives, where it is held within no range: what an explanation takes
+        apart."""
+        return self.predict_step(batch, 0)
+
     def predict_with_uncertainty(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """What ``predict_step`` gives, and the standard deviation of numbers.
 

@@ -160,14 +160,18 @@ class Regression(Prediction):
         return self.criterion(self.output(batch), self.scaler(batch.y), **more), len(batch.y)
 
     def output(self, batch: Batch) -> Tensor:
-        return self.within(super().output(batch))
+        return self.combined(self.within(self.outputs(batch)))
 
     def within(self, output: Tensor) -> Tensor:
-        """What is predicted of an output ``[R, T, K]``, see ``extrapolation``: a loss that trains
-        sees the output itself, and another program's predictions are left as they are."""
-        if self.training or self.limits is None or getattr(self.model, "foreign", False):
+        """What is predicted of an output ``[..., T, K]``, see ``extrapolation``: a loss that trains
+        sees the output itself, and what is no number stays none."""
+        if self.training or self.limits is None:
             return output
-        return self.criterion.within(output, *self.limits)
+        held = self.criterion.within(output, *self.limits)
+        return torch.where(output.isfinite(), held, output)
+
+    def predict_freely(self, batch: Batch) -> Tensor:
+        return self.in_units(self.combined(self.outputs(batch)))
 
     def compare(self, metrics: RegressionMetrics, output: Tensor, data: Data) -> None:
         metrics.update(output, self.scaler(data.y), self.scaler.std, **self.besides(data))
@@ -200,11 +204,12 @@ class Regression(Prediction):
 
     def predict_with_uncertainty(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         outputs = self.outputs(batch)
-        together = self.combined(outputs)
-        std = self.criterion.std(together)  # a member's own, and how far members differ
+        # A member's own, and how far members differ, wherever they are.
+        std = self.criterion.std(self.combined(outputs))
         if std is None and len(outputs) > 1:
             std = self.criterion.predicted(outputs).std(0, correction=0)
-        return self.in_units(self.within(together)), None if std is None else std * self.scaler.std
+        together = self.combined(self.within(outputs))
+        return self.in_units(together), None if std is None else std * self.scaler.std
 
     CALIBRATED = "intervals (lower_, upper_)"
     calibration: Intervals | None

@@ -34,6 +34,7 @@ class ChempropRun(FittedRun):
             ValueError: If the data is not for chemprop, or its command fails.
         """
         model, folder = self.task.model, self.folder / "chemprop"
+        self.task.limits = None  # what it says is left as it is
         rows = write_for_chemprop(self.datamodule, folder)
         shutil.rmtree(folder / MODELS, ignore_errors=True)
         featurizers = ["--molecule-featurizers", *model.featurizers] if model.featurizers else []

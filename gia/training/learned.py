@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.trainer.states import TrainerFn
+from torch_geometric.data import Data
 
 from gia.analysis.edge_statistics import edge_statistics
 from gia.analysis.figures import save
@@ -12,6 +15,7 @@ from gia.analysis.learned_figures import learned_heat_maps
 from gia.analysis.prediction_table import number_cell, write_csv
 
 LEARNED, EDGES = "learned", "edges"
+LONGEST = 256  # tokens of a text whose graphs are looked at
 
 
 class Learned(Callback):
@@ -21,10 +25,12 @@ class Learned(Callback):
     thresholds and :math:`\\epsilon` there, and of their absolute values; ``learned.png`` draws
     them. ``edges.csv`` has what :func:`gia.analysis.edge_statistics` says of each layer's graph.
     All of it is kept in the checkpoint, so that a resumed run's are whole. Of an adapter that sends
-    no messages nothing is written.
+    no messages nothing is written. It is of the weights that are being trained, also where averages
+    of them are validated.
 
     Args:
-        number (int): Of how many validation texts, the first ones, the graphs are looked at.
+        number (int): Of how many validation texts, the first ones, the graphs are looked at, up to
+            256 tokens each.
 
     Raises:
         ValueError: If the number is negative.
@@ -45,7 +51,9 @@ class Learned(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         model = pl_module.model
-        if trainer.sanity_checking or not trainer.is_global_zero or trainer.datamodule is None:
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+            return
+        if not trainer.is_global_zero or trainer.datamodule is None:
             return
         step, folder = trainer.global_step, Path(trainer.default_root_dir)
         # A run resumed from the end of an epoch may validate that epoch again.
@@ -58,8 +66,11 @@ class Learned(Callback):
             self.values.append(
                 {"step": step, "layer": int(layer), "site": site, "name": name, **means}
             )
-        texts = list(trainer.datamodule.val_data)[: self.number]
-        looked = [model.graphs(text.clone().to(pl_module.device)) for text in texts]
+        texts = trainer.datamodule.val_data
+        looked = [
+            [graph.cpu() for graph in model.graphs(_beginning(texts[i], pl_module.device))]
+            for i in range(min(self.number, len(texts)))
+        ]
         for graphs in zip(*looked, strict=True):  # of a layer
             layer = int(graphs[0].layer)
             self.edges.append({"step": step, "layer": layer, **edge_statistics(graphs)})
@@ -68,6 +79,12 @@ class Learned(Callback):
             save(learned_heat_maps(self.values), folder / LEARNED)
         if self.edges:
             _write(folder / f"{EDGES}.csv", self.edges)
+
+
+def _beginning(text: Data, device: torch.device) -> Data:
+    """Its first tokens: the edges of long texts would not fit beside a training."""
+    token = text.token[:LONGEST].to(device)
+    return Data(token=token, num_nodes=len(token))
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

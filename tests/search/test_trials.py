@@ -63,13 +63,14 @@ def test_of_a_blend_the_network_alone_is_searched(tmp_path):
     write_chains(tmp_path)
     blend = ["blend=gradient_boosting", "space=null", "trials=2"]
     said, rows = searched(tmp_path, *GRAPHS, *blend, "model.depth=choice(1,2)")
-    assert "blend=gradient_boosting is for gia train: trials train the network alone" in said
+    assert "blend= is for gia train: trials train the network alone" in said
     assert [row["state"] for row in rows] == ["complete"] * 2
     assert "blend=gradient_boosting" in yaml.safe_load((tmp_path / "s" / "best.yaml").read_text())
-    varied = ["blend=choice(gradient_boosting,_fingerprints)", "space=null", "run_dir=t"]
-    done = gia("search", *GRAPHS, *varied, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert "a trial trains one model, so that this cannot be varied" in done.stderr
+    for sweep in ("blend=choice(gradient_boosting,_fingerprints)", "blend.seed=choice(1,2)"):
+        varied = ["blend=gradient_boosting", sweep][sweep[5] == "=" :]
+        done = gia("search", *GRAPHS, *varied, "run_dir=t", cwd=tmp_path, check=False)
+        assert done.returncode == 1
+        assert f"{sweep}: a trial trains one model, so that this cannot be varied" in done.stderr
 
 
 def test_a_forest_is_searched_by_a_metric_that_grows(tmp_path):

@@ -39,7 +39,6 @@ def test_g_of_graph_lora_by_layer_place_and_step(place):
         [str(row["step"]), str(row["layer"]), row["site"], row["name"]] for row in watched.values
     ]
     assert {row["step"] for row in rows} == {"4", "8"}
-    # At the last validation weights are averages, which is what the model is left with then.
     last = {(row["layer"], row["site"]): row for row in rows if row["step"] == "8"}
     assert {site for layer, site in last if layer == "1"} > {"self_attn.q_proj", "mlp.down_proj"}
     assert not any(site == "self_attn.q_proj" for layer, site in last if layer == "0")

@@ -44,8 +44,6 @@ class Chemprop(nn.Module):
         ValueError: If a target has more than two classes, or a loss takes several numbers of it.
     """
 
-    foreign = True  # what it says is left as it is
-
     def __init__(
         self,
         *,

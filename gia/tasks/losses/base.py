@@ -92,7 +92,7 @@ class NumberLoss(Loss):
         return None
 
     def within(self, output: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-        """The numbers with those that are targets held between two, ``[T]`` each."""
+        """The numbers, where the prediction is held between two, ``[T]`` each."""
         return output.clamp(lower[:, None], upper[:, None])
 
     def combine(self, outputs: Tensor) -> Tensor:

@@ -51,6 +51,11 @@ class Quantile(NumberLoss):
         # The absolute error has no gradient at 0, where a bound is kept.
         return (error.abs() * torch.where(error > 0, level, 1 - level)).mean(-1)
 
+    def within(self, output: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+        """The middle one is held, and the others keep their distances to it."""
+        middle = self.predicted(output)
+        return output + (middle.clamp(lower, upper) - middle)[..., None]
+
     def predicted(self, output: Tensor) -> Tensor:
         return output[..., self.channels // 2]
 
