@@ -75,6 +75,7 @@ def test_it_is_given_our_table_and_our_split_row_for_row(make):
 def test_its_metrics_are_scikit_learns_on_its_predictions(make):
     run = make("data.target_column=[y,z]", row=half_missing)
     metrics = run.fit()
+    assert run.task.limits is None  # what it says is left as it is
     folder = run.folder / "chemprop"
     table, said = read(folder / "table.csv"), read(folder / "predictions.csv")
     (split,) = json.loads((folder / "splits.json").read_text())
