@@ -55,3 +55,43 @@ def sums(path: Path, number: int = 120) -> Path:
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
+
+
+def as_gguf(folder: Path, path: Path) -> Path:
+    """Write a Llama of :func:`tiny_base` as one file of llama.cpp's format, in single precision."""
+    gguf = pytest.importorskip("gguf", reason="GGUF files need gguf: gia[llm]")
+    transformers = pytest.importorskip("transformers")
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    config, tokenizer = model.config, json.loads((folder / "tokenizer.json").read_text())
+    vocab = tokenizer["model"]["vocab"]
+    special = {token["content"] for token in tokenizer["added_tokens"]}
+    tokens = sorted(vocab, key=vocab.get)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token in special else 1 for token in tokens])  # control, normal
+    writer.add_token_merges([" ".join(merge) for merge in tokenizer["model"]["merges"]])
+    writer.add_eos_token_id(vocab["<|end|>"])
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    for name, value in model.state_dict().items():
+        if name == "lm_head.weight":  # tied to the embeddings
+            continue
+        x, part = value.numpy(), name.split(".")[-2]
+        if part in heads:  # llama.cpp turns neighbours of a head, and not its halves
+            x = x.reshape(heads[part], 2, -1, x.shape[1]).swapaxes(1, 2).reshape(x.shape)
+        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), x)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

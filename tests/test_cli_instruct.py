@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from bases import CHAT, sums, tiny_base
+from bases import CHAT, as_gguf, sums, tiny_base
 from runs import EVERY_CHECKPOINT, compose_config, gia
 
 from gia.training import Run, load_trained
@@ -134,6 +134,15 @@ def test_all_that_can_be_trained(adapter, place):
     best = f"ckpt_path={name}/checkpoints/best.ckpt"
     again = gia("evaluate", best, cwd=place, **OFFLINE)
     assert f"{summary['test']['loss']:.4f}" in again.stdout
+
+
+def test_a_gguf_file_is_trained_and_asked(place, tmp_path):
+    base = as_gguf(place / "base", tmp_path / "tiny.gguf")
+    arguments = settings(place, f"model.base={base}", "adapter=graph_lora", "run_dir=run")
+    gia("train", *arguments, "debug=fast", cwd=tmp_path, **OFFLINE)
+    best = ["ckpt_path=run/checkpoints/best.ckpt", "prompt=What is 5 and 5?", "num_samples=1"]
+    said = gia("generate", *best, "max_new_tokens=3", cwd=tmp_path, **OFFLINE).stdout
+    assert said.startswith(">sample_1")
 
 
 def test_windows_of_a_text(place):

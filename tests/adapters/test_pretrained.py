@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from bases import tiny_base
+from bases import as_gguf, tiny_base
 from torch import nn
 from torch_geometric.data import Data
 
@@ -15,6 +15,7 @@ from gia.adapters import (
     SparseGINConfig,
     load_base,
 )
+from gia.data import PretrainedTokenizer
 from gia.nn import count_parameters
 from gia.tasks.task import parameter_groups
 
@@ -213,3 +214,19 @@ def test_errors_name_the_value(base):
         LoRA(lora_dropout=1.0)
     with pytest.raises(ValueError, match="no longer what it was"):
         FullFineTuning().disabled(nn.Linear(1, 1))
+
+
+def test_a_gguf_file_is_the_model_that_it_was_made_of(base, tmp_path):
+    file = as_gguf(base, tmp_path / "tiny.gguf")
+    with torch.no_grad():
+        assert torch.equal(PretrainedLM(file).eval()(TOKENS), PretrainedLM(base).eval()(TOKENS))
+    ours, theirs = PretrainedTokenizer(file), PretrainedTokenizer(base)
+    text = "What is 12 and 7? It is 19, odd."
+    assert torch.equal(ours.encode(text), theirs.encode(text))
+    assert ours.eos == theirs.eos
+    # What is trained on it alone is kept.
+    lm = changed(file, "graph_lora")
+    other = PretrainedLM(file, KINDS["graph_lora"]).eval()
+    other.load_state_dict(lm.state_dict())
+    with torch.no_grad():
+        assert torch.equal(lm(TOKENS), other(TOKENS))
