@@ -40,7 +40,7 @@ TARGET = "data.target_column=Tm"
 @pytest.mark.parametrize(
     "pretraining",
     [
-        ["data=chemicals", "data.number=100"],
+        pytest.param(["data=chemicals", "data.number=100"], marks=pytest.mark.slow),
         ["data=chemicals", "data.number=100", "task=masked"],
         [*MOLECULES, "data.target_column=null", "data.computed_targets=rdkit_2d",
          "data.features=null"],
@@ -60,6 +60,7 @@ def test_molecules_start_from_what_was_learned_without_targets(folder, pretraini
     assert number == of > 20
 
 
+@pytest.mark.slow
 def test_peptides_and_a_fasta_file(folder):
     gia("train", "data=peptide_activity", "task=masked", *FAST, "trainer.limit_train_batches=3",
         "run_dir=peptides", cwd=folder)  # fmt: skip

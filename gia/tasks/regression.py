@@ -146,7 +146,8 @@ class Regression(Prediction):
         least, most = limits
         width = torch.where(limits.isfinite().all(0), most - least, self.scaler.std.double())
         limits = torch.stack([least - extrapolation * width, most + extrapolation * width])
-        return self.scaler(limits).float()
+        # Finite, since weights may be averaged, and the difference of two infinities is no number.
+        return self.scaler(limits).float().nan_to_num()
 
     @property
     def output_shape(self) -> tuple[int, ...]:

@@ -266,6 +266,7 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
     assert all(abs(other - lora) <= 0.02 * lora for other in others)
 
 
+@pytest.mark.slow
 def test_ops_names_its_ratios(tmp_path, monkeypatch):
     def epoch(case):
         mlp, x = gia.nn.SwiGLU(4, 8), torch.randn(case.batches, 4)
@@ -359,6 +360,7 @@ def test_both_sides_generate_as_many_tokens():
     assert torch.equal(theirs[:, :5], prompts)
 
 
+@pytest.mark.slow
 def test_all_writes_one_page_and_tells_what_failed(tmp_path, monkeypatch, capfd):
     scripts = {
         "attention": [*SMALL_LAYERS, "--no-memory"],

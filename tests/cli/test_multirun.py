@@ -2,6 +2,7 @@
 
 import csv
 
+import pytest
 from runs import SMALL, in_fresh_process
 
 OPTIONS = [option for option in SMALL if not option.startswith("name=")]
@@ -21,6 +22,7 @@ def test_a_run_for_each_column_in_a_folder_of_its_own_name(tmp_path):
     assert headers == ["400", "FP (°C)"]
 
 
+@pytest.mark.slow
 def test_choices_name_the_folder(tmp_path):
     (tmp_path / "s.fasta").write_text("".join(f">r{n}\n{'GLWKA' * (n + 3)}\n" for n in range(30)))
     data = ["data=fasta", "data.path=s.fasta", "data.split=random", "debug=fast"]

@@ -84,6 +84,7 @@ def test_the_report_compares_with_the_program(finished):
     assert row.count(" ± ") == 3  # the means of all variants
 
 
+@pytest.mark.slow
 def test_an_interrupted_ensemble_goes_on_with_its_members(finished):
     """A member that is finished is not trained again."""
     folder, _, _ = finished

@@ -113,6 +113,7 @@ def trained(path, columns):
     return float(torch.cat(errors).square().mean().sqrt())
 
 
+@pytest.mark.slow
 def test_a_difference_takes_both_molecules(shared_data, tmp_path):
     differences(shared_data, tmp_path / "pairs.csv")
     both = trained(tmp_path / "pairs.csv", ["first", "second"])

@@ -88,6 +88,7 @@ def test_trials_that_fail_are_told_and_the_search_goes_on(data, tmp_path):
     assert "5 trials: 1 complete, 4 failed" in said
 
 
+@pytest.mark.slow
 def test_where_all_fail_it_ends_with_the_reason(data, tmp_path):
     arguments = [*TINY, data, "space=null", "model.width=choice(17,19)", "model.width=17"]
     arguments = [*arguments, "model.heads=2", "run_dir=s"]
@@ -97,6 +98,7 @@ def test_where_all_fail_it_ends_with_the_reason(data, tmp_path):
     assert re.fullmatch(said, done.stderr.strip())
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_end_early_but_the_first(data, tmp_path):
     pruner = ["~pruner", "+pruner._target_=optuna.pruners.ThresholdPruner", "+pruner.upper=0"]
     said = searched(tmp_path, *TINY, data, *pruner, "trials=3", "run_dir=s")

@@ -58,6 +58,7 @@ def test_a_trial_trains_as_gia_train_does_whatever_the_test_part_says(tmp_path):
     assert min(losses) == pytest.approx(best, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_of_a_blend_the_network_alone_is_searched(tmp_path):
     pytest.importorskip("lightgbm")
     write_chains(tmp_path)
@@ -73,6 +74,7 @@ def test_of_a_blend_the_network_alone_is_searched(tmp_path):
         assert f"{sweep}: a trial trains one model, so that this cannot be varied" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_forest_is_searched_by_a_metric_that_grows(tmp_path):
     write_chains(tmp_path)
     data = [setting for setting in GRAPHS if setting.startswith("data")]
@@ -99,6 +101,7 @@ def test_a_forest_is_searched_by_a_metric_that_grows(tmp_path):
         ),
     ],
 )
+@pytest.mark.slow
 def test_trials_that_cannot_be_compared_end_the_search(settings, said, tmp_path):
     write_chains(tmp_path)
     done = gia("search", *GRAPHS, *settings, "run_dir=s", cwd=tmp_path, check=False)
