@@ -14,6 +14,25 @@ SETTINGS = {
 }
 
 
+# Of a short training by Hugging Face's Trainer, or one that is like it.
+TRAINER = {
+    "max_steps": 6,
+    "save_steps": 2,
+    "logging_steps": 1,
+    "per_device_train_batch_size": 2,
+    "learning_rate": 1e-2,
+    "report_to": "none",
+    "use_cpu": True,
+    "disable_tqdm": True,
+}
+
+
+def losses(trainer):
+    """What a Trainer has logged, by steps."""
+    history = trainer.state.log_history
+    return {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
+
+
 def make_config(adapter, **settings):
     kind, own = SETTINGS[adapter]
     return kind(**own | settings)

@@ -126,28 +126,8 @@ class Regression(Prediction):
             raise ValueError(
                 f"there are {len(target_names)} targets, but {len(self.scaler.mean)} target means"
             )
-        self.register_buffer("limits", self._limits(target_range, extrapolation), persistent=False)
-
-    def _limits(
-        self, target_range: Sequence[Sequence[float]] | None, extrapolation: float | None
-    ) -> Tensor | None:
-        """Between which numbers predictions lie, normalised, ``[2, T]``."""
-        if extrapolation is not None and not 0 <= extrapolation < math.inf:
-            raise ValueError(
-                f"task.extrapolation must be a number of at least 0, or null, got {extrapolation}"
-            )
-        if extrapolation is None or target_range is None:
-            return None
-        limits = torch.tensor(target_range, dtype=torch.float64).view(-1, 2).T
-        if limits.size(1) != len(self.target_names):
-            raise ValueError(
-                f"there are {len(self.target_names)} targets, but {limits.size(1)} target ranges"
-            )
-        least, most = limits
-        width = torch.where(limits.isfinite().all(0), most - least, self.scaler.std.double())
-        limits = torch.stack([least - extrapolation * width, most + extrapolation * width])
-        # Finite, since weights may be averaged, and the difference of two infinities is no number.
-        return self.scaler(limits).float().nan_to_num()
+        limits = self.scaler.limits(target_range, extrapolation)
+        self.register_buffer("limits", limits, persistent=False)
 
     @property
     def output_shape(self) -> tuple[int, ...]:

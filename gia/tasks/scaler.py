@@ -55,3 +55,32 @@ class TargetScaler(nn.Module):
     def inverse(self, output: Tensor) -> Tensor:
         """What a model's output is in physical units."""
         return output * self.std + self.mean
+
+    def limits(
+        self, target_range: Sequence[Sequence[float]] | None, extrapolation: float | None
+    ) -> Tensor | None:
+        """Between which numbers predictions lie, normalised, ``[2, T]``; None if anywhere.
+
+        Args:
+            target_range (list of pairs, optional): The least and the largest of each target,
+                infinite where there is none.
+            extrapolation (float, optional): How far beyond, as a share of the range; of the spread
+                where the range is infinite.
+
+        Raises:
+            ValueError: If the extrapolation is negative, or ranges and targets differ in number.
+        """
+        if extrapolation is not None and not 0 <= extrapolation < math.inf:
+            raise ValueError(
+                f"task.extrapolation must be a number of at least 0, or null, got {extrapolation}"
+            )
+        if extrapolation is None or target_range is None:
+            return None
+        least, most = torch.tensor(target_range, dtype=torch.float64).view(-1, 2).T
+        if len(least) != len(self.mean):
+            raise ValueError(f"there are {len(self.mean)} targets, but {len(least)} target ranges")
+        width = most - least
+        width = torch.where(width.isfinite(), width, self.std.double())
+        held = torch.stack([least - extrapolation * width, most + extrapolation * width])
+        # Finite, since weights may be averaged, and the difference of two infinities is no number.
+        return self(held).float().nan_to_num()

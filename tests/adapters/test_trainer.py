@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from adapted import TRAINER, losses
 from decoders import decoder
 from torch import nn
 
@@ -41,25 +42,9 @@ def build(kind="plain", seed=3, **settings):
 
 
 def trainer(model, folder, **settings):
-    options = {
-        "max_steps": 6,
-        "save_steps": 2,
-        "logging_steps": 1,
-        "per_device_train_batch_size": 2,
-        "learning_rate": 1e-2,
-        "lr_scheduler_type": "constant",
-        "seed": 0,
-        "report_to": "none",
-        "use_cpu": True,
-        "disable_tqdm": True,
-    }
+    options = {**TRAINER, "lr_scheduler_type": "constant", "seed": 0}
     arguments = transformers.TrainingArguments(str(folder), **options | settings)
     return transformers.Trainer(model, arguments, train_dataset=DATA, eval_dataset=DATA[:4])
-
-
-def losses(trained):
-    history = trained.state.log_history
-    return {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
 
 
 def assert_same(model, other):

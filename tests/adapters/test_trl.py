@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from adapted import TRAINER, losses
 from bases import CHAT, sums, tiny_base
 
 import gia.adapters as adapters
@@ -37,29 +38,13 @@ def trainer(kind, base, data, folder, seed=3, **settings):
         lora = peft.LoraConfig(r=2, target_modules=["q_proj"], lora_dropout=0.1)
         model = peft.get_peft_model(model, lora)
         adapters.add(model, SparseGINConfig(channels=4, dropout=0.1))
-    options = {
-        "max_steps": 6,
-        "save_steps": 2,
-        "logging_steps": 1,
-        "per_device_train_batch_size": 2,
-        "learning_rate": 1e-2,
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "disable_tqdm": True,
-        "max_length": 64,
-        "gradient_checkpointing": False,
-    }
+    options = {**TRAINER, "bf16": False, "max_length": 64, "gradient_checkpointing": False}
     return trl.SFTTrainer(
         model,
         trl.SFTConfig(str(folder), **options | settings),
         train_dataset=data,
         processing_class=transformers.AutoTokenizer.from_pretrained(base),
     )
-
-
-def losses(trained):
-    return [entry["loss"] for entry in trained.state.log_history if "loss" in entry]
 
 
 @KINDS
