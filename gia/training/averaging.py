@@ -28,13 +28,16 @@ class AverageWeights(WeightAveraging):
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
         self.decay = decay
+        self._endless = False  # whether a buffer, such as a mask, holds infinities
         super().__init__(multi_avg_fn=self._average)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Make the average, in double precision if the model is going to be."""
         super().setup(trainer, pl_module, stage)
-        if stage == "fit" and isinstance(trainer.precision_plugin, DoublePrecision):
-            self._average_model.double()
+        if stage == "fit":
+            if isinstance(trainer.precision_plugin, DoublePrecision):
+                self._average_model.double()
+            self._endless = not all(buffer.isfinite().all() for buffer in pl_module.buffers())
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate the average, but after the training what the model then is."""
@@ -56,3 +59,6 @@ class AverageWeights(WeightAveraging):
         # A model in half precision has its average in float32, where small steps are not lost.
         current = [now.to(mean.dtype) for mean, now in zip(averaged, current, strict=True)]
         get_ema_multi_avg_fn(decay)(averaged, current, number)
+        if self._endless:  # whose mean with themselves would be no number
+            for mean, now in zip(averaged, current, strict=True):
+                mean.copy_(mean.where(now.isfinite(), now))

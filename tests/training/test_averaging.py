@@ -1,10 +1,12 @@
 """Averaged weights: what is validated, kept and resumed."""
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from runs import SMALL, compose_config
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 
 from gia.training import AverageWeights, run_of
 
@@ -35,6 +37,33 @@ def test_the_average_is_the_sum_of_all_steps_by_their_weights():
     found = torch.cat([averaged.module.weight.detach(), averaged.module.statistic])
     torch.testing.assert_close(found, expected)
     assert torch.equal(averaged.module.offset, torch.arange(400))
+
+
+class Masked(pl.LightningModule):
+    """One weight and a mask with infinities, which stay."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.register_buffer("mask", torch.tensor([0.1, -torch.inf, torch.inf]))
+
+    def training_step(self, batch, _):
+        return (self.weight - batch).square().sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_infinities_are_their_own_average(tmp_path):
+    model, callback = Masked(), AverageWeights()
+    trainer = pl.Trainer(
+        max_epochs=1, callbacks=[callback], logger=False, accelerator="cpu",
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(model, DataLoader(torch.ones(8, 2)))
+    assert model.mask.tolist() == torch.tensor([0.1, -torch.inf, torch.inf]).tolist()
+    assert 0 < model.weight[0] < 1
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
