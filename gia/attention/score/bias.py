@@ -1,5 +1,6 @@
 """What is added to scores: distances along the sequence, hops, attributes of given edges."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -168,29 +169,39 @@ class HopBias(nn.Module):
 
     `"Do Transformers Really Perform Bad for Graph Representation?"
     <https://arxiv.org/abs/2106.05234>`_, eq. 6, with a number for each head. It
-    begins at 0, so that a model with it begins as one without.
+    begins at ``-slope`` for each hop: with 0, a model with it begins as one without; well above 0,
+    every head begins by seeing its own node and its neighbours, and what is many hops away or not
+    joined is as good as out of scope.
 
     Args:
         heads (int): Heads H.
         max_hops (int): The most hops that are told apart; what is farther, or not joined, has one
             number more.
+        slope (float): What every hop takes from a score at the start, 0 or more.
 
     Shapes:
         - **scope.given.edge_index:** ``[2, E]``
 
     Raises:
-        ValueError: If ``max_hops`` is no number from 1 to 253, or the data has no edges.
+        ValueError: If ``max_hops`` is no number from 1 to 253, ``slope`` is below 0 or no number,
+            or the data has no edges.
     """
 
-    def __init__(self, heads: int, *, max_hops: int = 8):
+    def __init__(self, heads: int, *, max_hops: int = 8, slope: float = 0.0):
         super().__init__()
         if not 1 <= max_hops <= 253:  # a byte holds one more
             raise ValueError(f"max_hops must be from 1 to 253, got {max_hops}")
+        if not 0 <= slope < math.inf:
+            raise ValueError(f"slope must be a number of at least 0, got {slope}")
         self.max_hops = max_hops
-        self.value = nn.Parameter(torch.zeros(max_hops + 2, heads))
+        self.slope = slope
+        self.value = nn.Parameter(torch.empty(max_hops + 2, heads))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.zeros_(self.value)
+        with torch.no_grad():
+            hops = torch.arange(self.max_hops + 2, device=self.value.device)
+            self.value.copy_(-self.slope * hops.unsqueeze(1))
 
     def forward(self, scope: Scope) -> HopScores:
         return HopScores(self.value, scope.hop_counts(self.max_hops))

@@ -9,6 +9,7 @@ from gia.attention import (
     AttentionAdjacency,
     BiasedScore,
     CausalScope,
+    ConstantScore,
     DistanceBias,
     DotProductScore,
     EdgeBias,
@@ -123,3 +124,23 @@ def test_a_hop_bias_begins_as_none_and_says_what_it_needs():
         hops(x, FullScope(ptr))
     with pytest.raises(ValueError, match="max_hops must be from 1 to 253, got 0"):
         HopBias(2, max_hops=0)
+    for slope in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="slope must be a number of at least 0"):
+            HopBias(2, slope=slope)
+
+
+def test_a_slope_takes_as_much_for_every_hop_at_the_start():
+    """A chain 0 - 1 - 2 and a node that nothing joins: it counts as one hop more than the most."""
+    bonds = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    scope = FullScope(torch.tensor([0, 4]), given=InputGraph(bonds))
+    score = BiasedScore(score=ConstantScore(8, 2), biases=[HopBias(2, max_hops=4, slope=1.5)])
+    adjacency = AttentionAdjacency(score=score, normalize=Softmax())
+    for _ in range(2):
+        edges = adjacency(torch.randn(4, 8), scope).to_edges().joined()
+        source, target = edges.edge_index
+        apart = torch.where((source == 3) ^ (target == 3), 5, (source - target).abs())
+        weight = torch.zeros(4, 4).index_put((target, source), torch.exp(-1.5 * apart))
+        expected = weight / weight.sum(1, keepdim=True)
+        torch.testing.assert_close(edges.edge_weight[:, 0], expected[target, source])
+        torch.nn.init.normal_(score.biases[0].value)
+        score.biases[0].reset_parameters()
