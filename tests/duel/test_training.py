@@ -43,8 +43,8 @@ def test_seeds_have_splits_of_their_own_and_folds_one_partition():
     plan = read("graphs").plan
     seeds = Training().replicate(plan.datasets["esol"], 2)
     assert seeds == ["seed=2", "data.split_seed=2"]
-    fold = Training().replicate(plan.datasets["tu_mutag"], 7)
-    assert fold == ["seed=7", "data.split=kfold", "data.folds=10", "data.fold=7"]
+    fold = Training().replicate(plan.datasets["tu_proteins"], 3)
+    assert fold == ["seed=3", "data.split=kfold", "data.folds=5", "data.fold=3"]
 
 
 @pytest.fixture
