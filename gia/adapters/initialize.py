@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gia.adapters.decoder import DEFAULT, decoder
+from gia.adapters.layer import SparseGIN
 from gia.typing import OptTensor
 
 BATCHES = 8  # more add little
@@ -38,9 +39,11 @@ def initialize(
 
     Raises:
         KeyError: If there is no such adapter.
-        ValueError: If there are fewer tokens than channels.
+        ValueError: If it is no Sparse-GIN, or there are fewer tokens than channels.
     """
     parts = decoder(model).adapter(name)
+    if not all(isinstance(part, SparseGIN) for part in parts.values()):
+        raise ValueError(f"the adapter {name!r} is no Sparse-GIN: no other starts out of data")
     found = {number: _Directions(part.in_proj) for number, part in parts.items()}
     mask: dict[str, OptTensor] = {}
     hooks = [

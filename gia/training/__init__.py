@@ -14,6 +14,7 @@ from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load
 from gia.training.chemprop import ChempropRun
 from gia.training.ensemble import EnsembleRun, join, run_of
 from gia.training.fitted import FittedRun
+from gia.training.initialize import InitializeAdapter
 from gia.training.learned import Learned
 from gia.training.load import calibrate, load_trained
 from gia.training.measured import MeasuredRun
@@ -30,6 +31,7 @@ __all__ = [
     "EnsembleRun",
     "FittedRun",
     "History",
+    "InitializeAdapter",
     "Interrupted",
     "Learned",
     "MeasuredRun",

@@ -8,7 +8,7 @@ from adapted import logits_with_cache, without_dropout
 from decoders import decoder
 
 import gia.adapters as adapters
-from gia.adapters import SparseGINConfig
+from gia.adapters import GraphLoRAConfig, SparseGINConfig
 
 pytest.importorskip("transformers")
 OPTIONS = {
@@ -277,6 +277,10 @@ def test_padding_is_no_data():
         adapters.initialize(model, [{"input_ids": padded, "attention_mask": mask}])
         found.append(parts(model)[0].in_proj.weight)
     torch.testing.assert_close(*found)
+    model = decoder("llama")
+    adapters.add(model, GraphLoRAConfig(r=2))
+    with pytest.raises(ValueError, match="the adapter 'default' is no Sparse-GIN"):
+        adapters.initialize(model, [{"input_ids": ids}])
     with pytest.raises(ValueError, match=r"layer 0 has 4 channels to start, but was shown 3 tok"):
         adapters.initialize(adapted("llama", "default"), [{"input_ids": ids[:1, :3]}])
     model = adapted("llama", "default").train()
