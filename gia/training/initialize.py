@@ -46,7 +46,10 @@ class InitializeAdapter(Callback):
         chosen = [texts[i] for i in range(0, len(texts), apart)][: self.number]
         starts = range(0, len(chosen), TEXTS)
         batches = (_padded(chosen[i : i + TEXTS], pl_module.device) for i in starts)
-        initialize(model, batches, max_batches=len(starts))
+        try:
+            initialize(model, batches, max_batches=len(starts))
+        except ValueError as error:
+            raise ValueError(f"{error}; callbacks.initialize=null starts at random") from error
 
 
 def _adds(part: SparseGIN) -> bool:
