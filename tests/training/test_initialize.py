@@ -85,7 +85,7 @@ def test_numbers_that_cannot_be_are_named(place):
     run = run_of(place, "few")
     short = SimpleNamespace(token=run.datamodule.train_data[0].token[:2])
     trainer = SimpleNamespace(global_step=0, datamodule=SimpleNamespace(train_data=[short]))
-    with pytest.raises(ValueError, match="shown 2 tokens: .*; callbacks.initialize=null"):
+    with pytest.raises(ValueError, match=r"shown 2 tokens: .*; callbacks\.initialize=null"):
         InitializeAdapter(1).on_train_start(trainer, run.task)
 
 
