@@ -178,6 +178,8 @@ class HopBias(nn.Module):
         max_hops (int): The most hops that are told apart; what is farther, or not joined, has one
             number more.
         slope (float): What every hop takes from a score at the start, 0 or more.
+        ordered (bool): Whether nodes stand in a sequence, where what is far along the chain may be
+            as near as any: then nothing is taken.
 
     Shapes:
         - **scope.given.edge_index:** ``[2, E]``
@@ -187,14 +189,14 @@ class HopBias(nn.Module):
             or the data has no edges.
     """
 
-    def __init__(self, heads: int, *, max_hops: int = 8, slope: float = 0.0):
+    def __init__(self, heads: int, *, max_hops: int = 8, slope: float = 0.0, ordered: bool = False):
         super().__init__()
         if not 1 <= max_hops <= 253:  # a byte holds one more
             raise ValueError(f"max_hops must be from 1 to 253, got {max_hops}")
         if not 0 <= slope < math.inf:
             raise ValueError(f"slope must be a number of at least 0, got {slope}")
         self.max_hops = max_hops
-        self.slope = slope
+        self.slope = 0.0 if ordered else slope
         self.value = nn.Parameter(torch.empty(max_hops + 2, heads))
         self.reset_parameters()
 

@@ -144,3 +144,4 @@ def test_a_slope_takes_as_much_for_every_hop_at_the_start():
         torch.testing.assert_close(edges.edge_weight[:, 0], expected[target, source])
         torch.nn.init.normal_(score.biases[0].value)
         score.biases[0].reset_parameters()
+    assert not HopBias(2, slope=1.5, ordered=True).value.any()
