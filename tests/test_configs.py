@@ -219,3 +219,10 @@ def test_a_configured_scope_says_whether_a_cache_continues(choice, continuable):
     cfg = compose_config(*COMMON, choice)
     assert "hydra" not in str(cfg.scope)
     assert instantiate(resolve_model(cfg, INPUTS)).continuable == continuable
+
+
+def test_attention_over_molecules_alone_begins_along_the_bonds():
+    for data, slope in (("esol", 4), ("melting_point", 4), ("tu_proteins", 0)):
+        cfg = compose_config(f"data={data}", "model=graph_transformer")
+        assert cfg.score.biases[1].slope == slope
+    assert compose_config("data=esol", "hop_slope=1").score.biases[1].slope == 1
