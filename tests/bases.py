@@ -57,6 +57,23 @@ def sums(path: Path, number: int = 120) -> Path:
     return path
 
 
+def base_and_sums(folder: Path) -> Path:
+    """A folder with such a model, ``base``, and such prompts, ``sums.jsonl``."""
+    tiny_base(folder / "base")
+    sums(folder / "sums.jsonl")
+    return folder
+
+
+def of_sums(place: Path) -> list[str]:
+    """Settings of a small run on what :func:`base_and_sums` has made, without an adapter."""
+    return [
+        "data=instruct", f"data.path={place / 'sums.jsonl'}", f"model.base={place / 'base'}",
+        "data.prompt_field=question", "data.max_length=64", "data.batch_size=8",
+        "data.tokens_per_batch=null", "callbacks.progress_bar=null", "logger.tensorboard=null",
+        "name=test",
+    ]  # fmt: skip
+
+
 def as_gguf(folder: Path, path: Path) -> Path:
     """Write a Llama of :func:`tiny_base` as one file of llama.cpp's format, in single precision."""
     gguf = pytest.importorskip("gguf", reason="GGUF files need gguf: gia[llm]")

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from bases import CHAT, as_gguf, sums, tiny_base
+from bases import CHAT, as_gguf, base_and_sums, tiny_base
 from runs import EVERY_CHECKPOINT, compose_config, gia
 
 from gia.training import Run, load_trained
@@ -29,10 +29,7 @@ FAST = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("instruct")
-    tiny_base(folder / "base")
-    sums(folder / "sums.jsonl")
-    return folder
+    return base_and_sums(tmp_path_factory.mktemp("instruct"))
 
 
 def settings(place, *more):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from bases import sums, tiny_base
+from bases import base_and_sums, of_sums
 from runs import compose_config
 
 from gia import adapters
@@ -13,20 +13,14 @@ from gia.training import InitializeAdapter, Run
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("initialize")
-    tiny_base(folder / "base")
-    sums(folder / "sums.jsonl")
-    return folder
+    return base_and_sums(tmp_path_factory.mktemp("initialize"))
 
 
 def run_of(place, name, *more):
     settings = [
-        "data=instruct", f"data.path={place / 'sums.jsonl'}", f"model.base={place / 'base'}",
-        "data.prompt_field=question", "data.max_length=64", "data.batch_size=8",
-        "data.tokens_per_batch=null", "trainer.accelerator=cpu", "logger.csv=null",
-        "logger.tensorboard=null", "callbacks.progress_bar=null", "callbacks.samples=null",
-        "callbacks.learned=null", f"run_dir={place / name}", "name=test",
-        "adapter=sparse_gin", "+adapter.channels=8", "trainer.max_epochs=1",
+        *of_sums(place), "trainer.accelerator=cpu", "logger.csv=null", "callbacks.samples=null",
+        "callbacks.learned=null", f"run_dir={place / name}", "adapter=sparse_gin",
+        "+adapter.channels=8", "trainer.max_epochs=1",
         "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", *more,
     ]  # fmt: skip
     return Run.from_config(compose_config(*settings))

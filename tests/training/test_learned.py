@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from bases import sums, tiny_base
+from bases import base_and_sums, of_sums
 from runs import EVERY_CHECKPOINT, compose_config, read_table
 
 from gia import adapters
@@ -11,21 +11,15 @@ from gia.training import Learned, Run
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("learned")
-    tiny_base(folder / "base")
-    sums(folder / "sums.jsonl")
-    return folder
+    return base_and_sums(tmp_path_factory.mktemp("learned"))
 
 
 def trained(place, name, *more, ckpt_path=None):
     """A run of two validations and the callback that watched it."""
     settings = [
-        "data=instruct", f"data.path={place / 'sums.jsonl'}", f"model.base={place / 'base'}",
-        "data.prompt_field=question", "data.max_length=64", "data.batch_size=8",
-        "data.tokens_per_batch=null", "trainer.max_epochs=2", "trainer.limit_train_batches=4",
+        *of_sums(place), "trainer.max_epochs=2", "trainer.limit_train_batches=4",
         "trainer.accelerator=cpu", "optimizer.lr=3e-3", "logger.csv=null",
-        "logger.tensorboard=null", "callbacks.progress_bar=null", "callbacks.samples=null",
-        f"run_dir={place / name}", "name=test", *more,
+        "callbacks.samples=null", f"run_dir={place / name}", *more,
     ]  # fmt: skip
     run = Run.from_config(compose_config(*settings))
     run.trainer.fit(run.task, run.datamodule, ckpt_path=ckpt_path, weights_only=True)
