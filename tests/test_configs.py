@@ -61,7 +61,11 @@ OF_PROMPTS = ["data=instruct", "data.path=x.jsonl"]
 NEEDS |= {
     f"adapter={path.stem}": [*OF_PROMPTS, *PRETRAINED] for path in CONF.glob("adapter/[a-z]*")
 }
-NEEDS |= {f"experiment={path.stem}": PRETRAINED for path in CONF.glob("experiment/gsm8k*")}
+NEEDS |= {
+    f"experiment={path.stem}": PRETRAINED
+    for adapter in ("lora", "sparse_gin")
+    for path in CONF.glob(f"experiment/*_{adapter}.yaml")
+}
 NEEDS |= {"model=pretrained": ["adapter=lora", *OF_PROMPTS, *PRETRAINED]}
 NEEDS |= {"tokenizer=bpe": OF_PROMPTS}
 NEEDS |= {"tokenizer=pretrained": NEEDS["model=pretrained"]}
