@@ -137,7 +137,7 @@ def test_install_after_train_adds_the_tools_and_the_libraries(env):
     env.run("train")
     calls = env.run("install")
     assert not any(call.endswith("torch==2.13.0") for call in calls)
-    assert calls[0].endswith("-e .[bio,boosting,chem,dev,llm,search]")
+    assert calls[0].endswith("-e .[bio,boosting,chem,dev,llm,materials,search]")
     assert env.libraries() == ["torch-scatter", "torch-sparse"]
     assert env.run("install") == []
 
@@ -150,7 +150,7 @@ def test_changed_project_files_install_gia_again_but_not_torch(env, name):
     calls = env.run("train")
     assert len(calls) == 1
     assert calls[0].endswith(
-        "-e .[bio,boosting,chem,dev,llm,search]"
+        "-e .[bio,boosting,chem,dev,llm,materials,search]"
     )  # what was there before is kept
 
 

@@ -27,7 +27,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"train": ["bio", "chem"], "install": ["bio", "boosting", "chem", "dev", "llm", "search"]}
+EXTRAS = {
+    "train": ["bio", "chem"],
+    "install": ["bio", "boosting", "chem", "dev", "llm", "materials", "search"],
+}
 # One operation of each library: a wheel made for another torch fails here.
 CHECKS = {
     "torch-scatter": "import torch, torch_scatter as lib; "

@@ -8,7 +8,12 @@ from rich.table import Table
 PARTS = ("train", "val", "test")
 COUNTS = ("sequences", "tokens", "graphs", "nodes", "edges")  # of a part, as far as it has them
 LISTED = 10  # rows that are named; the rest is counted
-KINDS = {"smiles": "molecules", "sequence": "sequences", "name": "items"}
+KINDS = {
+    "smiles": "molecules",
+    "sequence": "sequences",
+    "formula": "compositions",
+    "name": "items",
+}
 LONGEST = 40  # letters of a sequence or a molecule that is named
 
 

@@ -7,6 +7,7 @@ from gia.data.components import join_components
 from gia.data.datamodule import DataModule
 from gia.data.datasets import (
     TU,
+    Compositions,
     Compounds,
     Dataset,
     Fasta,
@@ -15,6 +16,7 @@ from gia.data.datasets import (
     Peptides,
     Record,
     Records,
+    ResidueFasta,
     SequenceDataset,
     Sequences,
     Structures,
@@ -53,6 +55,7 @@ __all__ = [
     "ByteTokenizer",
     "Chain",
     "CharTokenizer",
+    "Compositions",
     "Compounds",
     "DataModule",
     "Dataset",
@@ -68,6 +71,7 @@ __all__ = [
     "Record",
     "Records",
     "Rejected",
+    "ResidueFasta",
     "ResidueTokenizer",
     "SequenceDataset",
     "SequenceLoader",

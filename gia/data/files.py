@@ -7,15 +7,17 @@ import os
 import shutil
 import tempfile
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from glob import glob
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gia.data.tables.kinds import check_bytes
 
 GZIP = b"\x1f\x8b"
+ZIP = b"PK\x03\x04"
 
 
 def expand(path: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
@@ -37,7 +39,8 @@ def read_bytes(path: str | os.PathLike, url: str | None = None, option: str = "d
 
     Args:
         path: the file.
-        url: where to download it from, once, if ``path`` does not exist.
+        url: where to download it from, once, if ``path`` does not exist; of a zip archive the
+            file of the same name is taken.
         option: the setting that names it, for errors.
 
     Raises:
@@ -47,7 +50,8 @@ def read_bytes(path: str | os.PathLike, url: str | None = None, option: str = "d
         ValueError: if it is not a whole gzip file.
     """
     file = Path(str(path)).expanduser()
-    if not file.exists() and url is not None:
+    fetched = not file.exists() and url is not None
+    if fetched:
         file = download(url, instead_of=path)
     if not file.exists():
         raise FileNotFoundError(f"{option}={path} does not exist (looked in {Path.cwd()})")
@@ -58,10 +62,24 @@ def read_bytes(path: str | os.PathLike, url: str | None = None, option: str = "d
             data = stream.read()
     except PermissionError as error:
         raise PermissionError(f"{option}={path} may not be read: check its permissions") from error
+    if fetched and data.startswith(ZIP):
+        return _member(file, Path(str(path)).name, url)
     try:
         return gzip.decompress(data) if data.startswith(GZIP) else data
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{option}={path} is not a whole gzip file: {error}") from error
+
+
+def _member(archive: Path, name: str, url: str) -> bytes:
+    """The file of this name in a zip archive, whatever folder of it it is in."""
+    with zipfile.ZipFile(archive) as files:
+        found = [member for member in files.namelist() if PurePosixPath(member).name == name]
+        if not found:
+            raise FileNotFoundError(
+                f"{url} holds no {name}, but {', '.join(files.namelist()[:10])}: fetch the file "
+                "elsewhere and give its place as data.path=..."
+            )
+        return files.read(found[0])
 
 
 def read_text(path: str | os.PathLike, url: str | None = None, option: str = "data.path") -> str:

@@ -17,6 +17,7 @@ from gia.data.alphabets import likely_kind
 from gia.data.cache import digest, processed
 from gia.data.components import of_components
 from gia.data.descriptors import peptide_descriptors, rdkit_descriptors
+from gia.data.elements import composition_descriptors
 from gia.data.feature_tables import FeatureTable, in_single, of_columns, of_file
 from gia.data.fingerprints import morgan_fingerprints
 from gia.data.items import Items, Rejected
@@ -24,9 +25,14 @@ from gia.data.view import View
 
 ATTRIBUTE = "graph_features"
 # What there is, and of what it can be computed.
-OF_TEXTS = {"rdkit_2d": "smiles", "morgan": "smiles", "peptide": "sequence"}
+OF_TEXTS = {
+    "rdkit_2d": "smiles",
+    "morgan": "smiles",
+    "peptide": "sequence",
+    "elements": "formula",
+}
 KINDS = (*OF_TEXTS, "columns", "file")
-ITEMS = {"smiles": "molecules", "sequence": "sequences"}
+ITEMS = {"smiles": "molecules", "sequence": "sequences", "formula": "compositions"}
 NAMED = 3  # features of a row that a note names
 
 
@@ -36,8 +42,9 @@ class FeatureReader:
 
     Attributes:
         kinds: some of :data:`KINDS`. ``"rdkit_2d"`` and ``"peptide"`` are those of
-            :mod:`gia.data.descriptors`, ``"morgan"`` fingerprints of 2,048 bits; ``"columns"`` of
-            the dataset's table, ``"file"`` of another one.
+            :mod:`gia.data.descriptors`, ``"morgan"`` fingerprints of 2,048 bits, ``"elements"``
+            :func:`gia.data.elements.composition_descriptors`; ``"columns"`` of the dataset's
+            table, ``"file"`` of another one.
         columns: names of columns of numbers, for ``"columns"``.
         path: a table, or an ``.npz`` of arrays, with a row for each row of the data, for
             ``"file"``.
@@ -104,7 +111,7 @@ class FeatureReader:
         if kind in OF_TEXTS and not places:
             raise ValueError(
                 f"data.features={kind} describes {ITEMS[OF_TEXTS[kind]]}, and these are "
-                f"{ITEMS.get(items.kind, 'neither molecules nor sequences')}: choose another, or "
+                f"{ITEMS.get(items.kind, 'none')}: choose another, or "
                 "columns or file for numbers of your own"
             )
         if kind == getattr(dataset, "computed_targets", None):
@@ -122,6 +129,8 @@ class FeatureReader:
         if kind == "rdkit_2d":
             describe = _kept_descriptors if keep else rdkit_descriptors
             return FeatureTable(*of_components(describe, texts, places))
+        if kind == "elements":
+            return FeatureTable(*composition_descriptors(texts))
         if not items.components:  # an alphabet may hold blanks
             return FeatureTable(*_of_peptides(texts))
         return FeatureTable(*of_components(_of_peptides, texts, places))

@@ -8,12 +8,16 @@ from gia.data.components import components
 
 
 def node_labels(graph: Data, kind: str) -> list[str]:
-    """Elements of a molecule, residues of a sequence, otherwise numbers.
+    """Elements of a molecule or a composition, residues of a sequence, otherwise numbers.
 
     Args:
         graph: the graph.
-        kind: what its ``text`` is: ``"smiles"``, ``"sequence"`` or anything else.
+        kind: what its ``text`` is: ``"smiles"``, ``"sequence"``, ``"formula"`` or anything else.
     """
+    if kind == "formula":
+        elements = re.findall("[A-Z][a-z]?", graph.text)
+        if len(elements) == graph.num_nodes:
+            return elements
     if kind == "sequence":
         letters = _letters(graph.text)
         if len(letters) == graph.num_nodes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
+from gia.data.targets import separated
 from gia.data.tokenizer import Tokenizer
 
 GAPS = "-."  # of alignments and a3m
@@ -58,9 +58,10 @@ class Residues:
         Args:
             cell: the values.
             sequence: as it is written.
-            letters: whether a value is a letter, instead of a number.
+            letters: whether a value may be a letter, and not only a number or a word.
         """
-        values = list(cell) if letters else re.split(r"[\s,;]+", cell.strip())
+        letters = letters and len(cell) == len(sequence)
+        values = list(cell) if letters else separated(cell)
         if len(values) != len(sequence):
             return cell
         return ("" if letters else " ").join(values[place] for place in self._places(sequence))

@@ -96,9 +96,9 @@ def read_targets(items: Items, target_type: str, class_names: ClassNames | None 
     infinite number stands for something that could not be measured and is masked; of a bound,
     ``<0.5``, the bound is known.
 
-    Where targets are of nodes, a graph's cell is cut as its nodes were. It holds one letter a
-    node for classes (``?`` for none), and for regression one number a node, separated by blanks,
-    commas or semicolons.
+    Where targets are of nodes, a graph's cell is cut as its nodes were. It holds one letter or
+    word a node for classes (``?`` for none), and for regression one number a node; words and
+    numbers are separated by blanks, commas or semicolons.
 
     Args:
         items: the graphs and their cells.
@@ -184,10 +184,18 @@ def _values(cell: str, nodes: int, classes: bool) -> list[str]:
     """A cell's values, one a node."""
     if not cell.strip() or (_is_missing(cell) and len(cell) != nodes):
         return [""] * nodes
-    if classes:
-        # A blank at an end may be a letter: it is taken off only where it is one too many.
-        letters = cell if len(cell) == nodes else cell.strip()
-        return ["" if letter in (UNLABELLED, " ") else letter for letter in letters]
+    if not classes:
+        return separated(cell)
+    if len(cell) == nodes:  # a blank may be a letter, also at an end
+        letters = list(cell)
+    else:
+        words = separated(cell)
+        letters = words if len(words) == nodes else list(cell.strip())
+    return ["" if letter in (UNLABELLED, " ") else letter for letter in letters]
+
+
+def separated(cell: str) -> list[str]:
+    """The values of a cell, which blanks, commas or semicolons part."""
     return re.split(r"[\s,;]+", cell.strip())
 
 

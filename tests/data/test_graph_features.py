@@ -188,7 +188,7 @@ def test_targets_of_nodes_refuse_them():
     [
         (
             {"features": "rdkit"},
-            "must be some of rdkit_2d, morgan, peptide, columns, file, got",
+            "must be some of rdkit_2d, morgan, peptide, elements, columns, file, got",
         ),
         ({"features": "columns"}, "data.features=columns and data.feature_columns=... belong"),
         ({"feature_columns": "t"}, "data.features=columns and data.feature_columns=... belong"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from io import StringIO
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from gia.data.alphabets import alphabet_notes
 from gia.data.datasets.sequences import Record, SequenceDataset
@@ -94,26 +94,52 @@ class Fasta(SequenceDataset):
     @cached_property
     def _read(self) -> tuple[list[Record], list[str]]:
         """The records, and what is to be known of how they were read."""
-        try:
-            from Bio.SeqIO.FastaIO import SimpleFastaParser
-        except ImportError as error:
-            raise ImportError(
-                "reading FASTA takes Biopython, which is not installed: pip install gia[bio]"
-            ) from error
-        lines, notes = _entries(read_text(self.path, self.url))
-        if not lines:
-            raise ValueError(
-                f"data.path={self.path} has no '>' header, so it is not FASTA: for a table use "
-                "data=csv, for plain text data=text"
-            )
-        headers, sequences = zip(*SimpleFastaParser(iter(lines)), strict=True)
-        names, repeated = _names(headers)
-        if repeated:
-            notes.append(
-                f"{repeated:,} sequences share the first word of their header with another: they "
-                "are named by all of it"
-            )
-        return [Record(name, text) for name, text in zip(names, sequences, strict=True)], notes
+        entries, notes = read_fasta(self.path, self.url)
+        return [Record(entry.name, entry.sequence) for entry in entries], notes
+
+
+class Entry(NamedTuple):
+    """One of a FASTA file: the name that no other has, the whole header, and what follows it."""
+
+    name: str
+    header: str
+    sequence: str
+
+
+def read_fasta(
+    path: str | PathLike, url: str | None = None, option: str = "data.path"
+) -> tuple[list[Entry], list[str]]:
+    """All entries of a file, and what is to be known of how they were read, a sentence each.
+
+    Args:
+        path: the file, also a gzipped one.
+        url: where to download it from if it does not exist.
+        option: the setting that names it, for errors.
+
+    Raises:
+        ImportError: if Biopython is not installed.
+        OSError, ValueError: if the file cannot be read or has no ``>`` header.
+    """
+    try:
+        from Bio.SeqIO.FastaIO import SimpleFastaParser
+    except ImportError as error:
+        raise ImportError(
+            "reading FASTA takes Biopython, which is not installed: pip install gia[bio]"
+        ) from error
+    lines, notes = _entries(read_text(path, url, option))
+    if not lines:
+        raise ValueError(
+            f"{option}={path} has no '>' header, so it is not FASTA: for a table use "
+            "data=csv, for plain text data=text"
+        )
+    headers, sequences = zip(*SimpleFastaParser(iter(lines)), strict=True)
+    names, repeated = _names(headers)
+    if repeated:
+        notes.append(
+            f"{repeated:,} sequences share the first word of their header with another: they "
+            "are named by all of it"
+        )
+    return list(map(Entry, names, headers, sequences)), notes
 
 
 def _entries(text: str) -> tuple[list[str], list[str]]:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from gia.data.splits.parts import PARTS, Split, checked, identical, part_sizes
 
+# As the folds of Matbench v0.1 were drawn.
+MATBENCH_FOLDS, MATBENCH_SEED = 5, 18012019
+
 
 def kfold_split(
     texts: Sequence[str],
@@ -17,6 +20,7 @@ def kfold_split(
     fold: int,
     val_fraction: float,
     seed: int,
+    val_seed: int | None = None,
     classes: Tensor | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Split:
@@ -30,7 +34,8 @@ def kfold_split(
         folds: how many parts there are.
         fold: which of them is the test, from 0.
         val_fraction: share of all graphs for validation.
-        seed: of both draws.
+        seed: of the folds.
+        val_seed: of the validation; None takes ``seed``.
         classes: the class of each graph.
         class_names: of the classes, for messages.
 
@@ -42,6 +47,7 @@ def kfold_split(
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
+    val_seed = seed if val_seed is None else val_seed
     group = identical(texts)
     firsts = np.unique(group, return_index=True)[1]  # one graph of each text stands for all of it
     part_sizes(len(texts), val_fraction, 1 / folds if folds > 1 else 0.5)
@@ -60,10 +66,48 @@ def kfold_split(
         splits = list(kind(folds, shuffle=True, random_state=seed).split(labels, labels))
     rest, test = splits[fold]
     strata = None if classes is None else labels[rest]
-    val = _drawn(rest, strata, max(1, round(val_fraction * len(firsts))), seed)
+    val = _drawn(rest, strata, max(1, round(val_fraction * len(firsts))), val_seed)
     part = torch.zeros(len(firsts), dtype=torch.long)
     part[val], part[test] = PARTS.index("val"), PARTS.index("test")
     return Split(checked(part[group], group), group, notes)
+
+
+def matbench_split(
+    rows: Sequence[int],
+    num_rows: int,
+    *,
+    fold: int,
+    val_fraction: float,
+    seed: int,
+    classes: Tensor | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Split:
+    """The test is one of the five folds that `Matbench <https://doi.org/10.1038/s41524-020-00406-3>`_
+    has published for a table in its own order; validation is drawn from the rest.
+
+    Equal compositions may be on both sides, as they are there.
+
+    Args:
+        rows: of n graphs, where each stands in the table.
+        num_rows: of the table.
+        fold: which of the folds is the test, from 0.
+        val_fraction: share of all graphs for validation.
+        seed: of the validation.
+        classes: the class of each graph, whose shares the folds keep.
+        class_names: of the classes, for messages.
+
+    Raises:
+        ValueError: if there is no such fold, or rows of the table are missing.
+    """
+    if len(rows) < num_rows:
+        raise ValueError(
+            f"data.split=matbench needs all rows of the table, and {num_rows - len(rows):,} of "
+            f"{num_rows:,} have no graph or no target: use data.split=kfold"
+        )
+    names = [str(row) for row in rows]
+    folds = {"folds": MATBENCH_FOLDS, "fold": fold, "seed": MATBENCH_SEED}
+    known = {"classes": classes, "class_names": class_names}
+    return kfold_split(names, **folds, **known, val_fraction=val_fraction, val_seed=seed)
 
 
 def _drawn(rest: np.ndarray, strata: np.ndarray | None, number: int, seed: int) -> np.ndarray:

@@ -22,13 +22,13 @@ from gia.data.splits.assign import (
     similarity_split,
 )
 from gia.data.splits.file import file_split
-from gia.data.splits.kfold import kfold_split
+from gia.data.splits.kfold import kfold_split, matbench_split
 from gia.data.splits.parts import PARTS, EmptyPart, Split
 from gia.data.splits.similarity import DEFAULT_THRESHOLD
 
 SPLITS = (
     *("random", "scaffold", "similarity", "contiguous"),
-    *("given", "file", "kfold", "none"),
+    *("given", "file", "kfold", "matbench", "none"),
 )
 # What a split compares, and which one fits data of another kind.
 COMPARED = {"scaffold": ("smiles", "molecules"), "similarity": ("sequence", "sequences")}
@@ -163,6 +163,10 @@ class Splitter:
             folds = {"folds": self.folds, "fold": self.fold, "val_fraction": self.val_fraction}
             names = items.class_names
             return kfold_split(texts, **folds, **seed, classes=classes, class_names=names)
+        if self.split == "matbench":
+            folds = {"fold": self.fold, "val_fraction": self.val_fraction}
+            names = {"classes": classes, "class_names": items.class_names}
+            return matbench_split(rows, items.num_rows, **folds, **seed, **names)
         if self.split == "similarity":
             likeness = {"k": self.similarity_k, "threshold": self.similarity_threshold}
             return similarity_split(texts, **fractions, **seed, **likeness)

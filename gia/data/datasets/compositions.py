@@ -1,0 +1,135 @@
+"""Compositions: formulas of a table as graphs of their elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from gia.data.cache import digest
+from gia.data.datasets.table import TableDataset
+from gia.data.elements import (
+    LARGEST,
+    element_numbers,
+    element_properties,
+    fractions,
+    read_formula,
+    same_formula,
+)
+from gia.data.items import Items, Rejected, progress
+
+# Amounts below 1 that nearly add up to 1 are fractions; by how much they may differ from it after
+# rounding, and before they are taken for stoichiometric numbers.
+ROUNDED, FRACTIONS = 0.02, 0.3
+
+
+class Compositions(TableDataset):
+    """The formulas of a table: a node for each element of one, all joined with all.
+
+    Args:
+        path: the file, see :func:`gia.data.columns.read_columns`.
+        formula_column: the column that holds the formulas.
+        target_column: the column that holds the target, or a list of them.
+        **options: of :class:`gia.data.datasets.TableDataset`.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike,
+        formula_column: str = "formula",
+        target_column: str | list[str] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(path, target_column, **options)
+        self.formula_column = formula_column
+
+    def load(self, labelled: bool = True) -> Items:
+        """The formulas that can be read, in the file's order, with the others' row and reason.
+
+        Raises:
+            ImportError: if pymatgen is not installed.
+            OSError: if the file cannot be read.
+            ValueError: if it is no table or lacks a named column.
+        """
+        self.check(labelled, "formula_column")
+        formulas = self.columns.cells(self.formula_column)
+        names = self.columns.labels(self.name_column)
+        items = Items(
+            graphs=[], target_names=list(self.target_column), kind="formula", num_rows=len(formulas)
+        )
+        rows, unequal = enumerate(zip(formulas, names, self.targets(), strict=True)), []
+        for row, (formula, name, cells) in progress(rows, len(formulas), "reading formulas"):
+            try:
+                amounts = read_formula(formula)
+            except ValueError as error:
+                items.rejected.append(Rejected(row, name, str(error)))
+                continue
+            total = sum(amounts.values())
+            if max(amounts.values()) < 1 and ROUNDED < abs(total - 1) < FRACTIONS:
+                unequal.append((row, total))
+            data = composition_graph(amounts)
+            data.name, data.row = name, row
+            items.graphs.append(data)
+            items.cells.append(cells)
+        if unequal:
+            row, total = unequal[0]
+            items.notes.append(
+                f"the fractions of {len(unequal):,} formulas do not add up to 1, the first are "
+                f"those of row {row}, to {total:.3g}: each counts as its share of the sum"
+            )
+        return items
+
+    def digest(self) -> str:
+        """Of the table and the names of its columns."""
+        options = [self.formula_column, self.target_column, self.name_column, self.missing]
+        return digest("compositions", options, self.targets(), self.table())
+
+    def with_file(self, path: str, **columns: Any) -> Compositions:
+        """The formulas of another file, in the same columns or in others."""
+        mine = {
+            "formula_column": self.formula_column,
+            "target_column": self.target_column,
+            "aliases": self.aliases,
+            **self.options,
+        }
+        return Compositions(path, **mine | columns)
+
+
+def composition_graph(amounts: Mapping[str, float]) -> Data:
+    """A composition as a graph: its elements, in alphabetical order, each joined with each.
+
+    Args:
+        amounts: of each element, by its symbol.
+
+    Shapes:
+        x: [N, 2 + P + 103], float32: the fraction, its logarithm, the element's P properties, each
+            scaled by mean and deviation over all elements, and which element it is
+        edge_index: [2, N (N - 1)]
+    """
+    shares = fractions(amounts)
+    numbers = torch.tensor([element_numbers()[symbol] for symbol in shares])
+    share = torch.tensor(list(shares.values()))
+    x = torch.cat([share.unsqueeze(1), share.log().unsqueeze(1), _elements()[numbers - 1]], 1)
+    nodes = torch.arange(len(shares))
+    pairs = torch.cartesian_prod(nodes, nodes)
+    return Data(
+        x=x,
+        edge_index=pairs[pairs[:, 0] != pairs[:, 1]].T.contiguous(),
+        num_nodes=len(shares),
+        text=same_formula(amounts),
+    )
+
+
+@cache
+def _elements() -> Tensor:
+    """Scaled properties of all elements and an indicator of each, ``[103, P + 103]``."""
+    _, table = element_properties()
+    spread = table.std(0)
+    scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1)
+    return torch.cat([torch.from_numpy(scaled), torch.eye(LARGEST)], 1).float()

@@ -1,0 +1,157 @@
+"""Sequences from a FASTA file with a label for every residue from another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+from gia.data.datasets.fasta import Entry, Fasta, read_fasta
+from gia.data.datasets.sequences import Record, SequenceDataset
+from gia.data.targets import UNLABELLED
+
+# Fields of a header, SET=train VALIDATION=True, as the benchmark FLIP has them.
+SET, VALIDATION = "SET", "VALIDATION"
+# The column that they are for data.split_column.
+PART = "split"
+
+
+class ResidueFasta(Fasta):
+    """Sequences of a FASTA file and their residues' labels, of a FASTA file beside it.
+
+    Entries belong together by the first word of their headers. A letter is the label of a residue,
+    ``?`` or a blank none. A third file may hold a mask, ``0`` where a label says nothing, such as
+    at residues that a crystal does not resolve. Fields of the labels' headers, ``NAME=value``, are
+    columns for ``data.split_column``; of ``SET`` and ``VALIDATION``, as `FLIP
+    <https://benchmark.protein.properties>`_ has them, the column ``split`` is made.
+
+    Args:
+        path: the sequences.
+        labels_path: the labels; None where a trained model predicts them.
+        mask_path: the masks; None for none.
+        target_name: what the label is called.
+        url: a zip archive that holds the files, downloaded where one of them does not exist.
+        **options: of :class:`gia.data.datasets.SequenceDataset`.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike,
+        labels_path: str | PathLike | None = None,
+        mask_path: str | PathLike | None = None,
+        *,
+        target_name: str = "label",
+        url: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(path, url, **{"target_level": "node"} | options)
+        self.labels_path, self.mask_path = labels_path, mask_path
+        self.target_names = (str(target_name),)
+
+    def records(self) -> list[Record]:
+        """All sequences with their labels, in the file's order.
+
+        Raises:
+            ImportError: if Biopython is not installed.
+            OSError, ValueError: if a file cannot be read, or none of the sequences has labels.
+        """
+        return self._labelled[0]
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *self._labelled[1]]
+
+    def table(self) -> tuple[list[str], list[dict[str, str]]]:
+        """Name, sequence and labels of each entry, and what the headers of the labels say."""
+        (target,), records = self.target_names, self.records()
+        known = [self._fields.get(record.name, {}) for record in records]
+        fields = list(dict.fromkeys(name for of_entry in known for name in of_entry))
+        columns = ["name", "sequence", target, *fields]
+        rows = [
+            {"name": record.name, "sequence": record.sequence, target: record.cells[0]}
+            | {name: of_entry.get(name, "") for name in fields}
+            for record, of_entry in zip(records, known, strict=True)
+        ]
+        return columns, rows
+
+    def with_file(self, path: Any, **columns: Any) -> SequenceDataset:
+        """Another FASTA file, without labels, or the sequences of a table where columns are
+        named."""
+        if columns:
+            return super().with_file(path, **columns)
+        return ResidueFasta(path, target_name=self.target_names[0], **self.options)
+
+    @cached_property
+    def _fields(self) -> dict[str, dict[str, str]]:
+        """What the headers of the labels say, by the names of the entries."""
+        return {entry.name: _fields_of(entry.header) for entry in self._entries_of_labels}
+
+    @cached_property
+    def _entries_of_labels(self) -> Sequence[Entry]:
+        if self.labels_path is None:
+            return ()
+        return read_fasta(self.labels_path, self.url, "data.labels_path")[0]
+
+    @cached_property
+    def _labelled(self) -> tuple[list[Record], list[str]]:
+        """The records, and what is to be known of their labels."""
+        records = super().records()
+        if self.labels_path is None:
+            return [replace(record, cells=[""]) for record in records], []
+        labels = {entry.name: entry.sequence for entry in self._entries_of_labels}
+        named = {record.name for record in records}
+        if not named & labels.keys():
+            raise ValueError(
+                f"no entry of data.labels_path={self.labels_path} is named as one of "
+                f"data.path={self.path}: the first ones are {next(iter(labels))!r} and "
+                f"{records[0].name!r}; entries belong together by the first word of their headers"
+            )
+        found = [replace(record, cells=[labels.get(record.name, "")]) for record in records]
+        notes = []
+        extra = labels.keys() - named
+        if extra:
+            notes.append(
+                f"{len(extra):,} entries of data.labels_path have no sequence, the first is "
+                f"{next(name for name in labels if name in extra)}"
+            )
+        if self.mask_path is not None:
+            found, told = self._masked(found)
+            notes += told
+        return found, notes
+
+    def _masked(self, records: Sequence[Record]) -> tuple[list[Record], list[str]]:
+        """The records without the labels that the masks leave out."""
+        entries, _ = read_fasta(self.mask_path, self.url, "data.mask_path")
+        masks = {entry.name: entry.sequence for entry in entries}
+        found, without, unlike = [], [], []
+        for record in records:
+            label, mask = record.cells[0], masks.get(record.name)
+            if mask is None:
+                without.append(record.name)
+            elif len(mask) != len(label):
+                if label:  # else there is nothing to hide
+                    unlike.append(record.name)
+                    label = ""
+            else:
+                label = "".join(
+                    UNLABELLED if hidden == "0" else letter
+                    for letter, hidden in zip(label, mask, strict=True)
+                )
+            found.append(replace(record, cells=[label]))
+        said = (
+            (without, "have no entry in data.mask_path, and all their labels count"),
+            (unlike, "have a mask of another length than their labels, and none of these counts"),
+        )
+        notes = [f"{len(names):,} {what}, the first is {names[0]}" for names, what in said if names]
+        return found, notes
+
+
+def _fields_of(header: str) -> dict[str, str]:
+    """The fields of a header, ``NAME=value``, and the part of the data that they say."""
+    pairs = (word.split("=", 1) for word in header.split()[1:] if "=" in word)
+    fields = {name: value for name, value in pairs if name}
+    if SET in fields and PART not in fields:
+        validates = fields[SET] == "train" and fields.get(VALIDATION, "").lower() == "true"
+        fields[PART] = "val" if validates else fields[SET]
+    return fields

@@ -1,0 +1,187 @@
+"""Chemical elements: what they are made of, as numbers, and formulas of them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gia.data.items import progress
+
+LARGEST = 103  # lawrencium: of heavier elements next to nothing is measured
+SHELLS = {"s": 2, "p": 6, "d": 10, "f": 14}
+# Of pymatgen's elements, those that are known of nearly all.
+PROPERTIES = (
+    *("Z", "X", "atomic_mass", "mendeleev_no", "row", "group", "atomic_radius"),
+    *("van_der_waals_radius", "average_ionic_radius", "electron_affinity", "ionization_energy"),
+    *("melting_point", "boiling_point", "density_of_solid", "molar_volume", "bulk_modulus"),
+    *("max_oxidation_state", "min_oxidation_state"),
+)
+# What spans many powers of ten.
+LOGARITHMS = ("thermal_conductivity", "electrical_resistivity")
+FLAGS = ("is_metal", "is_metalloid", "is_transition_metal", "is_rare_earth")
+NORMS = (2, 3, 5, 7, 10)
+STATISTICS = ("mean", "deviation", "min", "max", "range", "mode")
+
+
+def require_pymatgen() -> Any:
+    """``pymatgen.core``.
+
+    Raises:
+        ImportError: if it is not installed, saying how to.
+    """
+    try:
+        import pymatgen.core
+    except ImportError as error:
+        raise ImportError(
+            "formulas and crystals take pymatgen, which is not installed: "
+            "pip install gia[materials]"
+        ) from error
+    return pymatgen.core
+
+
+def read_formula(formula: str) -> dict[str, float]:
+    """The amount of each element in a formula, as it is written: ``{"Fe": 2.0, "O": 3.0}``.
+
+    Args:
+        formula: such as ``Fe2O3``, ``Ag(AuS)2`` or ``Fe0.62C0.001Ni0.379``.
+
+    Raises:
+        ImportError: if pymatgen is not installed.
+        ValueError: if it cannot be read, or holds what is no element.
+    """
+    core = require_pymatgen()
+    if not formula.strip():
+        raise ValueError("the formula is empty")
+    try:
+        found = core.Composition(formula).get_el_amt_dict()
+    except (ValueError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{formula!r} cannot be read as a formula: {reason}") from error
+    numbers = element_numbers()
+    unknown = [symbol for symbol in found if symbol not in numbers]
+    if unknown:
+        raise ValueError(f"{formula!r} holds {', '.join(unknown)}, which is no element up to Lr")
+    if not found or not all(math.isfinite(amount) for amount in found.values()):
+        raise ValueError(f"{formula!r} holds no amount of any element")
+    return {symbol: float(amount) for symbol, amount in found.items()}
+
+
+def fractions(amounts: Mapping[str, float]) -> dict[str, float]:
+    """The share of the atoms that each element has, by its symbol in alphabetical order."""
+    total = sum(amounts.values())
+    return {symbol: amounts[symbol] / total for symbol in sorted(amounts)}
+
+
+def same_formula(amounts: Mapping[str, float]) -> str:
+    """What is the same for the same composition, however it is written: ``Fe0.4O0.6``."""
+    shares = fractions(amounts).items()
+    return "".join(f"{symbol}{f'{share:.8f}'.rstrip('0').rstrip('.')}" for symbol, share in shares)
+
+
+@cache
+def element_numbers() -> dict[str, int]:
+    """The number of each element up to :data:`LARGEST` by its symbol."""
+    element = require_pymatgen().Element
+    return {element.from_Z(number).symbol: number for number in range(1, LARGEST + 1)}
+
+
+@cache
+def element_properties() -> tuple[tuple[str, ...], np.ndarray]:
+    """What pymatgen knows of the elements, and the electrons outside of their noble gas.
+
+    What is not known of an element is the mean of the others.
+
+    Returns:
+        The names of the P properties, and ``[LARGEST, P]``, of element z in row z - 1.
+
+    Raises:
+        ImportError: if pymatgen is not installed.
+    """
+    element = require_pymatgen().Element
+    columns: dict[str, Callable[[Any], float]] = {
+        name: lambda of, name=name: float(getattr(of, name)) for name in (*PROPERTIES, *FLAGS)
+    }
+    columns |= {
+        f"log_{name}": lambda of, name=name: math.log10(float(getattr(of, name)))
+        for name in LOGARITHMS
+    }
+    for shell, room in SHELLS.items():
+        columns[f"{shell}_electrons"] = lambda of, shell=shell: float(_outer(of)[shell])
+        columns[f"{shell}_unfilled"] = lambda of, shell=shell, room=room: float(
+            -_outer(of)[shell] % room
+        )
+    elements = [element.from_Z(number) for number in range(1, LARGEST + 1)]
+    with warnings.catch_warnings():  # of what is not known
+        warnings.simplefilter("ignore")
+        values = np.array([[_known(read, of) for read in columns.values()] for of in elements])
+    means = np.nanmean(values, 0)
+    return tuple(columns), np.where(np.isnan(values), means, values)
+
+
+def composition_descriptors(formulas: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Statistics of the properties of a formula's elements, as `Magpie
+    <https://doi.org/10.1038/npjcompumats.2016.28>`_ has them, of pymatgen's properties.
+
+    Mean and mean deviation weighted by the fractions, the least, the largest and their range, and
+    that of the most frequent element; norms of the fractions, the number of elements, and the
+    fraction of each.
+
+    Args:
+        formulas: n of them.
+
+    Returns:
+        The names of the F descriptors, and ``[n, F]``, float64.
+
+    Raises:
+        ImportError: if pymatgen is not installed.
+        ValueError: if a text is no formula.
+    """
+    names, table = element_properties()
+    numbers = element_numbers()
+    shares = np.zeros((len(formulas), LARGEST))
+    told = "computing descriptors"
+    for row, formula in progress(enumerate(formulas), len(formulas), told):
+        for symbol, share in fractions(read_formula(formula)).items():
+            shares[row, numbers[symbol] - 1] = share
+    parts = [_statistics(shares, column) for column in table.T]
+    found = [f"{name}_{statistic}" for name in names for statistic in STATISTICS]
+    norms = [(shares**p).sum(1) ** (1 / p) for p in NORMS]
+    found += ["num_elements", *(f"norm_{p}" for p in NORMS), *numbers]
+    count = (shares > 0).sum(1, keepdims=True)
+    return found, np.hstack([*parts, count, np.stack(norms, 1), shares])
+
+
+def _statistics(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """:data:`STATISTICS` of a property, ``[n, 6]``."""
+    present = shares > 0
+    mean = shares @ values
+    deviation = (shares * np.abs(values - mean[:, None])).sum(1)
+    low = np.where(present, values, np.inf).min(1)
+    high = np.where(present, values, -np.inf).max(1)
+    mode = values[shares.argmax(1)]
+    return np.stack([mean, deviation, low, high, high - low, mode], 1)
+
+
+def _known(read: Callable[[Any], float], of: Any) -> float:
+    try:
+        value = read(of)
+    except (TypeError, ValueError, AttributeError):  # pymatgen has none
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def _outer(of: Any) -> dict[str, int]:
+    """The electrons of each kind of shell outside of the noble gas before an element."""
+    electrons = dict.fromkeys(SHELLS, 0)
+    for _, shell, number in of.full_electronic_structure:
+        electrons[shell] += number
+    core = next((gas for gas in (86, 54, 36, 18, 10, 2) if gas < of.Z), None)
+    if core is not None:
+        for _, shell, number in type(of).from_Z(core).full_electronic_structure:
+            electrons[shell] -= number
+    return electrons
