@@ -12,6 +12,7 @@ KINDS = {
     "smiles": "molecules",
     "sequence": "sequences",
     "formula": "compositions",
+    "crystal": "crystals",
     "name": "items",
 }
 LONGEST = 40  # letters of a sequence or a molecule that is named

@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gia.data.items import progress
 
@@ -121,6 +123,16 @@ def element_properties() -> tuple[tuple[str, ...], np.ndarray]:
         values = np.array([[_known(read, of) for read in columns.values()] for of in elements])
     means = np.nanmean(values, 0)
     return tuple(columns), np.where(np.isnan(values), means, values)
+
+
+@cache
+def element_features() -> Tensor:
+    """What a node that is an element has: its P properties, each scaled by mean and deviation over
+    all elements, and which element it is, ``[LARGEST, P + LARGEST]``, of element z in row z - 1."""
+    _, table = element_properties()
+    spread = table.std(0)
+    scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1)
+    return torch.cat([torch.from_numpy(scaled), torch.eye(LARGEST)], 1).float()
 
 
 def composition_descriptors(formulas: Sequence[str]) -> tuple[list[str], np.ndarray]:

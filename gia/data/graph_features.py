@@ -26,13 +26,18 @@ from gia.data.view import View
 ATTRIBUTE = "graph_features"
 # What there is, and of what it can be computed.
 OF_TEXTS = {
-    "rdkit_2d": "smiles",
-    "morgan": "smiles",
-    "peptide": "sequence",
-    "elements": "formula",
+    "rdkit_2d": ("smiles",),
+    "morgan": ("smiles",),
+    "peptide": ("sequence",),
+    "elements": ("formula", "crystal"),
 }
 KINDS = (*OF_TEXTS, "columns", "file")
-ITEMS = {"smiles": "molecules", "sequence": "sequences", "formula": "compositions"}
+ITEMS = {
+    "smiles": "molecules",
+    "sequence": "sequences",
+    "formula": "compositions",
+    "crystal": "crystals",
+}
 NAMED = 3  # features of a row that a note names
 
 
@@ -107,10 +112,11 @@ class FeatureReader:
     def _table(
         self, kind: str, graphs: Sequence[Data], items: Items, dataset: Any, keep: bool
     ) -> FeatureTable:
-        places = items.places(OF_TEXTS.get(kind, ""))
+        described = OF_TEXTS.get(kind, ())
+        places = [place for own in described for place in items.places(own)]
         if kind in OF_TEXTS and not places:
             raise ValueError(
-                f"data.features={kind} describes {ITEMS[OF_TEXTS[kind]]}, and these are "
+                f"data.features={kind} describes {ITEMS[described[0]]}, and these are "
                 f"{ITEMS.get(items.kind, 'none')}: choose another, or "
                 "columns or file for numbers of your own"
             )
@@ -130,7 +136,8 @@ class FeatureReader:
             describe = _kept_descriptors if keep else rdkit_descriptors
             return FeatureTable(*of_components(describe, texts, places))
         if kind == "elements":
-            return FeatureTable(*composition_descriptors(texts))
+            # Of a crystal the text has more than its formula.
+            return FeatureTable(*composition_descriptors([text.split()[0] for text in texts]))
         if not items.components:  # an alphabet may hold blanks
             return FeatureTable(*_of_peptides(texts))
         return FeatureTable(*of_components(_of_peptides, texts, places))

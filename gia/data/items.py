@@ -59,7 +59,8 @@ class Items:
         level: ``"graph"``, or ``"node"``: there is a target for each node.
         components: where an item has several parts, such as a solute and its solvent, the column
             of each and its kind.
-        kind: what ``text`` is: ``"smiles"``, ``"sequence"``, ``"formula"`` or ``"name"``.
+        kind: what ``text`` is: ``"smiles"``, ``"sequence"``, ``"formula"``, ``"crystal"`` or
+            ``"name"``.
         num_rows: of the source, those without a graph included.
         left_out: how many rows were left out on purpose, by reason.
         unknown: how often each symbol appears that the graphs cannot tell apart.

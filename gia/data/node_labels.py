@@ -5,19 +5,19 @@ import re
 from torch_geometric.data import Data
 
 from gia.data.components import components
+from gia.data.elements import element_numbers
 
 
 def node_labels(graph: Data, kind: str) -> list[str]:
-    """Elements of a molecule or a composition, residues of a sequence, otherwise numbers.
+    """Elements of molecules, compositions and crystals, residues of sequences, otherwise numbers.
 
     Args:
         graph: the graph.
-        kind: what its ``text`` is: ``"smiles"``, ``"sequence"``, ``"formula"`` or anything else.
+        kind: what its ``text`` is, see :class:`gia.data.Items`.
     """
-    if kind == "formula":
-        elements = re.findall("[A-Z][a-z]?", graph.text)
-        if len(elements) == graph.num_nodes:
-            return elements
+    if kind in ("formula", "crystal"):
+        symbols = list(element_numbers())
+        return [symbols[number] for number in graph.x[:, -len(symbols) :].argmax(1).tolist()]
     if kind == "sequence":
         letters = _letters(graph.text)
         if len(letters) == graph.num_nodes:

@@ -16,6 +16,7 @@ NEEDS = {
     "labelled_csv": ["data.path=x", "data.sequence_column=s", "data.target_column=t"],
     "residues": ["data.path=x", "data.labels_path=y", "data.tokens_per_batch=null"],
     "composition": ["data.path=x", "data.target_column=t"],
+    "crystals": ["data.path=x", "data.target_column=t"],
 }
 # Whatever model and task the data chooses, its module is the same.
 MODEL = ["model=language_model", "task=language_modeling", "scope=causal", "score=dot_product"]

@@ -3,6 +3,7 @@
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.compositions import Compositions
 from gia.data.datasets.compounds import Compounds
+from gia.data.datasets.crystals import Crystals
 from gia.data.datasets.fasta import Fasta
 from gia.data.datasets.instruct import Instruct
 from gia.data.datasets.molecules import Molecules
@@ -20,6 +21,7 @@ __all__ = [
     "TU",
     "Compositions",
     "Compounds",
+    "Crystals",
     "Dataset",
     "Fasta",
     "Instruct",

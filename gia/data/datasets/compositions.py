@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.cache import digest
 from gia.data.datasets.table import TableDataset
 from gia.data.elements import (
-    LARGEST,
+    element_features,
     element_numbers,
-    element_properties,
     fractions,
     read_formula,
     same_formula,
@@ -115,7 +111,9 @@ def composition_graph(amounts: Mapping[str, float]) -> Data:
     shares = fractions(amounts)
     numbers = torch.tensor([element_numbers()[symbol] for symbol in shares])
     share = torch.tensor(list(shares.values()))
-    x = torch.cat([share.unsqueeze(1), share.log().unsqueeze(1), _elements()[numbers - 1]], 1)
+    x = torch.cat(
+        [share.unsqueeze(1), share.log().unsqueeze(1), element_features()[numbers - 1]], 1
+    )
     nodes = torch.arange(len(shares))
     pairs = torch.cartesian_prod(nodes, nodes)
     return Data(
@@ -124,12 +122,3 @@ def composition_graph(amounts: Mapping[str, float]) -> Data:
         num_nodes=len(shares),
         text=same_formula(amounts),
     )
-
-
-@cache
-def _elements() -> Tensor:
-    """Scaled properties of all elements and an indicator of each, ``[103, P + 103]``."""
-    _, table = element_properties()
-    spread = table.std(0)
-    scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1)
-    return torch.cat([torch.from_numpy(scaled), torch.eye(LARGEST)], 1).float()

@@ -1,4 +1,4 @@
-"""Tables in JSON: records, lines of records, or columns as pandas writes them."""
+"""Tables in JSON: records, lines of records, or columns or rows as pandas writes them."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 from gia.data.tables.raw import RawTable, text_cell
 
 SHAPES = (
-    'records [{"column": value, ...}, ...], such records one a line, or columns '
-    '{"column": {"row": value, ...}, ...}'
+    'records [{"column": value, ...}, ...], such records one a line, columns '
+    '{"column": {"row": value, ...}, ...}, or {"columns": [...], "data": [[...], ...]}'
 )
 
 
@@ -19,8 +19,8 @@ def is_json(text: str) -> bool:
 
 
 def read_json(text: str, lines: bool = False) -> RawTable:
-    """Read records, lines of records, or columns. Numbers keep their spelling; null is empty, and
-    so is what a record does not name.
+    """Read records, lines of records, columns, or rows. Numbers keep their spelling; null is empty,
+    and so is what a record does not name.
 
     Args:
         text: the whole file.
@@ -39,6 +39,8 @@ def read_json(text: str, lines: bool = False) -> RawTable:
         return _from_records(table)
     if lines:
         return _from_records([table])
+    if isinstance(table.get("columns"), list) and isinstance(table.get("data"), list):
+        return _from_rows(table["columns"], table["data"])
     return _from_columns(table)
 
 
@@ -76,6 +78,15 @@ def _from_records(records: Sequence[Any]) -> RawTable:
             raise ValueError(f"row {row} of its JSON is no object: it must be {SHAPES}")
     names = list(dict.fromkeys(name for record in records for name in record))
     return _whole(names, [[text_cell(record.get(name)) for record in records] for name in names])
+
+
+def _from_rows(names: Sequence[Any], rows: Sequence[Any]) -> RawTable:
+    """As pandas writes a table with ``orient="split"``."""
+    names = list(map(text_cell, names))
+    for row, cells in enumerate(rows):
+        if not isinstance(cells, list) or len(cells) != len(names):
+            raise ValueError(f"row {row} of its JSON is no list of {len(names)} cells")
+    return _whole(names, [[text_cell(cells[i]) for cells in rows] for i in range(len(names))])
 
 
 def _from_columns(table: dict[str, Any]) -> RawTable:

@@ -1,5 +1,6 @@
 """What every reader of tables gives: text, column by column."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -66,9 +67,11 @@ def counted(number: int, what: str) -> str:
 
 def text_cell(value: Any) -> str:
     """A value as a cell: nothing where it is None, its parts with blanks between where it is a
-    list."""
+    list, JSON where it is an object."""
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, (list, tuple)):
         return " ".join(map(text_cell, value))
     return str(value)

@@ -1,0 +1,194 @@
+"""Crystals: atoms in a cell that repeats, as graphs of neighbours within a distance."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from gia.data.cache import text_digest
+from gia.data.elements import LARGEST, element_features, require_pymatgen, same_formula
+
+CLOSEST = 0.5  # Angstrom: no two nuclei of matter are nearer
+TIE = 1e-3  # Angstrom: neighbours that are as far as the last one are neighbours too
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Which atoms of a crystal are joined, and how a distance is written.
+
+    Attributes:
+        cutoff: the farthest that a neighbour may be, in Angstrom.
+        max_neighbors: the nearest so many of each atom, and those that are as far as the last.
+        num_radial: Gaussians of the distance, evenly from 0 to ``cutoff``, a step wide each, as
+            `CGCNN <https://doi.org/10.1103/PhysRevLett.120.145301>`_ has them.
+
+    Raises:
+        ValueError: if one is out of range.
+    """
+
+    cutoff: float = 6.0
+    max_neighbors: int = 12
+    num_radial: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 < self.cutoff < np.inf:
+            raise ValueError(f"data.cutoff must be a positive distance, got {self.cutoff}")
+        for option, least in (("max_neighbors", 1), ("num_radial", 2)):
+            if getattr(self, option) < least:
+                raise ValueError(
+                    f"data.{option} must be at least {least}, got {getattr(self, option)}"
+                )
+
+    def radial(self, distance: Tensor) -> Tensor:
+        """The Gaussians of distances ``[E]``, ``[E, num_radial]``."""
+        centers = torch.linspace(0, self.cutoff, self.num_radial)
+        step = self.cutoff / (self.num_radial - 1)
+        return torch.exp(-(((distance.unsqueeze(1) - centers) / step) ** 2))
+
+
+@dataclass
+class Atoms:
+    """A crystal that was read, as plain arrays.
+
+    Attributes:
+        numbers: of the elements, ``[N]``.
+        pos: in Angstrom, ``[N, 3]``.
+        source, target: of each neighbour and whose it is, ``[E]``; two atoms may be neighbours
+            several times, in several cells.
+        distance: of each, ``[E]``, in Angstrom.
+        text: the composition and a digest of who is how far from whom, the same for the same
+            crystal whatever cell it is written in.
+    """
+
+    numbers: np.ndarray
+    pos: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    distance: np.ndarray
+    text: str
+
+
+def read_structure(text: str) -> Any:
+    """The ``pymatgen.core.Structure`` that a text describes.
+
+    Args:
+        text: CIF, POSCAR, or JSON as pymatgen writes it.
+
+    Raises:
+        ImportError: if pymatgen is not installed.
+        ValueError: if it cannot be read, with the reason.
+    """
+    core = require_pymatgen()
+    if not text.strip():
+        raise ValueError("the structure is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if text.lstrip().startswith("{"):
+                return core.Structure.from_dict(_numbers(json.loads(text)))
+            kind = "cif" if re.search(r"^\s*(data_|_cell_)", text, re.MULTILINE) else "poscar"
+            return core.Structure.from_str(text, fmt=kind)
+        except Exception as error:  # pymatgen's parsers raise almost anything
+            reason = str(error).strip().splitlines()
+            said = f"{type(error).__name__}: {reason[0][:120]}" if reason else type(error).__name__
+            raise ValueError(f"the structure cannot be read: {said}") from error
+
+
+def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
+    """The atoms of a crystal and their neighbours.
+
+    Args:
+        text: as for :func:`read_structure`.
+        neighbours: which are joined.
+
+    Raises:
+        ImportError: if pymatgen is not installed.
+        ValueError: if the structure cannot be read or is no crystal of whole atoms, with the
+            reason.
+    """
+    structure = read_structure(text)
+    if not len(structure):
+        raise ValueError("the structure holds no atom")
+    if not structure.is_ordered:
+        site = next(site for site in structure if not site.is_ordered)
+        raise ValueError(
+            f"an atom is there in part ({site.species_string}): partial occupancies are not read"
+        )
+    numbers = np.array([int(getattr(site.specie, "Z", 0)) for site in structure])
+    if not ((numbers >= 1) & (numbers <= LARGEST)).all():
+        wrong = structure[int((numbers < 1).argmax() or (numbers > LARGEST).argmax())]
+        raise ValueError(f"the structure holds {wrong.species_string}, no element up to Lr")
+    center, other, _, distance = structure.get_neighbor_list(neighbours.cutoff)
+    nearest = distance.argmin() if len(distance) else None
+    if nearest is not None and distance[nearest] < CLOSEST:
+        raise ValueError(
+            f"atoms {center[nearest]} and {other[nearest]} are {distance[nearest]:.2f} Angstrom "
+            "apart"
+        )
+    kept = _nearest(center, distance, neighbours.max_neighbors)
+    amounts = structure.composition.element_composition.get_el_amt_dict()
+    pairs = zip(numbers[center[kept]], numbers[other[kept]], distance[kept], strict=True)
+    counts = Counter((int(a), int(b), round(float(d), 2)) for a, b, d in pairs)
+    shares = sorted((pair, round(n / len(numbers), 6)) for pair, n in counts.items())
+    return Atoms(
+        numbers=numbers,
+        pos=structure.cart_coords.astype(np.float32),
+        source=other[kept],
+        target=center[kept],
+        distance=distance[kept].astype(np.float32),
+        text=f"{same_formula(amounts)} {text_digest(repr(shares))[:8]}",
+    )
+
+
+def crystal_graph(atoms: Atoms, neighbours: Neighbours) -> Data:
+    """A crystal as a graph.
+
+    Args:
+        atoms: see :func:`read_atoms`.
+        neighbours: how distances are written.
+
+    Shapes:
+        x: [N, P + 103], float32, see :func:`gia.data.elements.element_features`
+        pos: [N, 3], in Angstrom
+        edge_index: [2, E], from each neighbour; atoms that are neighbours in several cells have
+            parallel edges
+        edge_attr: [E, num_radial]
+    """
+    return Data(
+        x=element_features()[torch.from_numpy(atoms.numbers) - 1],
+        edge_index=torch.from_numpy(np.stack([atoms.source, atoms.target])).long(),
+        edge_attr=neighbours.radial(torch.from_numpy(atoms.distance)),
+        pos=torch.from_numpy(atoms.pos),
+        num_nodes=len(atoms.numbers),
+        text=atoms.text,
+    )
+
+
+def _nearest(center: np.ndarray, distance: np.ndarray, number: int) -> np.ndarray:
+    """The places of the nearest neighbours of each atom, ordered by atom and distance."""
+    order = np.lexsort((distance, center))
+    sorted_center, sorted_distance = center[order], distance[order]
+    start = np.searchsorted(sorted_center, sorted_center, side="left")
+    last = np.minimum(start + number, np.searchsorted(sorted_center, sorted_center, "right")) - 1
+    return order[sorted_distance <= sorted_distance[last] + TIE]
+
+
+def _numbers(value: Any) -> Any:
+    """JSON whose numbers a table has kept as text, with numbers."""
+    if isinstance(value, dict):
+        return {key: _numbers(of) for key, of in value.items()}
+    if isinstance(value, list):
+        return [_numbers(of) for of in value]
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
+    return value
