@@ -13,7 +13,16 @@ from torch_geometric.utils import to_undirected
 from gia.training.build import plain_model
 
 MODELS = [
-    *("graph_transformer", "gine", "pna", "gps", "transformer_conv", "mixed", "pooled_mlp"),
+    *(
+        "graph_transformer",
+        "gine",
+        "pna",
+        "gps",
+        "transformer_conv",
+        "cgcnn",
+        "mixed",
+        "pooled_mlp",
+    ),
 ]
 # What a datamodule says of graphs with two columns of categories and one of edges.
 INPUTS = {

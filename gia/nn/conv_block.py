@@ -45,11 +45,7 @@ class ConvBlock(MLPBlock):
             )
 
     def forward(self, x: Tensor, graphs: GraphContext, memory: Memory | None = None) -> Tensor:
-        if memory is not None:
-            raise ValueError(
-                f"{type(self).__name__} cannot be continued with a cache: use_cache=False does "
-                "without"
-            )
+        _check_memory(self, memory)
         normed, edge_attr = self.conv_norm(x), None
         edge_index = graphs.edge_index
         if self.takes == "edge_attr":
@@ -61,6 +57,43 @@ class ConvBlock(MLPBlock):
     def causal(self) -> bool:
         """Whether a node's output is the same whatever comes after it, over causal edges."""
         return is_causal(self.conv, None, getattr(self.conv, "edge_dim", None))
+
+
+class PlainConvBlock(nn.Module):
+    """``conv(x, edge_index, edge_attr)``, for a layer with norms and a residual of its own, such as
+    PyG's ``CGConv``.
+
+    Args:
+        conv (nn.Module): Any of PyG's layers, ``[N, D]`` to ``[N, D]``.
+
+    Shapes:
+        - **x**, **output:** ``[N, D]``
+        - **graphs.edge_index:** ``[2, E]``
+        - **graphs.edge_attr:** ``[E, F]``
+    """
+
+    continuable = False
+
+    def __init__(self, conv: nn.Module):
+        super().__init__()
+        self.conv, self.takes = conv, takes(conv)
+
+    def forward(self, x: Tensor, graphs: GraphContext, memory: Memory | None = None) -> Tensor:
+        _check_memory(self, memory)
+        edge_attr = graphs.edge_attr if self.takes == "edge_attr" else None
+        return over_given(self.conv, self.takes, x, graphs.edge_index, edge_attr)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a node's output is the same whatever comes after it, over causal edges."""
+        return is_causal(self.conv, None, getattr(self.conv, "edge_dim", None))
+
+
+def _check_memory(block: nn.Module, memory: Memory | None) -> None:
+    if memory is not None:
+        raise ValueError(
+            f"{type(block).__name__} cannot be continued with a cache: use_cache=False does without"
+        )
 
 
 def _check_degrees(conv: nn.Module) -> None:

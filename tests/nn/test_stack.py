@@ -27,6 +27,7 @@ from gia.nn import (
     LanguageModel,
     MLPBlock,
     NodeEncoder,
+    PlainConvBlock,
     PNAAttention,
     PredictionHead,
     ReLUMLP,
@@ -211,8 +212,11 @@ def test_a_language_model_takes_no_block_that_sees_all_nodes():
 
 
 @pytest.mark.usefixtures("float64")
-def test_given_edges_of_a_language_model_lead_forward_only():
-    block = conv_block(GCNConv(WIDTH, WIDTH))
+@pytest.mark.parametrize(
+    "block", [conv_block(GCNConv(WIDTH, WIDTH)), PlainConvBlock(GCNConv(WIDTH, WIDTH))]
+)
+def test_given_edges_of_a_language_model_lead_forward_only(block):
+    block = block.double()
     model = LanguageModel(vocab_size=11, width=WIDTH, heads=HEADS, depth=2, block=block).eval()
     (data,) = sequences([7])
     data.edge_index = torch.randint(0, 7, (2, 20))
