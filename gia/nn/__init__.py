@@ -10,7 +10,7 @@ from gia.nn.attention_batch import attention_batch
 from gia.nn.block import Block, MLPBlock
 from gia.nn.context import GraphContext
 from gia.nn.conv import GINConv, GINEConv, PNAConv, WeightedSumConv, aggregate
-from gia.nn.conv_block import ConvBlock, GPSBlock, PlainConvBlock, transformer_conv
+from gia.nn.conv_block import ConvBlock, GPSBlock, PlainConvBlock, cg_conv, transformer_conv
 from gia.nn.dropout import Dropout
 from gia.nn.embedding import check_embeds, embed
 from gia.nn.encoder import EdgeEncoder, EncodingEncoder, LaplacianEncoder, NodeEncoder
@@ -84,6 +84,7 @@ __all__ = [
     "WeightedSumConv",
     "aggregate",
     "attention_batch",
+    "cg_conv",
     "check_embeds",
     "count_parameters",
     "embed",

@@ -3,7 +3,8 @@
 import copy
 
 from torch import Tensor, nn
-from torch_geometric.nn import GINEConv, GPSConv, TransformerConv
+from torch_geometric.nn import CGConv, GINEConv, GPSConv, TransformerConv
+from torch_geometric.nn.norm import BatchNorm
 
 from gia.attention import Memory
 from gia.nn.block import MLPBlock
@@ -134,6 +135,21 @@ def transformer_conv(width: int, heads: int, **kwargs) -> TransformerConv:
     if width % heads:
         raise ValueError(f"the number of heads must divide the width: {heads} heads, {width} wide")
     return TransformerConv(width, width // heads, heads, **kwargs)
+
+
+def cg_conv(width: int, edge_dim: int) -> CGConv:
+    """PyG's ``CGConv`` with a batch norm that takes a batch of one node, ``[N, D]`` to ``[N, D]``.
+
+    `"Crystal Graph Convolutional Neural Networks"
+    <https://doi.org/10.1103/PhysRevLett.120.145301>`_.
+
+    Args:
+        width (int): Channels D of a node.
+        edge_dim (int): Channels of an edge.
+    """
+    conv = CGConv(width, edge_dim, batch_norm=True)
+    conv.bn = BatchNorm(width, allow_single_element=True)
+    return conv
 
 
 class GPSBlock(nn.Module):

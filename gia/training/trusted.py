@@ -46,6 +46,7 @@ BESIDE_KINDS = (Callback, Logger, Trainer)
 FUNCTIONS = (
     "torch.tensor",
     "gia.adapters.config.SparseGINConfig.published",
+    "gia.nn.conv_block.cg_conv",
     "gia.nn.conv_block.transformer_conv",
     "gia.training.schedules.constant",
     "gia.training.schedules.cosine",
