@@ -40,6 +40,7 @@ from gia.analysis.reliability_figures import (
     reliability_diagram,
 )
 from gia.analysis.summary import print_costs, print_metrics, write_summary
+from gia.analysis.variant_figures import variant_heat_map
 
 __all__ = [
     "AttentionEdges",
@@ -79,6 +80,7 @@ __all__ = [
     "residual_histogram",
     "roc_curves",
     "save",
+    "variant_heat_map",
     "write_csv",
     "write_summary",
 ]

@@ -259,6 +259,8 @@ class DataModule(LightningDataModule):
                     f"{type(dataset).__name__} reads no file that data.path={path} could stand "
                     "for: give the dataset's own settings"
                 )
+            if isinstance(dataset, Dataset):  # which may ask for targets by what is learned
+                dataset = dataset.but(target_type=self.target_type)
             dataset = dataset.with_file(path, **columns)
         reads = isinstance(dataset, Dataset) and getattr(dataset, "tokenizer", None) is not None
         if reads and inputs.get("tokenizer"):

@@ -12,6 +12,7 @@ from gia.tasks.report import FinishedRun
 from gia.tasks.scaler import TargetScaler
 from gia.tasks.supervised import Supervised
 from gia.tasks.task import Task, parameter_groups
+from gia.tasks.variants import Mutation, VariantScorer, read_variant
 
 __all__ = [
     "Classification",
@@ -24,6 +25,7 @@ __all__ = [
     "Masked",
     "MaskedMetrics",
     "Metrics",
+    "Mutation",
     "Prediction",
     "PredictionMetrics",
     "Regression",
@@ -32,5 +34,7 @@ __all__ = [
     "TargetScaler",
     "Task",
     "Temperature",
+    "VariantScorer",
     "parameter_groups",
+    "read_variant",
 ]

@@ -132,7 +132,7 @@ class Masked(Supervised):
         """The loss of each hidden node ``[M]``, its logits ``[M, C]`` and what it is ``[M, F]``."""
         nodes = self.hidden(batch)
         target = (batch.token.unsqueeze(1) if self.tokens else batch.x)[nodes]
-        with self._hiding(nodes):
+        with self.hiding(nodes):
             logits = self.model(batch)[nodes].float()
         parts = logits.split(self.sizes, dim=1)
         each = [
@@ -150,8 +150,12 @@ class Masked(Supervised):
         metrics.update(losses, logits, target[:, 0])
 
     @contextmanager
-    def _hiding(self, nodes: Tensor) -> Iterator[None]:
-        """Let the encoder see nothing of what these nodes are."""
+    def hiding(self, nodes: Tensor) -> Iterator[None]:
+        """Let the encoder see nothing of what these nodes are.
+
+        Args:
+            nodes (Tensor): Their numbers in the batch, ``[M]``.
+        """
         encoder = self.model.encoder
         hooks = [
             part.register_forward_hook(lambda _, given, made: made.index_fill(0, nodes, 0.0))

@@ -1,0 +1,142 @@
+"""``gia score``: likelihood ratios of variants under a trained language model."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from torch_geometric.data import Data
+
+from gia.cli.command import command
+
+console = Console(markup=False, emoji=False, highlight=False)
+COLUMNS = ("name", "position", "wild_type", "mutant", "variant", "score")
+MOST_PICTURES = 20  # sequences that have a heat map
+GIVEN = "sequence"  # what a sequence of the command line is called
+
+
+@command("score")
+def score(cfg: DictConfig) -> None:
+    """Write the log likelihood ratio of every single variant of sequences, or of listed ones."""
+    import torch
+
+    from gia.analysis import check_out
+    from gia.data.columns import read_columns
+    from gia.tasks import VariantScorer
+    from gia.training import load_trained
+
+    if (cfg.sequence is None) == (cfg.data.path is None):
+        raise ValueError("give the residues, sequence=..., or a file of sequences, data.path=...")
+    out = check_out(cfg.out, cfg.variants or cfg.data.path)
+    if out.suffix.lower() != ".csv":
+        raise ValueError(f"out={cfg.out} must end in .csv")
+    listed = None
+    if cfg.variants is not None:
+        listed = read_columns(cfg.variants, option="variants")
+        listed.check("variant_column", cfg.variant_column)
+        listed.check("of_column", cfg.of_column)
+    task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = _data(trained, cfg)
+    scorer, items = VariantScorer(task, data.tokenizer, whole=cfg.whole), list(data.test_data)
+    for entry in data.items.rejected:
+        console.print(f"  row {entry.row} ({entry.name}) is left out: {entry.reason}")
+    for item in items:
+        if item.cut:
+            console.print(
+                f"  {item.name} is longer than the model reads: its last {item.cut:,} residues are "
+                "not seen"
+            )
+    if not items:
+        raise ValueError("there is no sequence to score")
+    if listed is None:
+        _write_singles(scorer, items, out)
+    else:
+        _write_listed(scorer, items, listed, cfg, out)
+
+
+def _data(trained: DictConfig, cfg: DictConfig) -> Any:
+    """The sequences, as the model knows them."""
+    from gia.training import trained_data
+
+    if cfg.sequence is None:
+        return trained_data(trained, cfg.data)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "sequence.csv"
+        with file.open("w", newline="") as stream:
+            csv.writer(stream).writerows([["name", "sequence"], [GIVEN, cfg.sequence]])
+        columns = {"path": str(file), "sequence_column": "sequence", "name_column": "name"}
+        return trained_data(trained, OmegaConf.create(columns))
+
+
+def _write_singles(scorer: Any, items: Sequence[Data], out: Path) -> None:
+    """All single variants, and a heat map of each sequence."""
+    from gia.analysis import save, variant_heat_map, write_csv
+    from gia.analysis.prediction_table import number_cell
+    from gia.tasks.variants import Mutation, variant_name
+
+    lines, pictures = [], []
+    for item in items:
+        sequence, scores = scorer.residues(item), scorer.singles(item)
+        for place, row in enumerate(scores.tolist()):
+            for letter, value in zip(scorer.letters, row, strict=True):
+                if letter != sequence[place] and value == value:
+                    name = variant_name(sequence, Mutation(place, letter))
+                    own = [item.name, str(place + 1), sequence[place], letter, name]
+                    lines.append([*own, number_cell(value)])
+        if len(pictures) < MOST_PICTURES:
+            figure = variant_heat_map(scores, sequence, scorer.letters)
+            suffix = "" if len(items) == 1 else f"_{len(pictures)}"
+            pictures += save(figure, out.with_name(f"{out.stem}{suffix}"))[:1]
+    write_csv(out, COLUMNS, lines)
+    console.print(f"  {len(lines):,} variants in {out}", soft_wrap=True)
+    more = f" and {len(pictures) - 1:,} more" if len(pictures) > 1 else ""
+    console.print(f"  drawn in {pictures[0]}{more}", soft_wrap=True)
+    if len(items) > len(pictures):
+        console.print(f"  of {len(items):,} sequences the first {len(pictures)} are drawn")
+
+
+def _write_listed(
+    scorer: Any, items: Sequence[Data], listed: Any, cfg: DictConfig, out: Path
+) -> None:
+    """The table of variants again, with a column of scores."""
+    from gia.analysis import extend_table
+    from gia.analysis.prediction_table import check_columns, number_cell
+    from gia.tasks import read_variant
+
+    columns, rows = listed.plain()
+    check_columns(columns, ["score"])
+    texts = listed.cells(cfg.variant_column)
+    by_name = {item.name: item for item in items}
+    if cfg.of_column is None and len(items) > 1:
+        raise ValueError(
+            f"there are {len(items):,} sequences: name the column of {cfg.variants} that says "
+            "whose variant a row is with of_column=..."
+        )
+    owners = [items[0].name] * len(texts)
+    if cfg.of_column is not None:
+        owners = listed.cells(cfg.of_column)
+    cells, reasons, of_items = {}, {}, {}
+    for row, (text, owner) in enumerate(zip(texts, owners, strict=True)):
+        try:
+            if owner not in by_name:
+                raise ValueError(f"there is no sequence {owner!r}")
+            variant = read_variant(text, scorer.residues(by_name[owner]))
+            scorer.check(variant)
+        except ValueError as error:
+            reasons[row] = str(error)
+            continue
+        of_items.setdefault(owner, []).append((row, variant))
+    for owner, found in of_items.items():
+        scores = scorer.listed(by_name[owner], [variant for _, variant in found])
+        cells |= {
+            row: [number_cell(value) if value == value else ""]
+            for (row, _), value in zip(found, scores.tolist(), strict=True)
+        }
+    done = extend_table(out, columns, rows, ["score"], cells, reasons)
+    console.print(f"  {done['predicted']:,} scores in {out}", soft_wrap=True)
+    if done["problems"]:
+        console.print(f"  {done['problems']:,} rows without one: the column problem says why")
