@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from decoders import decoder
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def a_small_tokenizer(name):

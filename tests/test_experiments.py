@@ -9,12 +9,21 @@ from runs import in_fresh_process
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 FROM_PACKAGES = {"peptide_lm", "peptide_activity", "melting_point"}
 ADAPTERS = ("_graph_lora", "_lora", "_sparse_gin")
-PREDICTIONS = {"peptide_activity": "accuracy", "melting_point": "rmse"}
+PREDICTIONS = {
+    "peptide_activity": "accuracy",
+    "melting_point": "rmse",
+    "secondary_structure": "accuracy",
+    "fold": "accuracy",
+    **dict.fromkeys(("expt_gap", "steels", "dielectric", "perov5"), "mae"),
+    "glass": "accuracy",
+}
+LONG = ("melting_point", "secondary_structure", "perov5")  # thousands of items are read
+MATERIALS = ("expt_gap", "steels", "dielectric", "glass", "perov5")
 
 
 def when(experiment):
-    """Those that read thousands of compounds, or a pretrained model, are slow."""
-    long = experiment == "melting_point" or experiment.endswith(ADAPTERS)
+    """Those that read much, or a pretrained model, are slow."""
+    long = experiment in LONG or experiment.endswith(ADAPTERS)
     marks = [pytest.mark.slow] if long else []
     return pytest.param(experiment, marks=marks)
 
@@ -22,6 +31,9 @@ def when(experiment):
 @pytest.mark.parametrize("experiment", map(when, EXPERIMENTS))
 def test_experiment_runs(experiment, request, tmp_path):
     environment = {}
+    if experiment in MATERIALS:
+        pytest.importorskip("pymatgen", reason="pymatgen is not installed")
+        pytest.importorskip("lightgbm", reason="LightGBM is not installed")
     if experiment not in FROM_PACKAGES:
         shared = request.getfixturevalue("shared_data")
         environment = {"GIA_DATA": str(shared), "GIA_MODELS": str(shared.parent / "models")}
@@ -33,7 +45,7 @@ def test_experiment_runs(experiment, request, tmp_path):
         metric = PREDICTIONS[experiment]
         assert summary["test"][metric] > 0
         assert metric in summary["trivial_test"]
-        assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) > 100
+        assert len((tmp_path / "run" / "predictions.csv").read_text().splitlines()) > 30
         return
     if experiment.endswith(ADAPTERS):
         assert summary["test"]["loss"] < summary["base_test_loss"]

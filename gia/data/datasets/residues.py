@@ -63,17 +63,17 @@ class ResidueFasta(Fasta):
         return [*super().notes(), *self._labelled[1]]
 
     def table(self) -> tuple[list[str], list[dict[str, str]]]:
-        """Name, sequence and labels of each entry, and what the headers of the labels say."""
-        (target,), records = self.target_names, self.records()
-        known = [self._fields.get(record.name, {}) for record in records]
+        """Name and sequence of each entry; its labels, and what their headers say, if there are
+        any."""
+        rows = [{"name": record.name, "sequence": record.sequence} for record in self.records()]
+        if self.labels_path is None:
+            return ["name", "sequence"], rows
+        (target,), known = self.target_names, [self._fields.get(row["name"], {}) for row in rows]
         fields = list(dict.fromkeys(name for of_entry in known for name in of_entry))
-        columns = ["name", "sequence", target, *fields]
-        rows = [
-            {"name": record.name, "sequence": record.sequence, target: record.cells[0]}
-            | {name: of_entry.get(name, "") for name in fields}
-            for record, of_entry in zip(records, known, strict=True)
-        ]
-        return columns, rows
+        for row, record, of_entry in zip(rows, self.records(), known, strict=True):
+            row[target] = record.cells[0]
+            row |= {name: of_entry.get(name, "") for name in fields}
+        return ["name", "sequence", target, *fields], rows
 
     def with_file(self, path: Any, **columns: Any) -> SequenceDataset:
         """Another FASTA file, without labels, or the sequences of a table where columns are

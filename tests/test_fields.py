@@ -1,0 +1,75 @@
+"""The pages of fields: their commands lead from a file to predictions and pictures."""
+
+import csv
+import json
+import re
+import shlex
+
+import pytest
+from conftest import ROOT
+from runs import gia
+from runs import read_table as read
+from runs import write_table as write
+
+PAGES = ROOT / "docs" / "fields"
+FAST = [
+    *("model.width=16", "model.heads=2", "model.depth=2"),
+    *("callbacks.progress_bar=null", "logger.tensorboard=null", "trainer.max_epochs=1"),
+]
+
+
+def commands_of(page):
+    """The commands of a page; those of Matbench are too long for a test."""
+    text = (PAGES / f"{page}.md").read_text()
+    assert len(text.splitlines()) < 60
+    found = re.findall(r"^gia .*", text, re.MULTILINE)
+    return [shlex.split(line)[1:] for line in found if " -m " not in line]
+
+
+def walk(page, folder):
+    for arguments in commands_of(page):
+        more = FAST if arguments[0] == "train" else []
+        gia(*arguments, *more, cwd=folder)
+
+
+def test_proteins(tmp_path, shared_data):
+    with (shared_data / "protein" / "rcsb_fold.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if 30 < len(row["sequence"]) < 90][:120]
+    for name, column in (("proteins", "sequence"), ("labels", "secondary_structure")):
+        text = "".join(f">{row['pdbChainId']}\n{row[column]}\n" for row in rows)
+        (tmp_path / f"{name}.fasta").write_text(text)
+    (tmp_path / "new.fasta").write_text(">a\nMKTAYIAKQR\n>b\nQISFVKSHFSRQ\n")
+    table = [[row["sequence"], row["alpha"]] for row in rows]
+    write(tmp_path / "assay.csv", ["sequence", "activity"], table)
+    write(tmp_path / "new.csv", ["sequence"], [["MKTAYIAKQR"], ["QISFVKSHFSRQ"]])
+    write(tmp_path / "mutants.csv", ["mutant"], [["K2R"], ["K2R:T3S"]])
+    walk("bioinformatics", tmp_path)
+    found = read(tmp_path / "structure.csv")
+    assert [row["name"] for row in found] == ["a", "b"]
+    assert len(found[0]["predicted_label"]) == len(found[0]["sequence"])
+    assert {"confusion_matrix.png", "attention_graph.png"} <= {
+        path.name for path in (tmp_path / "structure").iterdir()
+    }
+    assert all(float(row["predicted_activity"]) for row in read(tmp_path / "assay_predicted.csv"))
+    assert len(read(tmp_path / "scores.csv")) == 19 * 22
+    assert all(float(row["score"]) for row in read(tmp_path / "scored.csv"))
+    assert (tmp_path / "scores.png").exists()
+    assert (tmp_path / "vectors.npz").exists()
+
+
+def test_materials(tmp_path, shared_data):
+    pytest.importorskip("pymatgen", reason="pymatgen is not installed")
+    folder = shared_data / "materials"
+    rows = read(folder / "composition" / "expt_gap.csv")[::30]
+    write(tmp_path / "gaps.csv", ["formula", "gap"], [list(row.values()) for row in rows])
+    write(tmp_path / "new.csv", ["formula"], [["Fe2O3"], ["wrong"], ["GaN"]])
+    crystals = read(folder / "perov5" / "val.csv")[:90]
+    table = [[row["cif"], row["heat_all"]] for row in crystals]
+    write(tmp_path / "crystals.csv", ["cif", "energy"], table)
+    walk("materials", tmp_path)
+    found = read(tmp_path / "gaps_predicted.csv")
+    assert [bool(row["predicted_gap"]) for row in found] == [True, False, True]
+    assert "cannot be read as a formula" in found[1]["problem"]
+    assert (tmp_path / "gaps" / "parity.png").exists()
+    assert len(read(tmp_path / "energy_predicted.csv")) == 90
+    assert json.loads((tmp_path / "cgcnn" / "summary.json").read_text())["test"]["mae"] > 0
