@@ -1,16 +1,23 @@
 """``gia score``: likelihood ratios of variants under a trained language model."""
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from torch_geometric.data import Data
 
 from gia.cli.command import command
+
+if TYPE_CHECKING:  # --help needs no heavy library
+    from torch_geometric.data import Data
+
+    from gia.data.columns import Columns
+    from gia.tasks import VariantScorer
 
 console = Console(markup=False, emoji=False, highlight=False)
 COLUMNS = ("name", "position", "wild_type", "mutant", "variant", "score")
@@ -72,7 +79,7 @@ def _data(trained: DictConfig, cfg: DictConfig) -> Any:
         return trained_data(trained, OmegaConf.create(columns))
 
 
-def _write_singles(scorer: Any, items: Sequence[Data], out: Path) -> None:
+def _write_singles(scorer: VariantScorer, items: Sequence[Data], out: Path) -> None:
     """All single variants, and a heat map of each sequence."""
     from gia.analysis import save, variant_heat_map, write_csv
     from gia.analysis.prediction_table import number_cell
@@ -100,7 +107,7 @@ def _write_singles(scorer: Any, items: Sequence[Data], out: Path) -> None:
 
 
 def _write_listed(
-    scorer: Any, items: Sequence[Data], listed: Any, cfg: DictConfig, out: Path
+    scorer: VariantScorer, items: Sequence[Data], listed: Columns, cfg: DictConfig, out: Path
 ) -> None:
     """The table of variants again, with a column of scores."""
     from gia.analysis import extend_table
