@@ -169,6 +169,42 @@ def test_every_single_variant_of_a_sequence(folder, checkpoint):
     assert (folder / f"{name}.svg").exists()
 
 
+def test_letters_of_both_cases():
+    assert read_variant("a2g:K3R", "MaK") == [Mutation(1, "g"), Mutation(2, "R")]
+
+
+def test_a_fasta_file_where_the_training_had_a_table(folder):
+    """All of it is scored, though data=fasta would be split in a training."""
+    with open(folder / "table.csv", "w", newline="") as file:
+        rows = [[f"MKV{'AG' * (i % 9)}{'LWKC'[i % 4] * (i % 7)}"] for i in range(60)]
+        csv.writer(file).writerows([["s"], *rows])
+    data = ["data=csv", "data.path=table.csv", "data.sequence_column=s", "data.split=random"]
+    gia("train", *data, *FAST, "run_dir=table", cwd=folder)
+    path = "ckpt_path=table/checkpoints/best.ckpt"
+    gia("score", path, "data=fasta", "data.path=two.fasta", "out=t.csv", cwd=folder)
+    assert {row["name"] for row in read_table(folder / "t.csv")} == {"a", "b"}
+
+
+def test_models_that_tell_no_likelihood_of_a_sequence(folder):
+    genome = "".join("MKVLWGA"[i * i % 7] for i in range(4000))
+    (folder / "long.fasta").write_text(f">q\n{genome}\n")
+    data = ["data=fasta", "data.path=long.fasta", "data.windows=true", "data.max_length=64"]
+    gia("train", *data, "data.split=contiguous", *FAST, "run_dir=windows", cwd=folder)
+    path = "ckpt_path=windows/checkpoints/best.ckpt"
+    done = gia("score", path, f"sequence={SEQUENCE}", "out=w.csv", cwd=folder, check=False)
+    assert "this model was trained on windows" in done.stderr
+
+
+def test_no_input_is_written_over(folder):
+    write_table(folder / "few.csv", ["mutant"], [["G1A"]])
+    write_table(folder / "mine.csv", ["sequence"], [[SEQUENCE]])
+    settings = ["data.path=mine.csv", "data.sequence_column=sequence", "variants=few.csv"]
+    for out in ("few.csv", "mine.csv"):
+        path = f"ckpt_path={CAUSAL}"
+        done = gia("score", path, *settings, f"out={out}", cwd=folder, check=False)
+        assert f"out={out} is the table that is read" in done.stderr
+
+
 def test_several_sequences_of_a_file(folder):
     gia("score", f"ckpt_path={MASKED}", "data.path=two.fasta", "out=all.csv", cwd=folder)
     rows = read_table(folder / "all.csv")

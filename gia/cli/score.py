@@ -37,7 +37,8 @@ def score(cfg: DictConfig) -> None:
 
     if (cfg.sequence is None) == (cfg.data.path is None):
         raise ValueError("give the residues, sequence=..., or a file of sequences, data.path=...")
-    out = check_out(cfg.out, cfg.variants or cfg.data.path)
+    out = check_out(cfg.out, cfg.variants)
+    check_out(cfg.out, cfg.data.path)
     if out.suffix.lower() != ".csv":
         raise ValueError(f"out={cfg.out} must end in .csv")
     listed = None
@@ -46,16 +47,20 @@ def score(cfg: DictConfig) -> None:
         listed.check("variant_column", cfg.variant_column)
         listed.check("of_column", cfg.of_column)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
+    _check_model(trained)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
     data = _data(trained, cfg)
     scorer, items = VariantScorer(task, data.tokenizer, whole=cfg.whole), list(data.test_data)
+    for note in data.items.notes:
+        console.print(f"  {note}", soft_wrap=True)
     for entry in data.items.rejected:
         console.print(f"  row {entry.row} ({entry.name}) is left out: {entry.reason}")
     for item in items:
         if item.cut:
             console.print(
-                f"  {item.name} is longer than the model reads: its last {item.cut:,} residues are "
-                "not seen"
+                f"  {item.name} is longer than the model reads (data.max_length): its first "
+                f"{len(scorer.residues(item)):,} residues are scored",
+                soft_wrap=True,
             )
     if not items:
         raise ValueError("there is no sequence to score")
@@ -65,12 +70,26 @@ def score(cfg: DictConfig) -> None:
         _write_listed(scorer, items, listed, cfg, out)
 
 
+def _check_model(trained: DictConfig) -> None:
+    """See that a model tells the likelihood of whole sequences."""
+    if trained.data.get("append_label"):
+        raise ValueError(
+            "this model ends a sequence with its class, and tells no likelihood of a sequence "
+            "alone: train one with data.append_label=false"
+        )
+    if not trained.inputs.get("framed", True):
+        raise ValueError(
+            "this model was trained on windows and has not seen where sequences begin: train one "
+            "with data.windows=false"
+        )
+
+
 def _data(trained: DictConfig, cfg: DictConfig) -> Any:
     """The sequences, as the model knows them."""
     from gia.training import trained_data
 
-    if cfg.sequence is None:
-        return trained_data(trained, cfg.data)
+    if cfg.sequence is None:  # all of it, also where the data would be split
+        return trained_data(trained, cfg.data, whole="_target_" in cfg.data)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "sequence.csv"
         with file.open("w", newline="") as stream:
@@ -123,6 +142,10 @@ def _write_listed(
             f"there are {len(items):,} sequences: name the column of {cfg.variants} that says "
             "whose variant a row is with of_column=..."
         )
+    if cfg.of_column is not None and len(by_name) < len(items):
+        names = [item.name for item in items]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"several sequences are called {twice!r}: give each a name of its own")
     owners = [items[0].name] * len(texts)
     if cfg.of_column is not None:
         owners = listed.cells(cfg.of_column)

@@ -18,7 +18,7 @@ FORMAT = 4
 
 def digest(*parts: Any) -> str:
     """A digest of plain values and of the versions of the libraries that make graphs of them."""
-    versions = [f"{name} {_version(name)}" for name in ("rdkit", "torch-geometric")]
+    versions = [f"{name} {package_version(name)}" for name in ("rdkit", "torch-geometric")]
     joined = "\0".join([f"format {FORMAT}", *versions, *map(repr, parts)])
     return hashlib.sha256(joined.encode()).hexdigest()[:32]
 
@@ -65,7 +65,8 @@ def _keep(file: Path, items: Items) -> None:
         )
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Which version of a package is installed, ``"absent"`` if none is."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,12 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gia.data.cache import text_digest
 from gia.data.elements import LARGEST, element_features, require_pymatgen, same_formula
 
 CLOSEST = 0.5  # Angstrom: no two nuclei of matter are nearer
+SMALLEST = 0.5  # cubic Angstrom that an atom takes at least
 TIE = 1e-3  # Angstrom: neighbours that are as far as the last one are neighbours too
+CELL = re.compile(r"^\s*_cell_length_a\b", re.MULTILINE)
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -66,8 +66,7 @@ class Atoms:
         source, target: of each neighbour and whose it is, ``[E]``; two atoms may be neighbours
             several times, in several cells.
         distance: of each, ``[E]``, in Angstrom.
-        text: the composition and a digest of who is how far from whom, the same for the same
-            crystal whatever cell it is written in.
+        text: the composition.
     """
 
     numbers: np.ndarray
@@ -91,8 +90,13 @@ def read_structure(text: str) -> Any:
     core = require_pymatgen()
     if not text.strip():
         raise ValueError("the structure is empty")
+    cells = len(CELL.findall(text))
+    if cells > 1:
+        raise ValueError(f"the text holds {cells} crystals: give each a row of its own")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # Of a POSCAR that does not name its elements, others would be made up.
+        warnings.filterwarnings("error", message=".*[Ff]alse names.*")
         try:
             if text.lstrip().startswith("{"):
                 return core.Structure.from_dict(_numbers(json.loads(text)))
@@ -128,6 +132,11 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
     if not ((numbers >= 1) & (numbers <= LARGEST)).all():
         wrong = structure[int((numbers < 1).argmax() or (numbers > LARGEST).argmax())]
         raise ValueError(f"the structure holds {wrong.species_string}, no element up to Lr")
+    if min(structure.lattice.abc) < CLOSEST or structure.volume / len(structure) < SMALLEST:
+        raise ValueError(
+            f"the cell of {len(structure)} atoms has {structure.volume:.3g} cubic Angstrom, and "
+            "they overlap"
+        )
     center, other, _, distance = structure.get_neighbor_list(neighbours.cutoff)
     nearest = distance.argmin() if len(distance) else None
     if nearest is not None and distance[nearest] < CLOSEST:
@@ -137,16 +146,13 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
         )
     kept = _nearest(center, distance, neighbours.max_neighbors)
     amounts = structure.composition.element_composition.get_el_amt_dict()
-    pairs = zip(numbers[center[kept]], numbers[other[kept]], distance[kept], strict=True)
-    counts = Counter((int(a), int(b), round(float(d), 2)) for a, b, d in pairs)
-    shares = sorted((pair, round(n / len(numbers), 6)) for pair, n in counts.items())
     return Atoms(
         numbers=numbers,
         pos=structure.cart_coords.astype(np.float32),
         source=other[kept],
         target=center[kept],
         distance=distance[kept].astype(np.float32),
-        text=f"{same_formula(amounts)} {text_digest(repr(shares))[:8]}",
+        text=same_formula(amounts),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -20,13 +21,19 @@ SHELLS = {"s": 2, "p": 6, "d": 10, "f": 14}
 PROPERTIES = (
     *("Z", "X", "atomic_mass", "mendeleev_no", "row", "group", "atomic_radius"),
     *("van_der_waals_radius", "average_ionic_radius", "electron_affinity", "ionization_energy"),
-    *("melting_point", "boiling_point", "density_of_solid", "molar_volume", "bulk_modulus"),
+    *("melting_point", "boiling_point", "molar_volume"),
     *("max_oxidation_state", "min_oxidation_state"),
 )
+# Where pymatgen says 0 of what it does not know.
+NEVER_ZERO = ("average_ionic_radius",)
 # What spans many powers of ten.
 LOGARITHMS = ("thermal_conductivity", "electrical_resistivity")
 FLAGS = ("is_metal", "is_metalloid", "is_transition_metal", "is_rare_earth")
 NORMS = (2, 3, 5, 7, 10)
+SYMBOL = re.compile(r"[A-Z][a-z]?")
+ISOTOPES = {"D": "H", "T": "H"}
+OTHERS = re.compile(r"[^A-Za-z0-9.()\[\]{}\s]")
+HYDRATE = re.compile(r"[1-9]\d*\.\d*H2O")
 STATISTICS = ("mean", "deviation", "min", "max", "range", "mode")
 
 
@@ -59,6 +66,16 @@ def read_formula(formula: str) -> dict[str, float]:
     core = require_pymatgen()
     if not formula.strip():
         raise ValueError("the formula is empty")
+    if formula.strip() == "NaN":
+        raise ValueError("the formula is missing (NaN)")
+    odd = OTHERS.search(formula)
+    if odd:
+        raise ValueError(f"{formula!r} cannot be read as a formula: it holds {odd[0]!r}")
+    if HYDRATE.search(formula):
+        raise ValueError(
+            f"{formula!r} may be a hydrate or an amount with a decimal point: write the water as "
+            "in CuSO4(H2O)5"
+        )
     try:
         found = core.Composition(formula).get_el_amt_dict()
     except (ValueError, TypeError, KeyError) as error:
@@ -68,8 +85,10 @@ def read_formula(formula: str) -> dict[str, float]:
     unknown = [symbol for symbol in found if symbol not in numbers]
     if unknown:
         raise ValueError(f"{formula!r} holds {', '.join(unknown)}, which is no element up to Lr")
-    if not found or not all(math.isfinite(amount) for amount in found.values()):
-        raise ValueError(f"{formula!r} holds no amount of any element")
+    written = {ISOTOPES.get(symbol, symbol) for symbol in SYMBOL.findall(formula)}
+    if written - found.keys() or not all(map(math.isfinite, found.values())):
+        nothing = ", ".join(sorted(written - found.keys())) or "any element"
+        raise ValueError(f"{formula!r} holds no amount of {nothing}")
     return {symbol: float(amount) for symbol, amount in found.items()}
 
 
@@ -107,6 +126,9 @@ def element_properties() -> tuple[tuple[str, ...], np.ndarray]:
     element = require_pymatgen().Element
     columns: dict[str, Callable[[Any], float]] = {
         name: lambda of, name=name: float(getattr(of, name)) for name in (*PROPERTIES, *FLAGS)
+    }
+    columns |= {
+        name: lambda of, name=name: float(getattr(of, name)) or math.nan for name in NEVER_ZERO
     }
     columns |= {
         f"log_{name}": lambda of, name=name: math.log10(float(getattr(of, name)))

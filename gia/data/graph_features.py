@@ -136,8 +136,7 @@ class FeatureReader:
             describe = _kept_descriptors if keep else rdkit_descriptors
             return FeatureTable(*of_components(describe, texts, places))
         if kind == "elements":
-            # Of a crystal the text has more than its formula.
-            return FeatureTable(*composition_descriptors([text.split()[0] for text in texts]))
+            return FeatureTable(*composition_descriptors(texts))
         if not items.components:  # an alphabet may hold blanks
             return FeatureTable(*_of_peptides(texts))
         return FeatureTable(*of_components(_of_peptides, texts, places))

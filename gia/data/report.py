@@ -112,8 +112,9 @@ def _name(part: int) -> str:
 
 def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, Any]:
     cuts = [int(graph.get("cut") or 0) for graph in graphs]
+    told = data.items.kind != "crystal"  # of which several may have one composition
     result = {
-        "duplicates": len(graphs) - len(set(data.texts)),
+        "duplicates": (len(graphs) - len(set(data.texts))) * told,
         "groups": int(data.split.group.max()) + 1,
         "largest_group": int(data.split.group.bincount().max()),
         "cut": sum(cut > 0 for cut in cuts),
@@ -121,7 +122,7 @@ def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, Any]:
         "unknown": dict(data.items.unknown),
         "letters": sum(data.items.letters.values()),
         "conflicting": conflicts(data.items, data.texts),
-        "in_several_parts": _in_several_parts(data.texts, data.split),
+        "in_several_parts": _in_several_parts(data.texts, data.split) if told else 0,
         "notes": [*data.items.notes, *data.split.notes],
     }
     unused = int((data.split.part < 0).sum())

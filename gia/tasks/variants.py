@@ -45,9 +45,11 @@ def read_variant(text: str, sequence: Sequence[str]) -> list[Mutation]:
         match = MUTATION.fullmatch(part)
         if match is None:
             raise ValueError(f"{part!r} is no mutation such as A24G")
-        old, number, new = match[1].upper(), int(match[2]), match[3].upper()
+        old, number, new = match[1], int(match[2]), match[3]
         if not 1 <= number <= len(sequence):
             raise ValueError(f"{part}: the sequence has {len(sequence)} residues")
+        if sequence[number - 1] != old:  # an alphabet may have letters of both cases
+            old, new = old.upper(), new.upper()
         if sequence[number - 1] != old:
             raise ValueError(f"{part}: residue {number} of the sequence is {sequence[number - 1]}")
         found.append(Mutation(number - 1, new))

@@ -42,6 +42,9 @@ def table(tmp_path):
         ("Ag0.5Ge1Pb1.75S4", {"Ag": 0.5, "Ge": 1, "Pb": 1.75, "S": 4}),
         (" Al ", {"Al": 1}),
         ("[Fe(CN)6]", {"Fe": 1, "C": 6, "N": 6}),
+        ("D2O", {"H": 2, "O": 1}),
+        ("CuSO4(H2O)5", {"Cu": 1, "S": 1, "O": 9, "H": 10}),
+        ("Na0.5H2O", {"Na": 0.5, "H": 2, "O": 1}),
     ],
 )
 def test_formulas_are_read(written, amounts):
@@ -58,7 +61,11 @@ def test_formulas_are_read(written, amounts):
         ("NaCl+", "cannot be read as a formula"),
         ("Xx2O", "which is no element"),
         ("NACL", "which is no element"),
-        ("Fe0", "holds no amount"),
+        ("Fe0", "holds no amount|cannot be read"),
+        ("Fe0O1", "holds no amount of Fe"),
+        ("H2O@", "it holds '@'"),
+        ("NaN", "is missing"),
+        ("CuSO4.5H2O", "may be a hydrate"),
     ],
 )
 def test_what_is_no_formula_is_told(written, reason):

@@ -59,11 +59,7 @@ def test_distances_as_gaussians():
 def test_the_same_crystal_in_another_cell():
     small, large = graph_of(SALT.get_primitive_structure()), graph_of(SALT * (2, 1, 1))
     assert (small.num_nodes, large.num_nodes) == (2, 16)
-    assert small.text == large.text == graph_of(SALT).text
-    assert graph_of(IRON).text != graph_of(SALT).text
-    strained = SALT.copy()
-    strained.apply_strain(0.02)
-    assert graph_of(strained).text != small.text
+    assert small.text == large.text == graph_of(SALT).text == "Cl0.5Na0.5"
     assert node_labels(small, "crystal") == ["Na", "Cl"]
 
 
@@ -88,6 +84,18 @@ def partial_occupancy():
     return core.Structure(core.Lattice.cubic(3), [{"Fe": 0.5, "Ni": 0.5}], [[0, 0, 0]])
 
 
+def twice():
+    return SALT.to(fmt="cif") + IRON.to(fmt="cif")
+
+
+def unnamed():
+    """A POSCAR as VASP 4 had it, without the elements."""
+    lines = SALT.to(fmt="poscar").splitlines()
+    return "\n".join(
+        ["no names", *lines[1:5], *lines[6:8], *(x.rsplit(" ", 1)[0] for x in lines[8:])]
+    )
+
+
 def overlapping():
     return core.Structure(core.Lattice.cubic(3), ["Fe", "Fe"], [[0, 0, 0], [0.02, 0, 0]])
 
@@ -102,6 +110,12 @@ def overlapping():
         ('{"broken', "cannot be read"),
         (partial_occupancy().to(fmt="cif"), "there in part .*partial occupancies are not read"),
         (overlapping().to(fmt="poscar"), "atoms 0 and 1 are 0.06 Angstrom apart"),
+        (
+            core.Structure(core.Lattice.cubic(0.05), ["Fe"], [[0, 0, 0]]).to(fmt="poscar"),
+            "they overlap",
+        ),
+        (twice(), "holds 2 crystals: give each a row of its own"),
+        (unnamed(), "cannot be read"),
     ],
 )
 def test_what_is_no_crystal_is_told(text, reason):
@@ -162,6 +176,10 @@ def test_folders_and_files(tmp_path, shared_data):
     assert [data.num_nodes for data in items.graphs[:4]] == [8, 2, 4, 5]
     assert items.graphs[0].y.item() == 1.0
     assert node_labels(items.graphs[1], items.kind) == ["K", "Cl"]
+    as_json = tmp_path / "json"
+    as_json.mkdir()
+    (as_json / "salt.json").write_text(json.dumps(SALT.as_dict()))
+    assert [data.num_nodes for data in Crystals(as_json, target_type=None)] == [8]
     mine = tmp_path / "cifs"
     mine.mkdir()
     for name in ("1000041.cif", "1507756.cif"):
@@ -188,6 +206,27 @@ def test_matbench_s_json(tmp_path):
     items = Crystals(file, target_column="e_form").items
     assert [data.num_nodes for data in items.graphs] == [8, 2]
     assert [data.y.item() for data in items.graphs] == pytest.approx([-2.1, 0.5])
+
+
+def test_names_of_files_are_of_those_beside_their_table(tmp_path):
+    for name, structure in (("a", IRON), ("b", SALT)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.cif").write_text(structure.to(fmt="cif"))
+        (tmp_path / name / "t.csv").write_text("structure,y\nx.cif,1\n")
+    paths = [tmp_path / "a" / "t.csv", tmp_path / "b" / "t.csv"]
+    assert [data.text for data in Crystals(paths, target_column="y")] == ["Fe1", "Cl0.5Na0.5"]
+
+
+def test_crystals_of_one_composition_stay_together(table):
+    strained = [SALT.copy().apply_strain(i / 1000, inplace=False) for i in range(30)]
+    texts = [*(one.to(fmt="cif") for one in strained)]
+    others = core.Structure(core.Lattice.cubic(3), ["Fe"], [[0, 0, 0]])
+    for symbol in ("Al", "Ni", "Cu", "Ag", "Au", "Pt"):
+        texts.append(others.copy().replace_species({"Fe": symbol}).to(fmt="cif"))
+    data = DataModule(table(*((text, i) for i, text in enumerate(texts))), val_fraction=0.05)
+    summary = data.summary()
+    assert summary["largest_group"] == 30
+    assert (summary["duplicates"], summary["conflicting"]) == (0, {})
 
 
 def test_several_tables_are_one(tmp_path):

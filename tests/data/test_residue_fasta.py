@@ -76,6 +76,12 @@ def test_what_does_not_fit_is_told_by_row(files):
         data.setup()
 
 
+def test_entries_that_share_a_name_are_matched_in_their_order(files):
+    source = files(">a\nMKV\n>b\nLL\n>a\nWWWW\n", ">a SET=train\nHHC\n>a SET=test\nEEEE\n>b\nCC\n")
+    assert [record.cells[0] for record in source.records()] == ["HHC", "CC", "EEEE"]
+    assert source.column("split") == ["train", "", "test"]
+
+
 def test_files_that_do_not_belong_together(files):
     with pytest.raises(
         ValueError, match=r"no entry of data\.labels_path=.*first ones are 'p'.*'a'"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch_geometric.data import Data
 
-from gia.data.cache import digest
+from gia.data.cache import digest, package_version
 from gia.data.datasets.table import TableDataset
 from gia.data.elements import (
     element_features,
@@ -84,7 +84,8 @@ class Compositions(TableDataset):
     def digest(self) -> str:
         """Of the table and the names of its columns."""
         options = [self.formula_column, self.target_column, self.name_column, self.missing]
-        return digest("compositions", options, self.targets(), self.table())
+        made_by = package_version("pymatgen")
+        return digest("compositions", made_by, options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Compositions:
         """The formulas of another file, in the same columns or in others."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gia.data.cache import digest, processed
+from gia.data.cache import digest, package_version, processed
 from gia.data.columns import Columns, read_columns, word_set
 from gia.data.crystals import Atoms, Neighbours, crystal_graph, read_atoms
 from gia.data.datasets.table import TableDataset
@@ -56,6 +55,7 @@ class Crystals(TableDataset):
         super().__init__(path, target_column, **options)
         self.structure_column = structure_column
         self.neighbours = Neighbours(cutoff, max_neighbors, num_radial)
+        self._folders: list[Path] = []  # of each row's table
 
     @cached_property
     def columns(self) -> Columns:
@@ -66,7 +66,11 @@ class Crystals(TableDataset):
         elif all(_is_structure(file) for file in files):
             columns = self._of_files(files)
         else:
-            columns = joined([read_columns(file, self.url, self.missing) for file in files])
+            tables = [read_columns(file, self.url, self.missing) for file in files]
+            # Names of files are of those beside their own table.
+            places = zip(files, tables, strict=True)
+            self._folders = [file.parent for file, table in places for _ in range(len(table))]
+            columns = joined(tables)
             columns.notes = [note for note in columns.notes if LINE_BREAKS not in note]
         for name, other in self.aliases.items():
             columns.rename(str(other), str(name))
@@ -107,7 +111,8 @@ class Crystals(TableDataset):
     def digest(self) -> str:
         """Of the structures, the targets and the options."""
         options = [self.structure_column, self.target_column, self.name_column, self.missing]
-        return digest("crystals", options, self.neighbours, self.targets(), self._texts)
+        made_by = package_version("pymatgen")
+        return digest("crystals", made_by, options, self.neighbours, self.targets(), self._texts)
 
     def with_file(self, path: Any, **columns: Any) -> Crystals:
         """The crystals of other files, in the same columns or in others."""
@@ -125,10 +130,9 @@ class Crystals(TableDataset):
     @cached_property
     def _texts(self) -> list[str]:
         """The structure of each row, read from its file where the cell names one."""
-        folder = Path(str(next(iter(expand(self.path))))).expanduser()
-        folder = folder if folder.is_dir() else folder.parent
         cells = self.columns.cells(self.structure_column)
-        return [_text_of(cell, folder) for cell in cells]
+        folders = self._folders or [Path(str(self.path)).expanduser()] * len(cells)
+        return [_text_of(cell, folder) for cell, folder in zip(cells, folders, strict=True)]
 
     def _graphs(self) -> Iterator[Any]:
         """The graph of each row, or why there is none; read in parts, each of which is kept."""
@@ -138,7 +142,7 @@ class Crystals(TableDataset):
             return
         for start in range(0, len(texts), CHUNK):
             part = texts[start : start + CHUNK]
-            key = digest("part of crystals", self.neighbours, part)
+            key = digest("part of crystals", package_version("pymatgen"), self.neighbours, part)
             items = processed(key, lambda part=part: _as_items(part, self.neighbours))
             found = {graph.row: graph for graph in items.graphs}
             found |= {entry.row: entry.reason for entry in items.rejected}
@@ -146,7 +150,11 @@ class Crystals(TableDataset):
 
     def _of_folder(self, folder: Path) -> Columns:
         if not (folder / PROPERTIES).exists():
-            files = sorted(file for file in folder.iterdir() if _is_structure(file))
+            files = sorted(
+                file
+                for file in folder.iterdir()
+                if _is_structure(file) or file.name.lower().removesuffix(".gz").endswith(".json")
+            )
             if not files:
                 raise ValueError(
                     f"data.path={self.path} holds neither {PROPERTIES} nor a file of a structure "
@@ -195,7 +203,7 @@ def joined(tables: Sequence[Columns]) -> Columns:
 
 def _is_structure(file: Path) -> bool:
     name = file.name.lower().removesuffix(".gz")
-    return name.endswith(STRUCTURES[:-1]) or name in ("poscar", "contcar")
+    return name.endswith(STRUCTURES[:-1]) or name.startswith(("poscar", "contcar"))
 
 
 def _text_of(cell: str, folder: Path) -> str:
@@ -231,9 +239,9 @@ def _read_all(texts: Sequence[str], neighbours: Neighbours) -> Iterator[Any]:
     if len(texts) <= FEW:
         found = (_read(text, neighbours) for text in texts)
     else:
-        from joblib import Parallel, delayed
+        from joblib import Parallel, cpu_count, delayed
 
-        workers = Parallel(n_jobs=os.cpu_count(), return_as="generator", batch_size=16)
+        workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=16)
         found = workers(delayed(_read)(text, neighbours) for text in texts)
     for atoms in found:
         yield atoms if isinstance(atoms, str) else crystal_graph(atoms, neighbours)

@@ -61,7 +61,7 @@ class Fasta(SequenceDataset):
             ImportError: if Biopython is not installed.
             OSError, ValueError: if the file cannot be read or has no ``>`` header.
         """
-        return self._read[0]
+        return [Record(entry.name, entry.sequence) for entry in self._read[0]]
 
     def notes(self) -> list[str]:
         return self._read[1]
@@ -92,10 +92,9 @@ class Fasta(SequenceDataset):
         return Fasta(path, windows=self.windows, **self.options)
 
     @cached_property
-    def _read(self) -> tuple[list[Record], list[str]]:
-        """The records, and what is to be known of how they were read."""
-        entries, notes = read_fasta(self.path, self.url)
-        return [Record(entry.name, entry.sequence) for entry in entries], notes
+    def _read(self) -> tuple[list[Entry], list[str]]:
+        """The entries, and what is to be known of how they were read."""
+        return read_fasta(self.path, self.url)
 
 
 class Entry(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,11 +22,11 @@ PART = "split"
 class ResidueFasta(Fasta):
     """Sequences of a FASTA file and their residues' labels, of a FASTA file beside it.
 
-    Entries belong together by the first word of their headers. A letter is the label of a residue,
-    ``?`` or a blank none. A third file may hold a mask, ``0`` where a label says nothing, such as
-    at residues that a crystal does not resolve. Fields of the labels' headers, ``NAME=value``, are
-    columns for ``data.split_column``; of ``SET`` and ``VALIDATION``, as `FLIP
-    <https://benchmark.protein.properties>`_ has them, the column ``split`` is made.
+    Entries belong together by the first word of their headers, in their order where several have
+    it. A letter is the label of a residue, ``?`` none. A third file may hold a mask, ``0`` where a
+    label says nothing, such as at residues that a crystal does not resolve. Fields of the labels'
+    headers, ``NAME=value``, are columns for ``data.split_column``; of ``SET`` and ``VALIDATION``,
+    as `FLIP <https://benchmark.protein.properties>`_ has them, the column ``split`` is made.
 
     Args:
         path: the sequences.
@@ -85,7 +86,15 @@ class ResidueFasta(Fasta):
     @cached_property
     def _fields(self) -> dict[str, dict[str, str]]:
         """What the headers of the labels say, by the names of the entries."""
-        return {entry.name: _fields_of(entry.header) for entry in self._entries_of_labels}
+        fields = {
+            key: _fields_of(entry.header)
+            for key, entry in zip(
+                _keys(self._entries_of_labels), self._entries_of_labels, strict=True
+            )
+        }
+        entries = self._read[0]
+        keys = zip(entries, _keys(entries), strict=True)
+        return {entry.name: fields[key] for entry, key in keys if key in fields}
 
     @cached_property
     def _entries_of_labels(self) -> Sequence[Entry]:
@@ -99,21 +108,22 @@ class ResidueFasta(Fasta):
         records = super().records()
         if self.labels_path is None:
             return [replace(record, cells=[""]) for record in records], []
-        labels = {entry.name: entry.sequence for entry in self._entries_of_labels}
-        named = {record.name for record in records}
-        if not named & labels.keys():
+        labels = _by_key(self._entries_of_labels)
+        keys = _keys(self._read[0])
+        if not labels.keys() & set(keys):
             raise ValueError(
                 f"no entry of data.labels_path={self.labels_path} is named as one of "
-                f"data.path={self.path}: the first ones are {next(iter(labels))!r} and "
-                f"{records[0].name!r}; entries belong together by the first word of their headers"
+                f"data.path={self.path}: the first ones are {next(iter(labels))[0]!r} and "
+                f"{keys[0][0]!r}; entries belong together by the first word of their headers"
             )
-        found = [replace(record, cells=[labels.get(record.name, "")]) for record in records]
+        pairs = zip(records, keys, strict=True)
+        found = [replace(record, cells=[labels.get(key, "")]) for record, key in pairs]
         notes = []
-        extra = labels.keys() - named
+        extra = labels.keys() - set(keys)
         if extra:
             notes.append(
                 f"{len(extra):,} entries of data.labels_path have no sequence, the first is "
-                f"{next(name for name in labels if name in extra)}"
+                f"{next(word for word, number in labels if (word, number) in extra)}"
             )
         if self.mask_path is not None:
             found, told = self._masked(found)
@@ -123,10 +133,10 @@ class ResidueFasta(Fasta):
     def _masked(self, records: Sequence[Record]) -> tuple[list[Record], list[str]]:
         """The records without the labels that the masks leave out."""
         entries, _ = read_fasta(self.mask_path, self.url, "data.mask_path")
-        masks = {entry.name: entry.sequence for entry in entries}
+        masks = _by_key(entries)
         found, without, unlike = [], [], []
-        for record in records:
-            label, mask = record.cells[0], masks.get(record.name)
+        for record, key in zip(records, _keys(self._read[0]), strict=True):
+            label, mask = record.cells[0], masks.get(key)
             if mask is None:
                 without.append(record.name)
             elif len(mask) != len(label):
@@ -145,6 +155,23 @@ class ResidueFasta(Fasta):
         )
         notes = [f"{len(names):,} {what}, the first is {names[0]}" for names, what in said if names]
         return found, notes
+
+
+def _keys(entries: Sequence[Entry]) -> list[tuple[str, int]]:
+    """The first word of each header, and how many had it before."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for entry in entries:
+        word = (entry.header.split() or [entry.name])[0]
+        keys.append((word, seen[word]))
+        seen[word] += 1
+    return keys
+
+
+def _by_key(entries: Sequence[Entry]) -> dict[tuple[str, int], str]:
+    """What follows each header."""
+    pairs = zip(_keys(entries), entries, strict=True)
+    return {key: entry.sequence for key, entry in pairs}
 
 
 def _fields_of(header: str) -> dict[str, str]:
