@@ -100,3 +100,16 @@ def test_what_is_not_scored_counts_as_context_alone():
             ignored[place].y[node] = graph.y[node]
             single.append(model.losses(ignored))
     np.testing.assert_allclose(np.mean(single, 0), model.losses(test))
+
+
+def test_sequences_shorter_than_the_order():
+    """The last window of a sequence may be of a node or two."""
+    long = corpus(40, 0)
+    short = [
+        Data(token=g.token[:n], y=g.y[:n]) for g, n in zip(corpus(9, 1), [1, 2, 3] * 3, strict=True)
+    ]
+    model = NGram(6, VOCAB).fit([*long, *short], [*corpus(20, 2), *short])
+    sizes = [sum(len(g.y) for g in part) for part in (long, short)]
+    each = zip(model.losses(long), model.losses(short), strict=True)
+    expected = [(a * sizes[0] + b * sizes[1]) / sum(sizes) for a, b in each]
+    assert model.losses([*long, *short]) == pytest.approx(expected)

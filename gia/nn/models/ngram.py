@@ -79,7 +79,7 @@ class NGram:
             for graph in data:
                 token = graph.token.numpy()
                 before = np.full(min(back, len(token)), self.vocab_size)
-                symbols.append(np.concatenate([before, token[: len(token) - back]]))
+                symbols.append(np.concatenate([before, token[: max(0, len(token) - back)]]))
             digit = np.concatenate(symbols) * (self.vocab_size + 1) ** back
             contexts.append(contexts[-1] + digit)
         scored = y != IGNORED
