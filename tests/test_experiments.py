@@ -30,7 +30,7 @@ def when(experiment):
     return pytest.param(experiment, marks=marks)
 
 
-@pytest.mark.parametrize("experiment", map(when, EXPERIMENTS))
+@pytest.mark.parametrize("experiment", list(map(when, EXPERIMENTS)))
 def test_experiment_runs(experiment, request, tmp_path):
     environment = {}
     if experiment in MATERIALS:
