@@ -137,6 +137,7 @@ def _write_listed(
     check_columns(columns, ["score"])
     texts = listed.cells(cfg.variant_column)
     by_name = {item.name: item for item in items}
+    sequences = {name: scorer.residues(item) for name, item in by_name.items()}
     if cfg.of_column is None and len(items) > 1:
         raise ValueError(
             f"there are {len(items):,} sequences: name the column of {cfg.variants} that says "
@@ -154,7 +155,7 @@ def _write_listed(
         try:
             if owner not in by_name:
                 raise ValueError(f"there is no sequence {owner!r}")
-            variant = read_variant(text, scorer.residues(by_name[owner]))
+            variant = read_variant(text, sequences[owner])
             scorer.check(variant)
         except ValueError as error:
             reasons[row] = str(error)

@@ -129,8 +129,9 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
             f"an atom is there in part ({site.species_string}): partial occupancies are not read"
         )
     numbers = np.array([int(getattr(site.specie, "Z", 0)) for site in structure])
-    if not ((numbers >= 1) & (numbers <= LARGEST)).all():
-        wrong = structure[int((numbers < 1).argmax() or (numbers > LARGEST).argmax())]
+    unknown = np.flatnonzero((numbers < 1) | (numbers > LARGEST))
+    if unknown.size:
+        wrong = structure[int(unknown[0])]
         raise ValueError(f"the structure holds {wrong.species_string}, no element up to Lr")
     if min(structure.lattice.abc) < CLOSEST or structure.volume / len(structure) < SMALLEST:
         raise ValueError(

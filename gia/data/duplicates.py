@@ -25,8 +25,6 @@ def conflicts(items: Items, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         By the name of a target ``number``, how many there are; ``of``, the number of different
         items; their ``kind``; the ``text`` of the first one, and the ``rows`` where it stands.
     """
-    if items.kind == "crystal":  # the same composition may be several crystals
-        return {}
     number = Counter(texts)
     several = [i for i, text in enumerate(texts) if number[text] > 1]
     found: dict[str, dict[str, Any]] = {}

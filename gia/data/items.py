@@ -137,10 +137,10 @@ def from_plain(fields: dict[str, Any]) -> Items:
     return Items(**fields | {"graphs": graphs} | told)
 
 
-def progress(items: Iterable[T], total: int, description: str) -> Iterator[T]:
-    """Iterate with a bar, where there are many items and someone to look at it."""
+def progress(items: Iterable[T], total: int, description: str, many: int = MANY) -> Iterator[T]:
+    """Iterate with a bar, where there are more than ``many`` items and someone to look at it."""
     console = Console(stderr=True)
-    hidden = total <= MANY or not console.is_terminal
+    hidden = total <= many or not console.is_terminal
     yield from track(
         items, description, total=total, console=console, transient=True, disable=hidden
     )

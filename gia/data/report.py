@@ -121,7 +121,7 @@ def _of_split(data: Any, graphs: Sequence[Data]) -> dict[str, Any]:
         "symbols_cut": sum(cuts),
         "unknown": dict(data.items.unknown),
         "letters": sum(data.items.letters.values()),
-        "conflicting": conflicts(data.items, data.texts),
+        "conflicting": conflicts(data.items, data.texts) if told else {},
         "in_several_parts": _in_several_parts(data.texts, data.split) if told else 0,
         "notes": [*data.items.notes, *data.split.notes],
     }

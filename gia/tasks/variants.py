@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from gia.data import Tokenizer
+from gia.data.items import progress
 from gia.data.schema import IGNORED
 from gia.data.tokenizer import SPECIALS
 from gia.tasks.language_modeling import LanguageModeling
 from gia.tasks.masked import Masked
 from gia.tasks.task import Task
+
+T = TypeVar("T")
 
 TOKENS = 16384  # of a batch
 MUTATION = re.compile(r"([A-Za-z])(\d+)([A-Za-z])")
@@ -187,7 +188,7 @@ class VariantScorer:
         own = self._log_likelihoods([data])[0]
         mutants = (self._mutant(data, variant) for variant in variants)
         parts, size = [], max(1, TOKENS // data.num_nodes)
-        for chunk in _chunks(mutants, size, len(variants), "scoring variants"):
+        for chunk in _chunks(mutants, size, len(variants)):
             parts.append(self._log_likelihoods(chunk) - own)
         return torch.cat(parts) if parts else torch.empty(0)
 
@@ -226,7 +227,7 @@ class VariantScorer:
     def _hidden(self, data: Data, places: Sequence[tuple[int, ...]]) -> Iterator[Tensor]:
         """The same at places that are hidden together."""
         size = max(1, TOKENS // data.num_nodes)
-        for chunk in _chunks(iter(places), size, len(places), "scoring variants"):
+        for chunk in _chunks(iter(places), size, len(places)):
             batch = Batch.from_data_list([data] * len(chunk)).to(self.task.device)
             nodes = torch.tensor(
                 [i * data.num_nodes + place for i, of_one in enumerate(chunk) for place in of_one],
@@ -237,21 +238,10 @@ class VariantScorer:
             yield from log_p.cpu().split([len(of_one) for of_one in chunk])
 
 
-def _chunks(items: Iterator, size: int, total: int, description: str) -> Iterator[list]:
-    """Lists of so many items, with a bar where there is someone to look at it."""
-    console = Console(stderr=True)
-    numbered = enumerate(items)
-    lists = (
-        [item for _, item in group] for _, group in groupby(numbered, key=lambda n: n[0] // size)
-    )
-    yield from track(
-        lists,
-        description,
-        total=-(-total // size),
-        console=console,
-        transient=True,
-        disable=total <= size or not console.is_terminal,
-    )
+def _chunks(items: Iterator[T], size: int, total: int) -> Iterator[list[T]]:
+    """Lists of so many items, with a bar where there is more than one and someone to look at it."""
+    lists = iter(lambda: list(islice(items, size)), [])
+    return progress(lists, -(-total // size), "scoring variants", many=1)
 
 
 def variant_name(sequence: Sequence[str], mutation: Mutation) -> str:
