@@ -57,7 +57,8 @@ class DataModule(LightningDataModule):
         level: ``"graph"`` or ``"node"``, what has targets there; None finds it from their shape.
         encodings: attributes that are positional encodings; None takes those that end in ``_pe``.
         split, split_seed, split_file, fold, folds, val_fraction, test_fraction, similarity_k,
-            similarity_threshold, compared_column: of :class:`gia.data.Splitter`.
+            similarity_threshold, compared_column, inner_fold, inner_folds: of
+            :class:`gia.data.Splitter`.
         split_column: a table's column, or an attribute of the items, that says ``train``, ``val``
             or ``test``, for ``split="given"``.
         weight_column: a table's column, or an attribute of the items, that says how much each
@@ -207,7 +208,9 @@ class DataModule(LightningDataModule):
         found["framed"] = getattr(self.dataset, "framed", True)
         found["template"] = getattr(self.dataset, "template", None)
         if self._known is None:
-            train = [graphs[i] for i in split.members("train")]
+            # Members by folds have one scale: that of all that any of them is trained on.
+            learned = ["train"] if self.splitter.inner_fold is None else ["train", "val"]
+            train = [graphs[i] for i in sorted(i for part in learned for i in split.members(part))]
             regression = self.target_type == "regression"
             found |= training_statistics(train, items.target_names, regression)
             found |= weight_statistics(train, items, self.balanced)

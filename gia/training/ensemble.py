@@ -1,4 +1,4 @@
-"""The story of an ensemble: members that differ by their seed, and one checkpoint of them all."""
+"""The story of an ensemble: members of several seeds or folds, and one checkpoint of them all."""
 
 import json
 import shutil
@@ -22,10 +22,16 @@ from gia.training.trained_data import trained_data
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
 DONE = "test.json"  # in a member's folder, written last
+BY = ("seeds", "folds")
+OF_FOLDS = ("inner_fold", "inner_folds")  # of the data of a member by folds
 
 
 class EnsembleRun(Run):
     """A run of several members, each a :class:`Run` in ``members/K`` with the seed ``seed + K``.
+
+    By folds, member K validates on the K-th part of the training part and learns from the others:
+    all of them together have seen all of it, and none the validation part, which is then for the
+    calibration alone.
 
     What is tested and reported is the ensemble, ``checkpoints/best.ckpt``. With ``ckpt_path`` the
     folder of such a run it goes on: finished members are taken over, an interrupted one goes on
@@ -40,7 +46,7 @@ class EnsembleRun(Run):
 
         Args:
             cfg (DictConfig): The configuration, as ``conf/train.yaml`` composes it; ``ensemble``
-                is the number of members.
+                is the number of members, ``ensemble_by`` in what they differ.
 
         Raises:
             ValueError, OSError: If a setting, the data or the earlier run cannot be used.
@@ -49,7 +55,7 @@ class EnsembleRun(Run):
         folder = Path(cfg.run_dir)
         before = None if cfg.ckpt_path is None else Path(cfg.ckpt_path)
         if before is not None:
-            _take_over(before, folder, cfg.ensemble)
+            _take_over(before, folder, cfg)
         open_members = [k for k in range(cfg.ensemble) if not (_member(folder, k) / DONE).exists()]
         first = _run_of(_of_member(cfg, open_members[0])) if open_members else None
         if first is None:
@@ -60,16 +66,23 @@ class EnsembleRun(Run):
         if not isinstance(task, Prediction) or isinstance(first, FittedRun):
             raise ValueError("ensemble= is of models that predict targets and are trained by steps")
         settings = task.hparams["settings"]
+        split = {key: value for key, value in settings["data"].items() if key not in OF_FOLDS}
+        if cfg.ensemble_by == "folds":  # the members' own parts are others
+            datamodule = instantiate(split)
+            datamodule.setup()
+        split = {"data": split, "split_fingerprint": datamodule.fingerprint()}
+        _check_split(before, split["split_fingerprint"])
         for k in set(range(cfg.ensemble)) - set(open_members):
             finished = read_checkpoint(_weights(folder, k))["hyper_parameters"]["settings"]
-            _check_alike(settings, finished, _weights(folder, k), [*ALIKE, "split_fingerprint"])
-        own = {"run_dir": str(folder), "seed": cfg.seed, "ensemble": cfg.ensemble}
+            _check_alike(settings, finished, _weights(folder, k), ALIKE)
+        own = {name: cfg[name] for name in ("seed", "ensemble", "ensemble_by")}
+        own |= {"run_dir": str(folder)} | split
         OmegaConf.save(OmegaConf.create({**settings, **own}), folder / "config.yaml")
         datamodule.write_splits(folder / "splits.csv")
-        said = f"ensemble of {cfg.ensemble}: {len(open_members)} to train"
+        said = f"ensemble of {cfg.ensemble} by {cfg.ensemble_by}: {len(open_members)} to train"
         notes = [said, *([] if first is None else first.notes)]
         run = cls(folder, datamodule, task, _trainer(cfg), cfg.ckpt_path, notes)
-        run.cfg, run._first, run._epochs = cfg, first, 0
+        run.cfg, run._first, run._epochs, run._split = cfg, first, 0, split
         return run
 
     def train(self) -> None:
@@ -86,7 +99,8 @@ class EnsembleRun(Run):
         self.throughput.seconds = sum(member["seconds"] for member in done)
         speeds = [member["tokens_per_second"] for member in done]
         self.throughput.tokens_per_second = sum(speeds) / len(speeds)
-        join([_weights(self.folder, k) for k in range(self.cfg.ensemble)], self.tested_file)
+        files = [_weights(self.folder, k) for k in range(self.cfg.ensemble)]
+        join(files, self.tested_file, **self._split)
         self.task, _ = load_trained(self.tested_file, trust=trusted_by(self.cfg))
 
     @property
@@ -121,13 +135,15 @@ def run_of(cfg: DictConfig) -> Run:
     return instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
 
 
-def join(paths: Sequence[str | Path], out: str | Path) -> None:
+def join(paths: Sequence[str | Path], out: str | Path, **settings: Any) -> None:
     """Make one checkpoint of several: an ensemble that is loaded as each of them is.
 
     Args:
         paths (list of Path): Checkpoints of models of one architecture, targets and scaling, such
             as of runs with different seeds.
         out (Path): The checkpoint to write.
+        **settings: Of the configuration of the first, which the ensemble has, those that are others
+            for the ensemble, such as ``data`` and ``split_fingerprint``.
 
     Raises:
         FileNotFoundError, ValueError: If there are none, one cannot be read, or they disagree.
@@ -135,9 +151,9 @@ def join(paths: Sequence[str | Path], out: str | Path) -> None:
     if not paths:
         raise ValueError("an ensemble needs at least one checkpoint")
     read = [read_checkpoint(path) for path in paths]
-    settings = [one["hyper_parameters"]["settings"] for one in read]
-    for path, other in zip(paths, settings, strict=True):
-        _check_alike(settings[0], other, path, ALIKE)
+    of_members = [one["hyper_parameters"]["settings"] for one in read]
+    for path, other in zip(paths, of_members, strict=True):
+        _check_alike(of_members[0], other, path, ALIKE)
     members = [member for one in read for member in _members(one)]
     model = {"_target_": ENSEMBLE, "models": [config for config, _ in members]}
     weights = {key: value for key, value in read[0]["state_dict"].items() if key[:6] != "model."}
@@ -145,7 +161,7 @@ def join(paths: Sequence[str | Path], out: str | Path) -> None:
         weights |= {f"model.members.{k}.{key}": value for key, value in own.items()}
     known = read[0]["hyper_parameters"]
     joined = {
-        "hyper_parameters": known | {"settings": settings[0] | {"model": model}},
+        "hyper_parameters": known | {"settings": of_members[0] | settings | {"model": model}},
         "state_dict": weights,
         "pytorch-lightning_version": pl.__version__,
         "global_step": read[0]["global_step"],
@@ -193,22 +209,48 @@ def _seedless(value: Any) -> Any:
 def _check(cfg: DictConfig) -> None:
     if isinstance(cfg.ensemble, bool) or not isinstance(cfg.ensemble, int) or cfg.ensemble < 2:
         raise ValueError(f"ensemble must be 2 or more members, or null, got {cfg.ensemble!r}")
+    if cfg.ensemble_by not in BY:
+        raise ValueError(f"ensemble_by must be one of {', '.join(BY)}, got {cfg.ensemble_by!r}")
     if (Path(cfg.run_dir) / "config.yaml").exists():
         raise ValueError(f"run_dir {cfg.run_dir} already holds a run: choose another")
     if not cfg.trainer.enable_checkpointing or cfg.trainer.fast_dev_run:
         raise ValueError("ensemble= keeps its members in checkpoints: leave these on")
 
 
-def _take_over(before: Path, folder: Path, number: int) -> None:
-    """Copy the finished members of an earlier run."""
+def _take_over(before: Path, folder: Path, cfg: DictConfig) -> None:
+    """Copy the finished members of an earlier run.
+
+    Raises:
+        FileNotFoundError, ValueError: If there are none, or their parts of the data are others.
+    """
     if not (before / "members").is_dir():
         raise FileNotFoundError(
             f"ckpt_path={before} is no folder of an ensemble: give the run_dir of a run with "
             "ensemble=, which has a folder members"
         )
-    for k in range(number):
+    made = OmegaConf.load(before / "config.yaml")
+    by = {"ensemble_by": made.get("ensemble_by", BY[0])}
+    if "folds" in (by["ensemble_by"], cfg.ensemble_by):
+        by["ensemble"] = made.ensemble  # as many folds as members
+    for name, value in by.items():
+        if cfg[name] != value:
+            raise ValueError(
+                f"ckpt_path={before} is an ensemble with {name}={value}, whose members have "
+                f"learned from other data: give that in place of {name}={cfg[name]}"
+            )
+    for k in range(cfg.ensemble):
         if (_member(before, k) / DONE).exists():
             shutil.copytree(_member(before, k), _member(folder, k))
+
+
+def _check_split(before: Path | None, fingerprint: str) -> None:
+    """See that an earlier run, which goes on, had the same split."""
+    made = {} if before is None else OmegaConf.load(before / "config.yaml")
+    if made.get("split_fingerprint", fingerprint) != fingerprint:
+        raise ValueError(
+            f"{before} was trained on another split of the data: give the data and data.split "
+            "settings it was trained with (its config.yaml has them)"
+        )
 
 
 def _of_member(cfg: DictConfig, k: int) -> DictConfig:
@@ -219,6 +261,9 @@ def _of_member(cfg: DictConfig, k: int) -> DictConfig:
             member.data.split_seed = cfg.data.split_seed  # though it may refer to the seed
         member.run_dir, member.seed = str(folder), cfg.seed + k
         member.ensemble = member.ckpt_path = None
+        if cfg.ensemble_by == "folds":
+            for name, value in zip(OF_FOLDS, (k, cfg.ensemble), strict=True):
+                member.data[name] = value
         if cfg.ckpt_path is not None:
             last = _member(Path(cfg.ckpt_path), k) / "checkpoints" / "last.ckpt"
             if last.is_file():

@@ -13,6 +13,7 @@ from gia.data import (
     scaffolds,
     similarity_split,
 )
+from gia.data.splits.kfold import folds_of_training
 
 FRACTIONS = {"val_fraction": 0.1, "test_fraction": 0.2}
 SIMILARITY = {"k": 4, "threshold": 0.3}
@@ -140,6 +141,29 @@ def test_folds_cover_all_once(classes):
 
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("classed", [False, True])
+def test_folds_of_the_training_part_validate_it_once(classed):
+    texts = [f"{number % 40}" for number in range(100)]  # each two or three times
+    classes = torch.tensor([int(text) % 4 == 0 for text in texts]).long()
+    whole = random_split(texts, val_fraction=0.1, test_fraction=0.2, seed=0)
+    options = {"folds": 4, "seed": 0, "classes": classes if classed else None}
+    validated = []
+    for fold in range(4):
+        split = folds_of_training(whole, fold=fold, **options)
+        assert split.members("test") == whole.members("test")
+        train, val = split.members("train"), split.members("val")
+        assert sorted(train + val) == whole.members("train")
+        assert not {texts[row] for row in train} & {texts[row] for row in val}
+        assert (split.part[whole.members("val")] == -1).all()
+        if classed:
+            assert abs(classes[val].float().mean() - classes[train].float().mean()) < 0.1
+        validated += val
+    assert sorted(validated) == whole.members("train")
+    groups = len({texts[row] for row in whole.members("train")})
+    with pytest.raises(ValueError, match=f"has {groups} groups of items that stay together"):
+        folds_of_training(whole, folds=groups + 1, fold=0, seed=0)
+
+
 def test_a_class_too_rare_to_share_out():
     split = kfold_split(
         [str(i) for i in range(21)],

@@ -1,5 +1,6 @@
 """Members that are trained as one run, kept in one file, and resumed."""
 
+import csv
 import shutil
 
 import pytest
@@ -76,7 +77,7 @@ def test_what_is_finished_is_not_trained_again(trained, table, tmp_path):
     shutil.rmtree(killed / "checkpoints")
     shutil.rmtree(killed / "members" / "1")
     resumed = run_of(tmp_path / "resumed", table, f"ckpt_path={killed}")
-    assert resumed.notes[0] == "ensemble of 2: 1 to train"
+    assert resumed.notes[0] == "ensemble of 2 by seeds: 1 to train"
     assert resumed.fit() == metrics
     ours, theirs = (weights(one.folder / "checkpoints" / "best.ckpt") for one in (run, resumed))
     assert ours.keys() == theirs.keys()
@@ -102,10 +103,66 @@ def test_models_that_disagree_are_no_members(trained, table, tmp_path):
         join([], tmp_path / "x.ckpt")
 
 
+def parts(file):
+    with open(file, newline="") as lines:
+        return {row["row"]: row["split"] for row in csv.DictReader(lines)}
+
+
+def test_by_folds_each_member_validates_on_rows_of_its_own(table, tmp_path):
+    run = run_of(tmp_path / "folds", table, "ensemble_by=folds", "ensemble=3")
+    metrics = run.fit()
+    whole = parts(run.folder / "splits.csv")
+    members = [parts(run.folder / "members" / str(k) / "splits.csv") for k in range(3)]
+    for part, seen in (("test", "test"), ("val", "none")):
+        rows = {row for row, own in whole.items() if own == part}
+        assert rows
+        for member in members:
+            assert {row for row, own in member.items() if own == seen} == rows
+    validated = [row for member in members for row, own in member.items() if own == "val"]
+    train = sorted(row for row, own in whole.items() if own == "train")
+    assert sorted(validated) == train
+    for member in members:
+        learned = {row for row, own in member.items() if own == "train"}
+        assert learned == {row for row in train if member[row] != "val"}
+    # The file speaks of the whole split, and the validation part calibrates.
+    task, cfg = load_trained(run.folder / "checkpoints" / "best.ckpt")
+    data = trained_data(cfg)
+    assert "inner_fold" not in cfg.data
+    assert len(data.part("train")) == len(train)
+    assert task.calibration is not None
+    found = task.predictions(data.loader("test"))
+    rmse = (found.output - found.target).square().mean().sqrt()
+    assert metrics["test/rmse"] == pytest.approx(float(rmse), rel=1e-4)
+
+
+def test_folds_are_resumed_as_folds(table, tmp_path):
+    run = run_of(tmp_path / "whole", table, "ensemble_by=folds")
+    metrics = run.fit()
+    shutil.copytree(run.folder, tmp_path / "killed")
+    shutil.rmtree(tmp_path / "killed" / "members" / "1")
+    again = ["ensemble_by=folds", f"ckpt_path={tmp_path / 'killed'}"]
+    for number, change, message in (
+        (0, "ensemble_by=seeds", "is an ensemble with ensemble_by=folds, whose members"),
+        (1, "ensemble=3", "is an ensemble with ensemble=2, whose members"),
+        (2, "data.split_seed=1", "was trained on another split of the data"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_of(tmp_path / str(number), table, *again, change)
+    resumed = run_of(tmp_path / "resumed", table, *again)
+    assert resumed.notes[0] == "ensemble of 2 by folds: 1 to train"
+    assert resumed.fit() == metrics
+
+
+def test_more_folds_than_rows_to_train_on(table, tmp_path):
+    with pytest.raises(ValueError, match=r"has \d+ groups .* too few for 59 folds"):
+        run_of(tmp_path / "run", table, "ensemble_by=folds", "ensemble=59")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("ensemble=1", "ensemble must be 2 or more members, or null, got 1"),
+        ("ensemble_by=days", "ensemble_by must be one of seeds, folds, got 'days'"),
         ("trainer.enable_checkpointing=false", "keeps its members in checkpoints"),
         ("trainer.fast_dev_run=true", "keeps its members in checkpoints"),
     ],

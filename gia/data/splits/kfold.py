@@ -110,6 +110,47 @@ def matbench_split(
     return kfold_split(names, **folds, **known, val_fraction=val_fraction, val_seed=seed)
 
 
+def folds_of_training(
+    split: Split, *, folds: int, fold: int, seed: int, classes: Tensor | None = None
+) -> Split:
+    """The training part of a split alone, one of ``folds`` parts of it for validation.
+
+    What validated before is in no part: it may judge a model that is made of all folds. Groups stay
+    together, and the shares of the classes are kept, where classes are given.
+
+    Args:
+        split: of n items.
+        folds: how many parts there are.
+        fold: which of them validates, from 0.
+        seed: of the folds.
+        classes: the class of each item.
+
+    Shapes:
+        classes: [n], int64
+
+    Raises:
+        ValueError: if the training part has fewer groups than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    train = np.array(split.members("train"))
+    groups = split.group.numpy()[train]
+    number = len(np.unique(groups))
+    if number < folds:
+        raise ValueError(
+            f"the training part has {number} groups of items that stay together, too few for "
+            f"{folds} folds of it: give a smaller number, or ensemble_by=seeds"
+        )
+    labels = np.zeros(len(train), int) if classes is None else classes.numpy()[train]
+    kind = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # of rare classes, of which not every fold can have some
+        warnings.simplefilter("ignore", UserWarning)
+        validates = train[list(kind.split(train, labels, groups))[fold][1]]
+    part = torch.where(split.part == PARTS.index("val"), -1, split.part)
+    part[validates] = PARTS.index("val")
+    return Split(checked(part, split.group), split.group, split.notes)
+
+
 def _drawn(rest: np.ndarray, strata: np.ndarray | None, number: int, seed: int) -> np.ndarray:
     """Some of the rest for validation, with its shares of the classes."""
     from sklearn.model_selection import train_test_split

@@ -22,7 +22,7 @@ from gia.data.splits.assign import (
     similarity_split,
 )
 from gia.data.splits.file import file_split
-from gia.data.splits.kfold import kfold_split, matbench_split
+from gia.data.splits.kfold import folds_of_training, kfold_split, matbench_split
 from gia.data.splits.parts import PARTS, EmptyPart, Split
 from gia.data.splits.similarity import DEFAULT_THRESHOLD
 
@@ -67,6 +67,9 @@ class Splitter:
         split_file: for ``"file"``, see :func:`gia.data.file_split`.
         compared_column: of several molecules a row, the one that alone is compared; None compares
             the first that ``"scaffold"`` and ``"similarity"`` can, and whole rows elsewhere.
+        inner_fold: of a member of an ensemble: which of ``inner_folds`` parts of the training part
+            validates in place of the validation part (``folds_of_training``); None for none.
+        inner_folds: their number.
 
     Raises:
         ValueError: if there is no such split, or it lacks its file.
@@ -82,6 +85,8 @@ class Splitter:
     similarity_threshold: float = DEFAULT_THRESHOLD
     split_file: str | PathLike | None = None
     compared_column: str | None = None
+    inner_fold: int | None = None
+    inner_folds: int = 5
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -120,7 +125,7 @@ class Splitter:
         try:
             split = self._split(items, texts, rows, parts, classes)
             told = [f"the split compares {column!r} alone (data.compared_column)"] if column else []
-            return replace(split, notes=[*split.notes, *told])
+            split = replace(split, notes=[*split.notes, *told])
         except EmptyPart as error:
             if self.split == "given":
                 raise EmptyPart(
@@ -133,6 +138,10 @@ class Splitter:
                 message = f"{error}, {groups.format(threshold=self.similarity_threshold)}"
             way = self._way_out(items, texts, rows, classes)
             raise EmptyPart(f"{message}: {way}") from error
+        if self.inner_fold is None:
+            return split
+        folds = {"folds": self.inner_folds, "fold": self.inner_fold, "seed": self.split_seed}
+        return folds_of_training(split, **folds, classes=classes)
 
     def _split(
         self,
