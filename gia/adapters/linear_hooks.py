@@ -99,12 +99,12 @@ class LinearHooks:
             del of_groups[bottleneck.key]
         z, lora_B, scaling = known.z[site], known.lora_B[site], self.part.config.scaling
         if output.dtype != z.dtype:
-            return output + (z @ lora_B.t() * scaling).view(output.shape).to(output.dtype)
-        changed = torch.addmm(output.flatten(0, -2), z, lora_B.t(), alpha=scaling)
+            return output + (z @ lora_B * scaling).view(output.shape).to(output.dtype)
+        changed = torch.addmm(output.flatten(0, -2), z, lora_B, alpha=scaling)
         return changed.view(output.shape)
 
     def _bottlenecks(self, bottleneck: Bottleneck, x: Tensor) -> Bottlenecks:
-        lora_B = bottleneck.lora_B.split(bottleneck.group.out_features)
+        lora_B = bottleneck.lora_B.t().split_with_sizes(bottleneck.group.out_features, 1)
         if not bottleneck.graphs:
             z = bottleneck(x)
         else:

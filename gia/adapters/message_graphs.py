@@ -103,7 +103,9 @@ def _of_one_token(config: GraphLoRAConfig, observed: ObservedAttention, seen: in
     weight.narrow(-1, keys - 1, 1).zero_()
     if first:
         weight.narrow(-1, 0, first).zero_()
-    return weight / divisor(weight.sum(-1, keepdim=True))
+    total, limits = weight.sum(-1, keepdim=True), torch.finfo(weight.dtype)
+    # As divisor() of what is not negative, in one operation.
+    return weight / torch.threshold(total, limits.tiny / limits.eps, 1)
 
 
 def _combined(config: GraphLoRAConfig, attention: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def _class_with_nodes(kind: type) -> type:
             whole = features if before is None else torch.cat([before, features], 1)
             self.node_features[name] = whole
             if seen >= keys:
-                return whole[:, -keys:]
+                return whole if seen == keys else whole[:, -keys:]
             return torch.nn.functional.pad(whole, (0, 0, 0, keys - seen))
 
         def reorder_cache(self, beam_idx: Tensor) -> None:
