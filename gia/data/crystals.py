@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.elements import LARGEST, element_features, require_pymatgen, same_formula
+from gia.data.radial import gaussians
 
 CLOSEST = 0.5  # Angstrom: no two nuclei of matter are nearer
 SMALLEST = 0.5  # cubic Angstrom that an atom takes at least
@@ -29,8 +30,7 @@ class Neighbours:
     Attributes:
         cutoff: the farthest that a neighbour may be, in Angstrom.
         max_neighbors: the nearest so many of each atom, and those that are as far as the last.
-        num_radial: Gaussians of the distance, evenly from 0 to ``cutoff``, a step wide each, as
-            `CGCNN <https://doi.org/10.1103/PhysRevLett.120.145301>`_ has them.
+        num_radial: Gaussians of the distance, see :func:`gia.data.radial.gaussians`.
 
     Raises:
         ValueError: if one is out of range.
@@ -51,9 +51,7 @@ class Neighbours:
 
     def radial(self, distance: Tensor) -> Tensor:
         """The Gaussians of distances ``[E]``, ``[E, num_radial]``."""
-        centers = torch.linspace(0, self.cutoff, self.num_radial)
-        step = self.cutoff / (self.num_radial - 1)
-        return torch.exp(-(((distance.unsqueeze(1) - centers) / step) ** 2))
+        return gaussians(distance, self.cutoff, self.num_radial)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from gia.data.datasets.fasta import Fasta
 from gia.data.datasets.instruct import Instruct
 from gia.data.datasets.molecules import Molecules
 from gia.data.datasets.peptides import Peptides
+from gia.data.datasets.protein_structures import ProteinStructures
 from gia.data.datasets.records import Records, to_data
 from gia.data.datasets.residues import ResidueFasta
 from gia.data.datasets.sequences import Record, SequenceDataset, Sequences
@@ -27,6 +28,7 @@ __all__ = [
     "Instruct",
     "Molecules",
     "Peptides",
+    "ProteinStructures",
     "Record",
     "Records",
     "ResidueFasta",
