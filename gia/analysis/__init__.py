@@ -1,5 +1,7 @@
 """What a trained model is and does, to look at: pictures, tables and files."""
 
+from gia.analysis.agreement import Agreement, agreement, measure_agreement
+from gia.analysis.agreement_figures import agreement_heat_maps, agreement_map
 from gia.analysis.attention_edges import AttentionEdges
 from gia.analysis.attribution import (
     OfEncodings,
@@ -23,9 +25,11 @@ from gia.analysis.figures import (
     learning_curves,
     save,
 )
+from gia.analysis.item_attention import ItemAttention
 from gia.analysis.learned_figures import learned_heat_maps
 from gia.analysis.molecule_figures import draw_molecule, molecule_attention
 from gia.analysis.ngrams import commonest_class, ngram_losses
+from gia.analysis.pairs import Pairs, average_product_correction, given_pairs, pairs_of
 from gia.analysis.prediction_figures import (
     confusion_matrix,
     parity_plot,
@@ -43,13 +47,20 @@ from gia.analysis.summary import print_costs, print_metrics, write_summary
 from gia.analysis.variant_figures import variant_heat_map
 
 __all__ = [
+    "Agreement",
     "AttentionEdges",
     "Embeddings",
     "Explained",
+    "ItemAttention",
     "OfEncodings",
+    "Pairs",
     "Predictions",
+    "agreement",
+    "agreement_heat_maps",
+    "agreement_map",
     "attention_graph",
     "attention_heat_map",
+    "average_product_correction",
     "check_new",
     "check_out",
     "common_scale",
@@ -65,14 +76,17 @@ __all__ = [
     "explained_row",
     "extend_table",
     "filled_notes",
+    "given_pairs",
     "graph_matrices",
     "integrated_gradients",
     "learned_heat_maps",
     "learning_curves",
+    "measure_agreement",
     "molecule_attention",
     "ngram_losses",
     "node_encoders",
     "occlusion",
+    "pairs_of",
     "parity_plot",
     "print_costs",
     "print_metrics",

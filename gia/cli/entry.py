@@ -3,6 +3,7 @@
 import sys
 
 from gia.cli import commands
+from gia.cli.agreement import agreement
 from gia.cli.score import score
 from gia.cli.search import search
 
@@ -14,6 +15,7 @@ gia: graph-aware transformers
   gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia embed       write its vectors to a file      gia embed ckpt_path=... out=vectors.npz
   gia score       score variants with it           gia score ckpt_path=... sequence=GLFDII out=s.csv
+  gia agreement   find bonds in its attention      gia agreement ckpt_path=... out=bonds.csv
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
   gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
@@ -30,6 +32,7 @@ def main() -> None:
         "predict": commands.predict,
         "embed": commands.embed,
         "score": score,
+        "agreement": agreement,
         "generate": commands.generate,
         "search": search,
         "duel": duel,

@@ -20,7 +20,7 @@ from gia.training.load import calibrate, load_trained
 from gia.training.measured import MeasuredRun
 from gia.training.run import Interrupted, Run
 from gia.training.samples import Samples
-from gia.training.trained_data import trained_data
+from gia.training.trained_data import other_items, trained_data
 from gia.training.trusted import RefusedError, check_settings
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "join",
     "load_checkpoint",
     "load_trained",
+    "other_items",
     "resolve_model",
     "run_of",
     "trained_data",

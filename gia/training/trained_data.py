@@ -4,7 +4,9 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gia.data import DataModule
+from gia.data import DataModule, Items, read_tokenizer
+from gia.data.collect import collect
+from gia.data.datasets import Dataset
 
 # What a command asks for of any file.
 COLUMNS = ("path", "smiles_column", "sequence_column", "name_column", "target_column")
@@ -39,18 +41,7 @@ def trained_data(
     known = OmegaConf.to_container(config.inputs)
     given = {}
     if other is not None and "_target_" in other:
-        config = config.copy()  # whose other settings the data may refer to
-        with open_dict(config):
-            target_type = config.data.target_type
-            features = {name: config.data[name] for name in FEATURES if config.data.get(name)}
-            config.data = other
-            config.data.target_type = target_type  # the model's choice, not the data's
-            for name, value in features.items():
-                if config.data.get(name) is None:
-                    config.data[name] = value
-            for column in ASKED:  # those that nobody named are not of every dataset
-                if column in config.data and config.data[column] is None:
-                    del config.data[column]
+        config = _with_data(config, other)
     else:
         given = {key: value for key, value in (other or {}).items() if value is not None}
     pl.seed_everything(config.get("seed", 0), workers=True, verbose=False)
@@ -59,6 +50,48 @@ def trained_data(
     if not (whole or given or (other is not None and "_target_" in other)):
         _check_parts(config, data)
     return data
+
+
+def other_items(config: DictConfig, other: DictConfig) -> Items:
+    """All items of other data in the symbols of a trained model, with whatever else they have that
+    the model has never heard of, such as edges; without their targets.
+
+    Args:
+        config (DictConfig): Of :func:`~gia.training.load_trained`.
+        other (DictConfig): A data configuration with its ``_target_``.
+
+    Raises:
+        OSError, ImportError, ValueError: If the data cannot be read.
+    """
+    try:
+        dataset = instantiate(_with_data(config, other).data).dataset
+    except TypeError as error:  # as configured it is read by a file, and none is named
+        if other.get("path") is not None:
+            raise
+        raise ValueError("data.path is missing: give data.path=...") from error
+    if not isinstance(dataset, Dataset):
+        return collect(dataset, target_type="masked", labelled=False)
+    changes = {"target_type": "masked", "labelled": False}
+    if getattr(dataset, "tokenizer", None) is not None and config.inputs.get("tokenizer"):
+        changes["tokenizer"] = read_tokenizer(OmegaConf.to_container(config.inputs.tokenizer))
+    return dataset.but(**changes).items
+
+
+def _with_data(config: DictConfig, other: DictConfig) -> DictConfig:
+    """The configuration of a trained model with other data in it."""
+    config = config.copy()  # whose other settings the data may refer to
+    with open_dict(config):
+        target_type = config.data.target_type
+        features = {name: config.data[name] for name in FEATURES if config.data.get(name)}
+        config.data = other
+        config.data.target_type = target_type  # the model's choice, not the data's
+        for name, value in features.items():
+            if config.data.get(name) is None:
+                config.data[name] = value
+        for column in ASKED:  # those that nobody named are not of every dataset
+            if column in config.data and config.data[column] is None:
+                del config.data[column]
+    return config
 
 
 def _check_parts(config: DictConfig, data: DataModule) -> None:
