@@ -1,4 +1,4 @@
-"""Morgan fingerprints: a molecule as counts of its circular substructures."""
+"""Counts of what is found in a text: Morgan's circular substructures, k-mers of a sequence."""
 
 from collections.abc import Sequence
 
@@ -49,6 +49,43 @@ def morgan_fingerprints(
                 )
             vectors[row] = vector(molecule)
     return vectors
+
+
+def kmer_counts(
+    sequences: Sequence[str], *, kmer: int = 3, size: int = SIZE, counts: bool = True
+) -> np.ndarray:
+    """All runs of up to ``kmer`` letters of sequences, hashed into vectors of one length.
+
+    By scikit-learn's ``HashingVectorizer``; what is no symbol of the alphabet, ``<unk>``, counts as
+    a letter ``X``.
+
+    Args:
+        sequences: of one letter a symbol.
+        kmer: letters of the longest runs.
+        size: entries of a vector.
+        counts: how often a run occurs, instead of whether it does.
+
+    Returns:
+        ``[B, size]``, float32.
+
+    Raises:
+        ValueError: if an option is out of range.
+    """
+    if kmer < 1 or size < 1:
+        raise ValueError(f"k-mers need kmer >= 1 and size >= 1, got {kmer} and {size}")
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    reader = HashingVectorizer(
+        analyzer="char",
+        ngram_range=(1, kmer),
+        n_features=size,
+        lowercase=False,
+        alternate_sign=False,
+        norm=None,
+        binary=not counts,
+        dtype=np.float32,
+    )
+    return reader.transform([text.replace("<unk>", "X") for text in sequences]).toarray()
 
 
 def substructures(smiles: Sequence[str]) -> list[list[int] | None]:

@@ -36,6 +36,7 @@ from gia.nn.norm import RMSNorm
 from gia.nn.per_head import PerHeadLinear, PerHeadMLP
 from gia.nn.pool import ScaledSumAggregation
 from gia.nn.pyg_attention import PyGAttention
+from gia.nn.sequence import SequenceBlock, SequenceConv, SequenceLSTM
 from gia.nn.stack import Stack
 
 __all__ = [
@@ -75,6 +76,9 @@ __all__ = [
     "RMSNorm",
     "ReLUMLP",
     "ScaledSumAggregation",
+    "SequenceBlock",
+    "SequenceConv",
+    "SequenceLSTM",
     "Several",
     "ShallowMLP",
     "SoftmaxAttention",

@@ -1,5 +1,7 @@
 """What the blocks of a stack know of the graphs at hand."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ class GraphContext:
         rotary (Tensor, optional): Angles of the nodes' positions, ``[2, N, 1, d]``.
         given (InputGraph, optional): The data's own edges.
         batch (Tensor, optional): The graph of each node, ``[N]``, where it is known already.
+        seq_pos (Tensor, optional): The place of each node in its sequence, ``[N]``.
 
     Shapes:
         - **edge_index:** ``[2, E]``
@@ -31,9 +34,11 @@ class GraphContext:
         rotary: OptTensor = None,
         given: InputGraph | None = None,
         batch: OptTensor = None,
+        seq_pos: OptTensor = None,
     ):
         self.scope, self.rotary, self.given = scope, rotary, given
-        self._batch = batch
+        self._batch, self._seq_pos = batch, seq_pos
+        self._sequence_sizes: list[int] | None = None
         self._edges: tuple[Tensor, OptTensor] | None = None
 
     @property
@@ -59,6 +64,26 @@ class GraphContext:
             nodes = self.scope.num_nodes
             self._batch = number.repeat_interleave(sizes, output_size=nodes)
         return self._batch
+
+    @property
+    def sequence_sizes(self) -> list[int]:
+        """Nodes of each sequence: of each graph, or of a part of one where ``seq_pos`` starts again.
+
+        Raises:
+            ValueError: If the data does not say in which order its nodes stand.
+        """
+        if self._sequence_sizes is None:
+            if self._seq_pos is None:
+                raise ValueError(
+                    "the block reads nodes in the order of a sequence, but the data has no seq_pos: "
+                    "give each node its place in its sequence, from 0, or choose a model of graphs"
+                )
+            starts = torch.ones_like(self._seq_pos, dtype=torch.bool)
+            starts[1:] = self._seq_pos.diff() <= 0
+            starts[self.scope.first_node] = True
+            ends = [*starts.nonzero().flatten().tolist(), self.scope.num_nodes]
+            self._sequence_sizes = [stop - start for start, stop in pairwise(ends)]
+        return self._sequence_sizes
 
     def _given_edges(self) -> tuple[Tensor, OptTensor]:
         if self._edges is None:

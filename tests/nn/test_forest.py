@@ -8,7 +8,7 @@ from torch_geometric.data import Batch, Data
 
 from gia.data import join_components
 from gia.data.datasets.molecules import to_graph
-from gia.data.fingerprints import morgan_fingerprints
+from gia.data.fingerprints import kmer_counts, morgan_fingerprints
 from gia.nn import FingerprintForest, GraphFeatures, count_parameters
 
 pytest.importorskip("rdkit")
@@ -137,3 +137,39 @@ def test_each_molecule_of_a_row_has_its_own_fingerprint():
     rows[0].text = "CCO ACDK"
     with pytest.raises(ValueError, match="'ACDK' is no SMILES"):
         forest(Batch.from_data_list(rows))
+
+
+def sequences(targets):
+    """Sequences with targets, of which only k-mers know something."""
+    letters = ["AC", "CA", "KW", "WK"]  # the same letters in another order
+    graphs = []
+    for i, y in enumerate(targets):
+        text = letters[i % 4] * (4 + i % 5)
+        edge_index = torch.zeros(2, 0, dtype=torch.long)
+        y = torch.tensor([[float(y)]])
+        graphs.append(Data(edge_index=edge_index, y=y, text=text, num_nodes=len(text)))
+    return graphs
+
+
+def test_k_mers_are_the_fingerprints_of_sequences():
+    data = sequences([i % 4 < 2 for i in range(40)])
+    options = {"out_channels": 2, "class_names": ["no", "yes"], "num_trees": 20, "size": 256}
+    forest = FingerprintForest(**options, kmer=2).fit(data)
+    said = forest(Batch.from_data_list(data)).softmax(1)
+    x, y = kmer_counts([graph.text for graph in data], kmer=2, size=256), [g.y.item() for g in data]
+    theirs = RandomForestClassifier(20, max_features=0.33, random_state=0).fit(x, y)
+    np.testing.assert_allclose(said.numpy(), theirs.predict_proba(x), atol=1e-5)
+    assert (said.argmax(1) == torch.tensor(y)).all()
+    with pytest.raises(ValueError, match="is no SMILES"):
+        FingerprintForest(**options).fit(data)
+
+
+def test_targets_of_nodes_are_named():
+    data = sequences([0.0] * 4)
+    for graph in data:
+        graph.y = graph.y.expand(graph.num_nodes, 1)
+    forest = FingerprintForest(out_channels=1, target_mean=[0.0], target_std=[1.0], kmer=2)
+    with pytest.raises(
+        ValueError, match="a random forest predicts whole graphs, and these targets"
+    ):
+        forest.fit(data)

@@ -122,13 +122,14 @@ def test_what_is_no_molecule_is_told_before_training(tmp_path):
     path.write_text("\n".join(["sequence,y", *rows]))
     data = [f"data.path={path}", "data.sequence_column=sequence", "data.target_column=y"]
     settings = [*NETWORK, "data=labelled_csv", *data, "data.split=random", BOOSTED]
-    run = run_of(compose_config(*settings, f"run_dir={tmp_path}/x"))
+    run = run_of(compose_config(*settings, "fingerprint_kmer=null", f"run_dir={tmp_path}/x"))
     with pytest.raises(ValueError, match="SMILES"):
         run.fit()
     assert not (run.folder / "checkpoints").exists()
     written = run.folder / "config.yaml"
     assert written.is_file()
-    # Features of the sequences alone are another matter.
+    # K-mers, which sequences have by default, and features of them alone are another matter.
+    assert run_of(compose_config(*settings, f"run_dir={tmp_path}/z")).fit()["test/rmse"] > 0
     alone = [*settings, "blend.size=0", "data.features=peptide", f"run_dir={tmp_path}/y"]
     pytest.importorskip("Bio")
     assert run_of(compose_config(*alone)).fit()["test/rmse"] > 0

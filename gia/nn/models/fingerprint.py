@@ -1,6 +1,7 @@
 """Learners on fingerprints and features: the baselines that learn no representation."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gia.data.components import of_components
-from gia.data.fingerprints import morgan_fingerprints
+from gia.data.fingerprints import kmer_counts, morgan_fingerprints
 from gia.data.targets import ClassNames, class_sizes
 from gia.nn.graph_features import GraphFeatures
 from gia.typing import OptTensor
@@ -50,11 +51,14 @@ class FingerprintModel(nn.Module):
         radius (int): Of the fingerprints, in bonds.
         size (int): Their length; 0 leaves them out, for graphs that are no molecules.
         counts (bool): Whether they count.
+        kmer (int, optional): Of sequences, whose fingerprints are
+            :func:`~gia.data.fingerprints.kmer_counts`: letters of the longest k-mers; left out, the
+            graphs are molecules.
         features (GraphFeatures, optional): Reads ``data.graph_features``, which then stand behind
             the fingerprints.
 
     Shapes:
-        - **data.text:** SMILES of the B molecules
+        - **data.text:** SMILES of the B molecules, or sequences
         - **data.graph_features:** ``[B, F]``
         - **output:** ``[B, out_channels]``: numbers normalised, or logarithms of probabilities,
           those of a target together
@@ -75,6 +79,7 @@ class FingerprintModel(nn.Module):
         radius: int = 2,
         size: int = 2048,
         counts: bool = True,
+        kmer: int | None = None,
         features: GraphFeatures | None = None,
     ):
         super().__init__()
@@ -91,7 +96,8 @@ class FingerprintModel(nn.Module):
                 f"a {self.NAME} gives one number for each target: use loss=mse, mae or huber"
             )
         self.target_mean, self.target_std = np.array(target_mean), np.array(target_std)
-        self.fingerprints = {"radius": radius, "size": size, "counts": counts}
+        self.size, self.counts = size, counts
+        self.radius, self.kmer = radius, kmer
         self.estimators: list[Any] = []
 
     def fit(self, graphs: Sequence[Data], validation: Sequence[Data] = ()) -> "FingerprintModel":
@@ -103,7 +109,8 @@ class FingerprintModel(nn.Module):
             validation (list of Data): The same, for one that chooses when to stop.
 
         Raises:
-            ValueError: If a target is known of no molecule, or the graphs are no molecules.
+            ValueError: If a target is known of no molecule, targets are of nodes, or the graphs are
+                no molecules.
         """
         train, held = self._table(graphs), self._table(validation)
         self.estimators = []
@@ -141,6 +148,11 @@ class FingerprintModel(nn.Module):
         own = [data.get("graph_features") for data in graphs]
         x = self._read([data.text for data in graphs], None if None in own else torch.cat(own))
         y = torch.cat([data.y for data in graphs]).double().cpu().numpy()
+        if len(y) != len(graphs):
+            raise ValueError(
+                f"a {self.NAME} predicts whole graphs, and these targets are of their nodes: choose "
+                "a network, such as model=graph_transformer, or model=bilstm for sequences"
+            )
         if not self.num_classes:
             y = (y - self.target_mean) / self.target_std
         weight = None
@@ -151,14 +163,19 @@ class FingerprintModel(nn.Module):
     def _read(self, texts: Sequence[str], features: OptTensor) -> np.ndarray:
         """What is known of each graph, ``[B, size + F]``."""
         parts = []
-        if self.fingerprints["size"]:
-            parts.append(of_components(self._fingerprints, texts)[1])
+        if self.size:
+            parts.append(self._fingerprints(texts))
         if self.features is not None:
             parts.append(self.features(features).cpu().numpy())
         return np.concatenate(parts, axis=1)
 
-    def _fingerprints(self, smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
-        return [], morgan_fingerprints(smiles, **self.fingerprints)
+    def _fingerprints(self, texts: Sequence[str]) -> np.ndarray:
+        """Of each graph, ``[B, size]``, or as many for each molecule of an item."""
+        shared = {"size": self.size, "counts": self.counts}
+        if self.kmer is not None:
+            return kmer_counts(texts, kmer=self.kmer, **shared)
+        read = partial(morgan_fingerprints, radius=self.radius, **shared)
+        return of_components(lambda smiles: ([], read(smiles)), texts)[1]
 
 
 def _known(table: Known, target: int) -> Known:

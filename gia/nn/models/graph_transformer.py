@@ -18,9 +18,9 @@ class GraphTransformer(Transformer):
 
     Args:
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
-        edge_encoder (nn.Module): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
+        edge_encoder (nn.Module, optional): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
             edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
-            what biases and messages of the blocks read.
+            what biases and messages of the blocks read. Left out where no block reads edges.
         block (nn.Module or list of nn.Module), depth (int): As for :class:`Transformer`.
         head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``; with
             ``features`` they come in behind, ``[*, D + F]``.
@@ -44,7 +44,7 @@ class GraphTransformer(Transformer):
         self,
         *,
         encoder: nn.Module,
-        edge_encoder: nn.Module,
+        edge_encoder: nn.Module | None = None,
         block: nn.Module | Sequence[nn.Module],
         depth: int,
         head: nn.Module,
@@ -73,7 +73,9 @@ class GraphTransformer(Transformer):
     def _read_out(self, x: Tensor, data: Data) -> Tensor:
         return self.head(x, data)
 
-    def _given(self, data: Data) -> InputGraph:
+    def _given(self, data: Data) -> InputGraph | None:
+        if self.edge_encoder is None:
+            return None
         if data.get("edge_index") is None:
             raise ValueError(
                 "the data has no edge_index: a graph without edges has one of shape [2, 0]"

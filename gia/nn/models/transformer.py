@@ -131,7 +131,11 @@ class Transformer(nn.Module):
         """What all blocks know of a batch's graphs, made once."""
         given = self._given(data)
         return GraphContext(
-            self._scope(data, given), self._angles(data), given, getattr(data, "batch", None)
+            self._scope(data, given),
+            self._angles(data),
+            given,
+            getattr(data, "batch", None),
+            data.get("seq_pos"),
         )
 
     def _scope(self, data: Data, given: InputGraph | None) -> Scope:
