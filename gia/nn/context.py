@@ -67,7 +67,7 @@ class GraphContext:
 
     @property
     def sequence_sizes(self) -> list[int]:
-        """Nodes of each sequence: of each graph, or of a part of one where ``seq_pos`` starts again.
+        """Nodes of each sequence: of a graph, or of a part of one where ``seq_pos`` starts again.
 
         Raises:
             ValueError: If the data does not say in which order its nodes stand.
@@ -75,8 +75,9 @@ class GraphContext:
         if self._sequence_sizes is None:
             if self._seq_pos is None:
                 raise ValueError(
-                    "the block reads nodes in the order of a sequence, but the data has no seq_pos: "
-                    "give each node its place in its sequence, from 0, or choose a model of graphs"
+                    "the block reads nodes in the order of a sequence, but the data has no "
+                    "seq_pos: give each node its place in its sequence, from 0, or choose a model "
+                    "of graphs"
                 )
             starts = torch.ones_like(self._seq_pos, dtype=torch.bool)
             starts[1:] = self._seq_pos.diff() <= 0

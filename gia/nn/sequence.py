@@ -86,7 +86,7 @@ class SequenceLSTM(nn.Module):
 
 
 class SequenceBlock(nn.Module):
-    """``x + reader(norm(x), sizes)``, then ``x + mlp(norm(x))``, for nodes that stand in a sequence.
+    """``x + reader(norm(x), sizes)``, then ``x + mlp(norm(x))``, for nodes of sequences.
 
     A sequence begins with each graph, and again inside one where ``data.seq_pos`` does not grow.
 

@@ -150,8 +150,8 @@ class FingerprintModel(nn.Module):
         y = torch.cat([data.y for data in graphs]).double().cpu().numpy()
         if len(y) != len(graphs):
             raise ValueError(
-                f"a {self.NAME} predicts whole graphs, and these targets are of their nodes: choose "
-                "a network, such as model=graph_transformer, or model=bilstm for sequences"
+                f"a {self.NAME} predicts whole graphs, and these targets are of their nodes: "
+                "choose a network, such as model=graph_transformer, or model=bilstm for sequences"
             )
         if not self.num_classes:
             y = (y - self.target_mean) / self.target_std

@@ -18,8 +18,8 @@ class GraphTransformer(Transformer):
 
     Args:
         encoder (nn.Module): ``encoder(data)``, a vector for each node, ``[N, D]``.
-        edge_encoder (nn.Module, optional): ``edge_encoder.of_kinds(data)``, a vector for each kind of given
-            edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
+        edge_encoder (nn.Module, optional): ``edge_encoder.of_kinds(data)``, a vector for each kind
+            of given edge, ``[U, F]``, and the kind of each, as :class:`~gia.nn.EdgeEncoder` has it:
             what biases and messages of the blocks read. Left out where no block reads edges.
         block (nn.Module or list of nn.Module), depth (int): As for :class:`Transformer`.
         head (nn.Module): From a vector to the prediction, ``[*, D]`` to ``[*, out_channels]``; with
