@@ -73,7 +73,8 @@ NEEDS |= {"model=pretrained": ["adapter=lora", *OF_PROMPTS, *PRETRAINED]}
 NEEDS |= {"tokenizer=bpe": OF_PROMPTS}
 NEEDS |= {"tokenizer=pretrained": NEEDS["model=pretrained"]}
 # Models that are fitted at once, or not at all.
-AT_ONCE = ("adapter=none", "model=random_forest", "model=gradient_boosting", "model=chemprop")
+AT_ONCE = ("adapter=none", "model=chemprop")
+AT_ONCE += ("model=random_forest", "model=extra_trees", "model=gradient_boosting")
 # What language models and models of graphs must know of their data.
 INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
 CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}

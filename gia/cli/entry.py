@@ -4,6 +4,7 @@ import sys
 
 from gia.cli import commands
 from gia.cli.agreement import agreement
+from gia.cli.matbench import matbench
 from gia.cli.score import score
 from gia.cli.search import search
 
@@ -19,6 +20,7 @@ gia: graph-aware transformers
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
   gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
+  gia matbench    record Matbench's five folds     gia matbench runs=... out=record.json
 
 Settings are given as key=value, or in a file as @FILE; gia COMMAND --help lists them all.
 """
@@ -36,6 +38,7 @@ def main() -> None:
         "generate": commands.generate,
         "search": search,
         "duel": duel,
+        "matbench": matbench,
     }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):

@@ -1,4 +1,4 @@
-"""A network and a learner that is fitted at once, asked together as one model."""
+"""A network and learners that are fitted at once, asked together as one model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,16 +25,17 @@ class Blend:
     Networks and trees err in different places, so that their mean errs less than either.
 
     Attributes:
-        model (nn.Module): With a method ``fit(graphs, validation)``.
-        config (dict): Its configuration, which a checkpoint keeps.
+        models (list of nn.Module): Each with a method ``fit(graphs, validation)``.
+        configs (list of dict): Their configurations, which a checkpoint keeps.
     """
 
-    model: nn.Module
-    config: dict[str, Any]
+    models: list[nn.Module]
+    configs: list[dict[str, Any]]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], task: Task) -> "Blend | None":
-        """The one that a run's configuration asks for, if it does.
+        """The one that a run's configuration asks for, if it does: of one model, or of several by
+        their names.
 
         Raises:
             ImportError: If its library is not installed.
@@ -49,23 +50,27 @@ class Blend:
                 "blend= stands beside a network, and this model is fitted at once itself: leave "
                 "it out, or choose model=graph_transformer"
             )
-        return cls(instantiate(config["blend"]), config["blend"])
+        blend = config["blend"]
+        configs = [blend] if "_target_" in blend else list(blend.values())
+        return cls([instantiate(one) for one in configs], configs)
 
     def fit(self, data: DataModule) -> None:
-        """Fit it, before the network: what is wrong is told before the long work."""
-        self.model.fit(data.train_data, data.val_data)
+        """Fit them, before the network: what is wrong is told before the long work."""
+        for model in self.models:
+            model.fit(data.train_data, data.val_data)
 
     def join(self, task: Task, path: Path | None, out: Path | None) -> None:
-        """Put it beside the trained network of a task, and into a checkpoint.
+        """Put them beside the trained network of a task, and into a checkpoint.
 
         Args:
-            task (Task): Its model becomes a :class:`gia.nn.Ensemble` of both.
+            task (Task): Its model becomes a :class:`gia.nn.Ensemble` of all.
             path (Path, optional): The checkpoint of the network's weights.
-            out (Path, optional): The checkpoint of both.
+            out (Path, optional): The checkpoint of all.
         """
-        task.model = Ensemble([task.model, self.model.eval()]).train(task.model.training)
+        fitted = [model.eval() for model in self.models]
+        task.model = Ensemble([task.model, *fitted]).train(task.model.training)
         settings = task.hparams["settings"]
-        settings["model"] = {"_target_": ENSEMBLE, "models": [settings["model"], self.config]}
+        settings["model"] = {"_target_": ENSEMBLE, "models": [settings["model"], *self.configs]}
         if path is not None:
             known = {"hyper_parameters": dict(task.hparams), "state_dict": task.state_dict()}
             AtomicCheckpointIO().save_checkpoint(read_checkpoint(path) | known, out)

@@ -10,6 +10,7 @@ from torch_geometric.data import Batch
 
 from gia.data.fingerprints import morgan_fingerprints
 from gia.nn import FingerprintBoosting, GraphFeatures, count_parameters
+from gia.tasks.losses import MAE, MSE, Huber
 
 pytest.importorskip("rdkit")
 lightgbm = pytest.importorskip("lightgbm")
@@ -30,6 +31,26 @@ def test_numbers_are_lightgbms_normalised_and_masked():
         theirs = lightgbm.LGBMRegressor(**THEIRS).fit(x[known], y)
         np.testing.assert_allclose(output[:, column], theirs.predict(x), rtol=1e-5, atol=1e-6)
     assert count_parameters(model) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "theirs"),
+    [
+        (MSE(), {"objective": "regression"}),
+        (MAE(), {"objective": "regression_l1"}),
+        (Huber(0.3), {"objective": "huber", "alpha": 0.3}),
+    ],
+)
+def test_trees_make_the_loss_small_that_networks_make_small(loss, theirs):
+    skewed = [[float(i % 5) ** 4 + i] for i in range(len(SMILES))]
+    data = graphs(skewed)
+    model = FingerprintBoosting(
+        out_channels=1, target_mean=[0.0], target_std=[1.0], loss=loss, **OURS
+    )
+    output = model.fit(data)(Batch.from_data_list(data))[:, 0]
+    x, y = morgan_fingerprints(SMILES), np.array(skewed)[:, 0]
+    other = lightgbm.LGBMRegressor(**THEIRS, **theirs).fit(x, y)
+    np.testing.assert_allclose(output, other.predict(x), rtol=1e-5, atol=1e-5)
 
 
 def test_validation_says_when_to_stop():

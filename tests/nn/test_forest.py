@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from torch_geometric.data import Batch, Data
 
 from gia.data import join_components
 from gia.data.datasets.molecules import to_graph
 from gia.data.fingerprints import kmer_counts, morgan_fingerprints
-from gia.nn import FingerprintForest, GraphFeatures, count_parameters
+from gia.nn import FingerprintExtraTrees, FingerprintForest, GraphFeatures, count_parameters
 
 pytest.importorskip("rdkit")
 SMILES = ["C" * n + end for n in range(1, 9) for end in ("O", "N", "Cl", "c1ccccc1")]
@@ -52,6 +57,25 @@ def test_classes_are_scikit_learns_probabilities():
     x, y = morgan_fingerprints(SMILES), np.array(labels)[:, 0]
     theirs = RandomForestClassifier(20, max_features="sqrt", random_state=0).fit(x, y)
     np.testing.assert_allclose(said.numpy(), theirs.predict_proba(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("names", [(), ["short", "middle", "long"]])
+def test_extra_trees_are_scikit_learns_before_and_after_they_are_kept(names):
+    data = graphs([[float(len(s) % 3 if names else len(s))] for s in SMILES])
+    known = {"class_names": names} if names else {"target_mean": [5.0], "target_std": [2.0]}
+    options = {"out_channels": len(names) or 1, **known, "num_trees": 20, "max_features": 0.5}
+    forest = FingerprintExtraTrees(**options, seed=3).fit(data)
+    said = forest(Batch.from_data_list(data[::-1]))
+    kind = ExtraTreesClassifier if names else ExtraTreesRegressor
+    x, y = morgan_fingerprints(SMILES), torch.cat([graph.y for graph in data])[:, 0].numpy()
+    theirs = kind(20, max_features=0.5, random_state=3).fit(x, y if names else (y - 5) / 2)
+    expected = theirs.predict_proba(x) if names else theirs.predict(x)[:, None]
+    found = said.exp().clamp(min=0) if names else said
+    np.testing.assert_allclose(found.numpy()[::-1], expected, rtol=1e-5, atol=2e-6)
+    other = FingerprintExtraTrees(**options)
+    other.load_state_dict(forest.state_dict())
+    torch.testing.assert_close(other(Batch.from_data_list(data[::-1])), said)
+    assert torch.equal(other.state_dict()["_extra_state"], forest.state_dict()["_extra_state"])
 
 
 def test_a_class_absent_from_training_has_no_chance_and_no_infinity():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from runs import SMALL, compose_config
 
+from gia.nn import FingerprintBoosting, FingerprintExtraTrees
 from gia.training import FittedRun, Run, load_trained, run_of, trained_data
 from gia.training.checkpoint import read_checkpoint
 
@@ -59,6 +60,22 @@ def test_it_says_the_mean_of_the_network_and_of_boosting(blended, table, tmp_pat
     found = task.predictions(run.datamodule.loader("val"))
     rmse = (found.output - found.target).square().mean().sqrt()
     assert validation["val/rmse"] == pytest.approx(float(rmse), rel=1e-4)
+
+
+def test_it_says_the_mean_of_a_network_and_of_two_kinds_of_trees(table, tmp_path):
+    settings = [*NETWORK, "blend=trees", "blend.extra_trees.num_trees=10"]
+    run = run_of(config(tmp_path / "three", table, *settings, "loss=mae"))
+    run.fit()
+    task, found = said_by(run.folder / "checkpoints" / "blend.ckpt")
+    network, *trees = task.model.members
+    assert [type(one) for one in trees] == [FingerprintBoosting, FingerprintExtraTrees]
+    assert trees[0].options["objective"] == "regression_l1"
+    (batch,) = run.datamodule.loader("test")
+    with torch.no_grad():
+        each = torch.stack([member(batch) for member in (network, *trees)])[..., 0]
+    assert each.std(0).min() > 0
+    expected = task.scaler.inverse(each.mean(0)[:, None])
+    torch.testing.assert_close(found.output.flatten(), expected.flatten(), rtol=1e-4, atol=1e-4)
 
 
 def test_training_goes_on_from_the_network_alone(blended, table, tmp_path):

@@ -3,7 +3,7 @@
 from gia.nn.models.boosting import FingerprintBoosting
 from gia.nn.models.chemprop import Chemprop
 from gia.nn.models.ensemble import DropoutSamples, Ensemble, Several
-from gia.nn.models.forest import FingerprintForest
+from gia.nn.models.forest import FingerprintExtraTrees, FingerprintForest
 from gia.nn.models.generation import generate
 from gia.nn.models.graph_transformer import GraphTransformer
 from gia.nn.models.ngram import NGram
@@ -15,6 +15,7 @@ __all__ = [
     "DropoutSamples",
     "Ensemble",
     "FingerprintBoosting",
+    "FingerprintExtraTrees",
     "FingerprintForest",
     "GraphTransformer",
     "LanguageModel",

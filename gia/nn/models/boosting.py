@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gia.nn.models.fingerprint import FingerprintModel, Known
 
@@ -25,6 +25,9 @@ class FingerprintBoosting(FingerprintModel):
         max_features (float): The share of a fingerprint's entries that a tree looks at.
         patience (int): Trees without a gain on validation after which it ends.
         seed (int): Of the boosters.
+        loss (nn.Module, optional): What they are to make small, if its ``objective`` names it as
+            LightGBM does, such as ``{"objective": "regression_l1"}``; else the squared error, or
+            the logarithm of the probability.
         **kwargs: Of :class:`FingerprintModel`.
 
     Raises:
@@ -43,6 +46,7 @@ class FingerprintBoosting(FingerprintModel):
         max_features: float = 0.33,
         patience: int = 100,
         seed: int = 0,
+        loss: nn.Module | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -58,6 +62,7 @@ class FingerprintBoosting(FingerprintModel):
             "deterministic": True,
             "force_row_wise": True,  # otherwise the faster layout is measured, and may differ
             "verbosity": -1,
+            **getattr(loss, "objective", {}),
         }
 
     def learn(self, train: Known, validation: Known) -> Any:

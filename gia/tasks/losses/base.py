@@ -1,5 +1,8 @@
 """What all losses share: which targets count, and how much."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +28,7 @@ class Loss(nn.Module):
     """
 
     name = "loss"  # and its unit, in pictures
+    objective: ClassVar[Mapping[str, Any]] = {}  # what LightGBM calls it, if it knows it
 
     def terms(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss of each target, ``[R, T]``.

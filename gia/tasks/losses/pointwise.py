@@ -1,5 +1,7 @@
 """Losses of one number for each target."""
 
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,6 +21,7 @@ class MAE(NumberLoss):
     r"""Absolute error :math:`|o - z|`, whose best prediction is the median: outliers weigh less."""
 
     name = "mean absolute error, normalised"
+    objective: ClassVar = {"objective": "regression_l1"}
     constant_name = "median of training"
 
     def terms(self, output: Tensor, target: Tensor) -> Tensor:
@@ -45,6 +48,7 @@ class Huber(NumberLoss):
         if not delta > 0:
             raise ValueError(f"loss.delta must be above 0, got {delta}")
         self.delta = delta
+        self.objective = {"objective": "huber", "alpha": delta}
         self.name = f"Huber loss, delta {delta:g}, normalised"
 
     def terms(self, output: Tensor, target: Tensor) -> Tensor:
