@@ -20,6 +20,7 @@ CLOSEST = 0.5  # Angstrom: no two nuclei of matter are nearer
 SMALLEST = 0.5  # cubic Angstrom that an atom takes at least
 TIE = 1e-3  # Angstrom: neighbours that are as far as the last one are neighbours too
 CELL = re.compile(r"^\s*_cell_length_a\b", re.MULTILINE)
+UNREADABLE = "\0"  # begins what stands for a structure that cannot be read, and why
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 

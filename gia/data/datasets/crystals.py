@@ -8,9 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from gia.data.ase_files import is_ase, read_ase
 from gia.data.cache import digest, package_version, processed
 from gia.data.columns import Columns, read_columns, word_set
-from gia.data.crystals import Atoms, Neighbours, crystal_graph, read_atoms
+from gia.data.crystals import UNREADABLE, Atoms, Neighbours, crystal_graph, read_atoms
 from gia.data.datasets.table import TableDataset
 from gia.data.elements import require_pymatgen
 from gia.data.files import expand, read_text
@@ -29,7 +30,8 @@ class Crystals(TableDataset):
     Args:
         path: a table, or several with the same columns; a folder of structures, with their targets
             in ``id_prop.csv`` or without any; files of structures, or a pattern such as
-            ``cifs/*.cif``.
+            ``cifs/*.cif``; a database of ASE's or its extended XYZ, see
+            :func:`gia.data.ase_files.read_ase`.
         structure_column: the column of a table that holds the structures, as CIF, POSCAR or
             pymatgen's JSON, or the names of files beside it.
         target_column: the column that holds the target, or a list of them; of ``id_prop.csv`` they
@@ -66,7 +68,7 @@ class Crystals(TableDataset):
         elif all(_is_structure(file) for file in files):
             columns = self._of_files(files)
         else:
-            tables = [read_columns(file, self.url, self.missing) for file in files]
+            tables = [self._of_table(file) for file in files]
             # Names of files are of those beside their own table.
             places = zip(files, tables, strict=True)
             self._folders = [file.parent for file, table in places for _ in range(len(table))]
@@ -148,6 +150,11 @@ class Crystals(TableDataset):
             found |= {entry.row: entry.reason for entry in items.rejected}
             yield from (found[row] for row in range(len(part)))
 
+    def _of_table(self, file: Path) -> Columns:
+        if is_ase(file):
+            return read_ase(file, str(self.structure_column), self.missing, self.url)
+        return read_columns(file, self.url, self.missing)
+
     def _of_folder(self, folder: Path) -> Columns:
         if not (folder / PROPERTIES).exists():
             files = sorted(
@@ -209,7 +216,7 @@ def _is_structure(file: Path) -> bool:
 def _text_of(cell: str, folder: Path) -> str:
     """The structure that a cell holds, or that stands in the file of its name; empty if it cannot
     be read, which is told where the structure is looked at."""
-    if not cell or "\n" in cell or cell.startswith("{"):
+    if not cell or "\n" in cell or cell.startswith(("{", UNREADABLE)):
         return cell
     for name in (cell, f"{cell}.gz", f"{cell}.cif", f"{cell}.cif.gz"):
         file = folder / name
@@ -219,9 +226,6 @@ def _text_of(cell: str, folder: Path) -> str:
             except (OSError, ValueError) as error:
                 return f"{UNREADABLE}{error}"
     return f"{UNREADABLE}there is no file {cell!r} in {folder}"
-
-
-UNREADABLE = "\0"  # begins what stands for a structure that cannot be read, and why
 
 
 def _read(text: str, neighbours: Neighbours) -> Atoms | str:
