@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from gia.data.items import progress
 
 LARGEST = 103  # lawrencium: of heavier elements next to nothing is measured
 SHELLS = {"s": 2, "p": 6, "d": 10, "f": 14}
@@ -29,12 +27,10 @@ NEVER_ZERO = ("average_ionic_radius",)
 # What spans many powers of ten.
 LOGARITHMS = ("thermal_conductivity", "electrical_resistivity")
 FLAGS = ("is_metal", "is_metalloid", "is_transition_metal", "is_rare_earth")
-NORMS = (2, 3, 5, 7, 10)
 SYMBOL = re.compile(r"[A-Z][a-z]?")
 ISOTOPES = {"D": "H", "T": "H"}
 OTHERS = re.compile(r"[^A-Za-z0-9.()\[\]{}\s]")
 HYDRATE = re.compile(r"[1-9]\d*\.\d*H2O")
-STATISTICS = ("mean", "deviation", "min", "max", "range", "mode")
 
 
 def require_pymatgen() -> Any:
@@ -155,50 +151,6 @@ def element_features() -> Tensor:
     spread = table.std(0)
     scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1)
     return torch.cat([torch.from_numpy(scaled), torch.eye(LARGEST)], 1).float()
-
-
-def composition_descriptors(formulas: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Statistics of the properties of a formula's elements, as `Magpie
-    <https://doi.org/10.1038/npjcompumats.2016.28>`_ has them, of pymatgen's properties.
-
-    Mean and mean deviation weighted by the fractions, the least, the largest and their range, and
-    that of the most frequent element; norms of the fractions, the number of elements, and the
-    fraction of each.
-
-    Args:
-        formulas: n of them.
-
-    Returns:
-        The names of the F descriptors, and ``[n, F]``, float64.
-
-    Raises:
-        ImportError: if pymatgen is not installed.
-        ValueError: if a text is no formula.
-    """
-    names, table = element_properties()
-    numbers = element_numbers()
-    shares = np.zeros((len(formulas), LARGEST))
-    told = "computing descriptors"
-    for row, formula in progress(enumerate(formulas), len(formulas), told):
-        for symbol, share in fractions(read_formula(formula)).items():
-            shares[row, numbers[symbol] - 1] = share
-    parts = [_statistics(shares, column) for column in table.T]
-    found = [f"{name}_{statistic}" for name in names for statistic in STATISTICS]
-    norms = [(shares**p).sum(1) ** (1 / p) for p in NORMS]
-    found += ["num_elements", *(f"norm_{p}" for p in NORMS), *numbers]
-    count = (shares > 0).sum(1, keepdims=True)
-    return found, np.hstack([*parts, count, np.stack(norms, 1), shares])
-
-
-def _statistics(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """:data:`STATISTICS` of a property, ``[n, 6]``."""
-    present = shares > 0
-    mean = shares @ values
-    deviation = (shares * np.abs(values - mean[:, None])).sum(1)
-    low = np.where(present, values, np.inf).min(1)
-    high = np.where(present, values, -np.inf).max(1)
-    mode = values[shares.argmax(1)]
-    return np.stack([mean, deviation, low, high, high - low, mode], 1)
 
 
 def _known(read: Callable[[Any], float], of: Any) -> float:

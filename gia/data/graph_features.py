@@ -16,8 +16,8 @@ from torch_geometric.data import Data
 from gia.data.alphabets import likely_kind
 from gia.data.cache import digest, processed
 from gia.data.components import of_components
+from gia.data.composition_descriptors import composition_descriptors
 from gia.data.descriptors import peptide_descriptors, rdkit_descriptors
-from gia.data.elements import composition_descriptors
 from gia.data.feature_tables import FeatureTable, in_single, of_columns, of_file
 from gia.data.fingerprints import morgan_fingerprints
 from gia.data.items import Items, Rejected
@@ -48,8 +48,8 @@ class FeatureReader:
     Attributes:
         kinds: some of :data:`KINDS`. ``"rdkit_2d"`` and ``"peptide"`` are those of
             :mod:`gia.data.descriptors`, ``"morgan"`` fingerprints of 2,048 bits, ``"elements"``
-            :func:`gia.data.elements.composition_descriptors`; ``"columns"`` of the dataset's
-            table, ``"file"`` of another one.
+            :mod:`gia.data.composition_descriptors`; ``"columns"`` of the dataset's table,
+            ``"file"`` of another one.
         columns: names of columns of numbers, for ``"columns"``.
         path: a table, or an ``.npz`` of arrays, with a row for each row of the data, for
             ``"file"``.

@@ -11,9 +11,9 @@ from gia.data.node_labels import node_labels
 from gia.data.splits.kfold import MATBENCH_SEED, kfold_split, matbench_split
 
 pytest.importorskip("pymatgen", reason="pymatgen is not installed")
+from gia.data.composition_descriptors import composition_descriptors
 from gia.data.elements import (
     LARGEST,
-    composition_descriptors,
     element_numbers,
     element_properties,
     fractions,

@@ -19,6 +19,7 @@ from gia.data.elements import (
     same_formula,
 )
 from gia.data.items import Items, Rejected, progress
+from gia.data.oxidation import KINDS, assigned
 
 # Amounts below 1 that nearly add up to 1 are fractions; by how much they may differ from it after
 # rounding, and before they are taken for stoichiometric numbers.
@@ -85,7 +86,7 @@ class Compositions(TableDataset):
         """Of the table and the names of its columns."""
         options = [self.formula_column, self.target_column, self.name_column, self.missing]
         made_by = package_version("pymatgen")
-        return digest("compositions", made_by, options, self.targets(), self.table())
+        return digest("compositions and states", made_by, options, self.targets(), self.table())
 
     def with_file(self, path: str, **columns: Any) -> Compositions:
         """The formulas of another file, in the same columns or in others."""
@@ -105,16 +106,17 @@ def composition_graph(amounts: Mapping[str, float]) -> Data:
         amounts: of each element, by its symbol.
 
     Shapes:
-        x: [N, 2 + P + 103], float32: the fraction, its logarithm, the element's P properties, each
-            scaled by mean and deviation over all elements, and which element it is
+        x: [N, 4 + P + 103], float32: the fraction, its logarithm, the oxidation states that leave
+            least charge, of the common and of all known ones, over 4, the element's P properties,
+            each scaled by mean and deviation over all elements, and which element it is
         edge_index: [2, N (N - 1)]
     """
     shares = fractions(amounts)
     numbers = torch.tensor([element_numbers()[symbol] for symbol in shares])
     share = torch.tensor(list(shares.values()))
-    x = torch.cat(
-        [share.unsqueeze(1), share.log().unsqueeze(1), element_features()[numbers - 1]], 1
-    )
+    charges = [torch.from_numpy(assigned(shares, kind).states) / 4 for kind in KINDS]
+    columns = torch.stack([share, share.log(), *charges], 1).float()
+    x = torch.cat([columns, element_features()[numbers - 1]], 1)
     nodes = torch.arange(len(shares))
     pairs = torch.cartesian_prod(nodes, nodes)
     return Data(
