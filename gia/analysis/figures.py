@@ -1,5 +1,6 @@
 """Pictures of a run: its curves and the graphs that its model draws."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from torch_geometric.utils import to_dense_adj
 from gia.data.files import write_atomically
 
 BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
+NAME = 40  # letters of a name in a file's name
+
+
+def safe(name: str) -> str:
+    """A name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:NAME].strip("._-") or "unnamed"
+
+
+def with_unit(name: str, unit: str | None) -> str:
+    """What is written at an axis."""
+    return f"{name} ({unit})" if unit else name
 
 
 def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> list[Path]:

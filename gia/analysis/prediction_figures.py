@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 
-from gia.analysis.figures import BLUE, GREY, ORANGE
+from gia.analysis.figures import BLUE, GREY, ORANGE, with_unit
 from gia.data.targets import ClassNames, classes_of_each
 
 MOST_PANELS = 6  # targets in one picture
@@ -24,19 +24,26 @@ MOST_CURVES = 10  # classes in one panel
 MOST_COUNTS = 12  # classes of a matrix whose cells are big enough for their numbers
 
 
-def parity_plot(target: Tensor, prediction: Tensor, target_names: Sequence[str]) -> Figure:
+def parity_plot(
+    target: Tensor,
+    prediction: Tensor,
+    target_names: Sequence[str],
+    units: Sequence[str | None] | None = None,
+) -> Figure:
     """Predictions over targets, the line where they are equal, and how far from it they are.
 
     Args:
         target (Tensor): NaN where missing.
         prediction (Tensor): In the same units.
         target_names (list of str): ``[T]``; one panel for each of the first six.
+        units (list of str, optional): Of the targets, ``[T]``; None where there is none.
 
     Shapes:
         - **target, prediction:** ``[R, T]``
     """
     figure, panels = panels_of(target_names, 3.8, 3.8)
-    for axes, _, y, said in known_panels(panels, target_names, target, prediction):
+    units = units or [None] * len(target_names)
+    for axes, unit, y, said in known_panels(panels, units, target, prediction):
         low, high = (float(end) for end in torch.cat([y, said]).aminmax())
         margin = 0.04 * (high - low) or 1.0
         ends = (low - margin, high + margin)
@@ -44,31 +51,41 @@ def parity_plot(target: Tensor, prediction: Tensor, target_names: Sequence[str])
         # Thousands of points are one image in the SVG.
         size, alpha = (14, 0.7) if len(y) < 500 else (6, 0.35)
         axes.scatter(y, said, s=size, alpha=alpha, color=BLUE, linewidths=0, rasterized=True)
-        axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="target", ylabel="prediction")
-        axes.text(0.04, 0.96, _errors(y, said), transform=axes.transAxes, va="top", fontsize=8)
+        axes.set(xlim=ends, ylim=ends, aspect="equal")
+        axes.set(xlabel=with_unit("target", unit), ylabel=with_unit("prediction", unit))
+        axes.text(
+            0.04, 0.96, _errors(y, said, unit), transform=axes.transAxes, va="top", fontsize=8
+        )
     return figure
 
 
-def residual_histogram(target: Tensor, prediction: Tensor, target_names: Sequence[str]) -> Figure:
+def residual_histogram(
+    target: Tensor,
+    prediction: Tensor,
+    target_names: Sequence[str],
+    units: Sequence[str | None] | None = None,
+) -> Figure:
     """How often a prediction is how far above (right) or below its target.
 
     Args:
         target (Tensor): NaN where missing.
         prediction (Tensor): In the same units.
         target_names (list of str): ``[T]``; one panel for each of the first six.
+        units (list of str, optional): Of the targets, ``[T]``; None where there is none.
 
     Shapes:
         - **target, prediction:** ``[R, T]``
     """
     figure, panels = panels_of(target_names, 4.2, 3.2)
-    for axes, _, y, said in known_panels(panels, target_names, target, prediction):
+    units = units or [None] * len(target_names)
+    for axes, unit, y, said in known_panels(panels, units, target, prediction):
         residual = said - y
         bins = min(max(int(math.sqrt(len(y))), 5), 60)
         axes.hist(residual.tolist(), bins=bins, color=BLUE, edgecolor="white", linewidth=0.4)
         axes.axvline(0, color=GREY, linewidth=1)
         mean = float(residual.mean())
         axes.axvline(mean, color=ORANGE, linestyle="--", linewidth=1, label=f"mean {mean:.3g}")
-        axes.set(xlabel="prediction - target", ylabel="count")
+        axes.set(xlabel=with_unit("prediction - target", unit), ylabel="count")
         axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -184,11 +201,12 @@ def known_panels(
             axes.set(xticks=[], yticks=[])
 
 
-def _errors(y: Tensor, said: Tensor) -> str:
-    lines = [
-        f"MAE {mean_absolute_error(said, y):.3g}",
-        f"RMSE {mean_squared_error(said, y, squared=False):.3g}",
-    ]
+def _errors(y: Tensor, said: Tensor, unit: str | None) -> str:
+    errors = {
+        "MAE": mean_absolute_error(said, y),
+        "RMSE": mean_squared_error(said, y, squared=False),
+    }
+    lines = [f"{name} {error:.3g} {unit or ''}".strip() for name, error in errors.items()]
     spread = y.std() if len(y) > 1 else torch.zeros(())
     if spread > 0:  # the same in units of the spread, where none is too small for r2_score
         lines.append(f"R² {r2_score((said - y.mean()) / spread, (y - y.mean()) / spread):.3f}")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gia.analysis.figures import BLUE, GREY, ORANGE
+from gia.analysis.figures import BLUE, GREY, ORANGE, with_unit
 from gia.analysis.prediction_figures import known_panels, panels_of
 from gia.data.targets import ClassNames, classes_of_each
 
@@ -83,7 +83,11 @@ def reliability_diagram(
 
 
 def error_over_uncertainty(
-    target: Tensor, prediction: Tensor, std: Tensor, target_names: Sequence[str]
+    target: Tensor,
+    prediction: Tensor,
+    std: Tensor,
+    target_names: Sequence[str],
+    units: Sequence[str | None] | None = None,
 ) -> Figure:
     """How far off predictions are, over how far off they say they may be; and in bins of as many
     rows each the root of the mean square of both, which should lie on the line.
@@ -92,13 +96,15 @@ def error_over_uncertainty(
         target (Tensor): NaN where missing.
         prediction, std (Tensor): In the same units.
         target_names (list of str): ``[T]``; one panel for each of the first six.
+        units (list of str, optional): Of the targets, ``[T]``; None where there is none.
 
     Shapes:
         - **target, prediction, std:** ``[R, T]``
     """
     figure, panels = panels_of(target_names, 4.2, 3.6)
     both = torch.stack([prediction.double(), std.double()], -1)
-    for axes, _, y, told in known_panels(panels, target_names, target, both):
+    units = units or [None] * len(target_names)
+    for axes, unit, y, told in known_panels(panels, units, target, both):
         error, spread = (told[:, 0] - y).abs(), told[:, 1]
         size, alpha = (14, 0.5) if len(y) < 500 else (6, 0.3)
         axes.scatter(spread, error, s=size, alpha=alpha, color=BLUE, linewidths=0, rasterized=True)
@@ -107,7 +113,8 @@ def error_over_uncertainty(
         low, high = (float(end) for end in spread.aminmax())
         axes.plot([low, high], [low, high], color=GREY, linewidth=1, label="as it should be")
         margin = 0.05 * (high - low) or 0.5 * high or 1.0
-        axes.set(xlabel="uncertainty (standard deviation)", ylabel="|prediction - target|")
+        axes.set(xlabel=f"uncertainty (standard deviation{', ' + unit if unit else ''})")
+        axes.set(ylabel=with_unit("|prediction - target|", unit))
         axes.set(xlim=(max(low - margin, 0), high + margin), ylim=(0, None))
         axes.legend(frameon=False, fontsize=8)
     return figure

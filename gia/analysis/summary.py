@@ -4,7 +4,7 @@ import json
 import math
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
+
+from gia.analysis.figures import with_unit
 
 
 def model_name(model: nn.Module) -> str:
@@ -41,6 +43,7 @@ def print_metrics(
     rows: dict[str, dict[str, float]],
     console: Console,
     bold: str | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> None:
     """A table of metrics, four digits each.
 
@@ -50,11 +53,14 @@ def print_metrics(
         rows (dict): By a row's name its metrics.
         console (Console): Where to.
         bold (str, optional): The row that stands out.
+        units (dict, optional): By a metric its unit.
     """
     table = Table(title=title, title_justify="left")
     table.add_column(first)
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(
+            with_unit(name.replace("_", " "), (units or {}).get(name)), justify="right"
+        )
     for row, values in rows.items():
         style = "bold" if row == bold else None
         table.add_row(row, *(f"{values[name]:.4g}" for name in names), style=style)

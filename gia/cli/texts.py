@@ -38,14 +38,16 @@ TEXTS = (
         "data.*_field",
     ),
     *("data.alphabet", "data.missing", "data.name", "data.property", "data.target", "data.url"),
-    *("data.*_column", "data.aliases.*", "data.encodings", "data.dataset.name"),
+    *("data.*_column", "data.aliases.*", "data.units", "data.encodings", "data.dataset.name"),
     *("data.feature_columns", "callbacks.*.filename"),
 )
 # Those that take [several, texts] as well.
 LISTS = (
     *("data.path", "data.missing", "data.encodings", "trust"),
-    *("data.smiles_column", "data.target_column", "data.feature_columns"),
+    *("data.smiles_column", "data.target_column", "data.feature_columns", "data.units"),
 )
+# Those that take {name: text} as well, which Hydra reads.
+MAPPINGS = ("data.units",)
 
 SETTING = re.compile(r"(?P<sign>\+{0,2})(?P<key>[\w.-]+)=(?P<value>.*)", re.DOTALL)
 SWEEP = re.compile(r"\s*(choice|range|shuffle|sort|tag|interval|glob)\s*\(.*\)\s*", re.DOTALL)
@@ -145,6 +147,8 @@ def _value(key: str, value: str) -> str:
     inside = _inside_brackets(value)
     if inside is not None and _listed(key, LISTS):
         return f"[{','.join(_value(key, part.strip()) for part in _split(inside) if part.strip())}]"
+    if _listed(key, MAPPINGS) and isinstance(_reads_as(f"mapping={value}"), dict):
+        return value
     if value.startswith("~") and _listed(key, PATHS):
         value = str(Path(value).expanduser()) if value[1:2] in ("", "/") else value
     return _quote(value)

@@ -31,6 +31,7 @@ from gia.data.splits.splitter import said_parts, strata
 from gia.data.tokenizer import Tokenizer
 from gia.data.tokenizers import read_tokenizer
 from gia.data.transforms import LaplacianPE, Steps, in_order
+from gia.data.units import units_of
 from gia.data.view import View
 from gia.data.weights import (
     balancing_weights,
@@ -64,6 +65,7 @@ class DataModule(LightningDataModule):
         weight_column: a table's column, or an attribute of the items, that says how much each
             counts in the loss; see :func:`gia.data.weights.weigh`.
         balanced: draw as many items of each class in an epoch, with repetition.
+        units: of the targets, for figures and tables: see :func:`gia.data.units.units_of`.
         rwse: steps of ``random_walk_pe``, by PyG's ``AddRandomWalkPE``; 0 for none.
         laplacian: eigenvectors of ``laplacian_eigenvector_pe``, by :class:`gia.data.LaplacianPE`;
             0 for none.
@@ -99,6 +101,7 @@ class DataModule(LightningDataModule):
         split_column: str | None = None,
         weight_column: str | None = None,
         balanced: bool = False,
+        units: Any = None,
         rwse: int = 0,
         laplacian: int = 0,
         pre_transform: Any = None,
@@ -133,7 +136,7 @@ class DataModule(LightningDataModule):
                 f"{', '.join(options)}: the dataset is made already, give it its options itself"
             )
         self.target_type, self.split_column, self.strict = target_type, split_column, strict
-        self.weight_column, self.balanced = weight_column, balanced
+        self.weight_column, self.balanced, self.units = weight_column, balanced, units
         self.batcher = Batcher(batch_size, tokens_per_batch, num_workers, seed)
         walks = [AddRandomWalkPE(rwse)] if rwse else []
         vectors = [LaplacianPE(laplacian)] if laplacian else []
@@ -216,7 +219,8 @@ class DataModule(LightningDataModule):
             found |= weight_statistics(train, items, self.balanced)
             found |= feature_statistics(train, found["feature_names"])
             constant = constant_note(found["feature_names"], found["feature_scale"])
-            items = replace(items, notes=[*items.notes, *lonely_classes(items), *constant])
+            found["units"], said = units_of(self.units, items.target_names)
+            items = replace(items, notes=[*items.notes, *lonely_classes(items), *constant, *said])
         else:
             check_fit(found, self._known)
         self._inputs = found if self._known is None else dict(self._known)
@@ -294,7 +298,7 @@ class DataModule(LightningDataModule):
         and the number of classes of all targets for classification;
         ``target_mean``, ``target_std``, ``target_range``, ``feature_center``, ``feature_scale``,
         ``degree_histogram``, ``mean_weight`` and ``class_counts`` (of each target, as often as an
-        epoch has them) of the training part alone.
+        epoch has them) of the training part alone; ``units``, of the targets.
         """
         self.setup()
         return dict(self._inputs)

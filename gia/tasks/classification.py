@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, inf, nn
 from torch.nn.functional import pad
 from torch_geometric.data import Batch, Data
@@ -24,6 +25,7 @@ from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.reliability_figures import AFTER, BEFORE, reliability_diagram
+from gia.analysis.track_figures import Chain, class_tracks
 from gia.data.targets import ClassNames, classes_of_each
 from gia.tasks.calibration import Temperature
 from gia.tasks.losses import ClassLoss, CrossEntropy
@@ -251,6 +253,9 @@ class Classification(Prediction):
             *save(roc_curves(*shown), folder / "roc_curves"),
             *self._picture_reliability(predictions, folder),
         ]
+
+    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure:
+        return class_tracks(chains, self.classes[target], title)
 
     def _picture_reliability(self, found: Predictions, folder: Path) -> list[Path]:
         if self.calibration is None or not self.calibration.learned.any():

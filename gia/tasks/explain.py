@@ -1,6 +1,5 @@
 """Why a model predicts what it does: the share of each atom or residue, as a table and drawn."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from gia.analysis.explained_figures import (
     explained_page,
     explained_row,
 )
-from gia.analysis.figures import save
+from gia.analysis.figures import safe, save, with_unit
 from gia.analysis.prediction_figures import MOST_PANELS
 from gia.analysis.prediction_table import number_cell, write_csv
 from gia.data.depict import depict
@@ -32,7 +31,6 @@ METHODS: dict[str, Callable[..., Tensor]] = {
     "gradient": integrated_gradients,
 }
 TABLE = "attributions.csv"
-NAME = 40  # letters of a name in a file's name
 
 
 class Explainer:
@@ -155,7 +153,8 @@ class Explainer:
     def _quantities(self) -> list[str]:
         """What is explained of each target."""
         if self.classes is None:
-            return self.task.target_names
+            pairs = zip(self.task.target_names, self.task.units, strict=True)
+            return [with_unit(*pair) for pair in pairs]
         return [
             f"the log-odds of {target} = {names[1] if len(names) == 2 else 'the predicted class'}"
             for target, names in zip(self.task.target_names, self.classes, strict=True)
@@ -215,11 +214,6 @@ def explained_numbers(output: Tensor, classes: Sequence[int] | None) -> Tensor:
     sides = output.masked_fill(~chosen, 0).sum(2), output.masked_fill(chosen, 0).sum(2)
     ours, others = (side.clamp(min=torch.finfo(side.dtype).tiny).log() for side in sides)
     return ours - others
-
-
-def safe(name: str) -> str:
-    """A name as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:NAME].strip("._-") or "unnamed"
 
 
 def _lines(one: Explained) -> Iterator[list[Any]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from matplotlib.figure import Figure
 from rich.console import Console
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
@@ -17,6 +18,7 @@ from torch_geometric.data import Batch, Data
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
+from gia.analysis.track_figures import Chain
 from gia.nn import DropoutSamples, Several
 from gia.tasks import tables
 from gia.tasks.calibrated import Calibrated
@@ -31,6 +33,7 @@ from gia.tasks.report import (
     print_reliability,
     print_test,
 )
+from gia.tasks.tracks import picture_sequences
 from gia.tasks.weights import target_weights as weights_of
 
 # What of a graph, or of its nodes, a task compares its output with.
@@ -79,6 +82,7 @@ class Prediction(Calibrated):
             raise ValueError(f"level must be graph or node, got {level!r}")
         super().__init__(model, metrics=metrics, **kwargs)
         self.target_names, self.level = list(target_names), level
+        self.units: list[str | None] = [None] * len(target_names)
         of_targets = None if target_weights is None else weights_of(target_weights, target_names)
         self.register_buffer("target_weights", of_targets, persistent=False)
         self.mean_weight = mean_weight
@@ -325,6 +329,15 @@ class Prediction(Calibrated):
         """Draw predictions beside what is known, and return the files."""
         return []
 
+    @property
+    def metric_units(self) -> dict[str, str]:
+        """The unit of each metric that has one, where it is that of all targets."""
+        return {}
+
+    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure | None:
+        """Draw what is said of a target's nodes along a few sequences; None draws nothing."""
+        return None
+
     def report(
         self, run: FinishedRun, metrics: dict[str, float], console: Console
     ) -> dict[str, Any]:
@@ -350,13 +363,16 @@ class Prediction(Calibrated):
         pictures = [
             *picture_curves(run, baseline, self.TRIVIAL_NAME),
             *self.picture(found, run.folder),
+            *picture_sequences(self, data, found, run.folder),
             *picture_a_graph(run, console),
         ]
+        units = dict(zip(self.target_names, self.units, strict=True))
         summary = {
             "test": of_test(metrics),
             "trivial_test": self.trivial_metrics(data.train_data, data.test_data),
             "val": best_epoch(run),
             **({"reliability": reliability} if reliability else {}),
+            **({"units": units} if any(self.units) else {}),
             **costs(run),
             **({"members": run.members} if run.members else {}),
             "data": data.summary(),

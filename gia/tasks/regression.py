@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
@@ -16,6 +17,7 @@ from gia.analysis.figures import save
 from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
 from gia.analysis.reliability_figures import AFTER, BEFORE, coverage_plot, error_over_uncertainty
+from gia.analysis.track_figures import Chain, number_tracks
 from gia.nn import Several
 from gia.tasks.calibrated import listed
 from gia.tasks.calibration import Intervals, needed
@@ -71,6 +73,7 @@ class Regression(Prediction):
     Args:
         model, optimizer, scheduler, settings: As in :class:`~gia.tasks.Task`.
         target_names (list of str): The targets, ``[T]``.
+        units (list of str, optional): Of each, None where it has none; for figures and tables.
         target_mean (list of float): :math:`\mu` of each, of the training split.
         target_std (list of float): :math:`\sigma` of each.
         loss (NumberLoss, optional): What is minimised; left out, squared errors.
@@ -103,6 +106,7 @@ class Regression(Prediction):
         loss: NumberLoss | None = None,
         target_range: Sequence[Sequence[float]] | None = None,
         extrapolation: float | None = 0.1,
+        units: Sequence[str | None] | None = None,
         level: Literal["graph", "node"] = "graph",
         **kwargs: Any,
     ):
@@ -126,6 +130,9 @@ class Regression(Prediction):
             raise ValueError(
                 f"there are {len(target_names)} targets, but {len(self.scaler.mean)} target means"
             )
+        self.units = [None] * len(target_names) if units is None else list(units)
+        if len(self.units) != len(target_names):
+            raise ValueError(f"there are {len(target_names)} targets, but {len(self.units)} units")
         limits = self.scaler.limits(target_range, extrapolation)
         self.register_buffer("limits", limits, persistent=False)
 
@@ -267,17 +274,28 @@ class Regression(Prediction):
         """Draw the predictions over the targets, and their errors."""
         shown = predictions.target, self.predicted(predictions.output), self.target_names
         return [
-            *save(parity_plot(*shown), folder / "parity"),
-            *save(residual_histogram(*shown), folder / "residuals"),
+            *save(parity_plot(*shown, self.units), folder / "parity"),
+            *save(residual_histogram(*shown, self.units), folder / "residuals"),
             *self._picture_reliability(predictions, folder),
         ]
+
+    @property
+    def metric_units(self) -> dict[str, str]:
+        unit, *others = set(self.units)
+        return {} if unit is None or others else dict.fromkeys(("rmse", "mae", "width"), unit)
+
+    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure:
+        name, unit = self.target_names[target], self.units[target]
+        return number_tracks(chains, name, unit, title, confidence=self.confidence)
 
     def _picture_reliability(self, found: Predictions, folder: Path) -> list[Path]:
         """Draw how many targets lie in their intervals, and the errors over the uncertainties."""
         if self.calibration is None or not self.calibration.learned.any():
             return []
         learned = self.calibration.learned
-        names = list(compress(self.target_names, learned.tolist()))
+        names, units = (
+            list(compress(of, learned.tolist())) for of in (self.target_names, self.units)
+        )
         shares = {
             name: coverages(found.target, interval)[:, learned]
             for name, interval in self._intervals(found).items()
@@ -286,5 +304,5 @@ class Regression(Prediction):
         if found.std is None:
             return pictures
         shown = found.target, self.predicted(found.output), found.std
-        drawn = error_over_uncertainty(*(values[:, learned] for values in shown), names)
+        drawn = error_over_uncertainty(*(values[:, learned] for values in shown), names, units)
         return [*pictures, *save(drawn, folder / "error_over_uncertainty")]

@@ -9,7 +9,13 @@ import pytorch_lightning as pl
 from rich.console import Console
 from torch_geometric.data import Data
 
-from gia.analysis.figures import attention_graph, attention_heat_map, learning_curves, save
+from gia.analysis.figures import (
+    attention_graph,
+    attention_heat_map,
+    learning_curves,
+    save,
+    with_unit,
+)
 from gia.analysis.molecule_figures import molecule_attention
 from gia.analysis.reliability_figures import AFTER
 from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
@@ -159,21 +165,23 @@ def print_test(task: Any, summary: dict[str, Any], console: Console) -> None:
         console (Console): Where the tables go.
     """
     test, model = summary["test"], model_name(task.model)
-    names = [name for name in test if "/" not in name]
+    names, units = [name for name in test if "/" not in name], task.metric_units
     rows = {model: test}
     if summary["trivial_test"] is not None:
         rows[task.TRIVIAL_NAME] = summary["trivial_test"]
-    print_metrics("Test", "model", names, rows, console, bold=model)
+    print_metrics("Test", "model", names, rows, console, bold=model, units=units)
     targets, names = task.target_names, [name for name in names if name != "loss"]
     if len(targets) > 1:
         title = "Test, each target"
         if len(targets) > LISTED:
             title += f" (the first {LISTED} of {len(targets)}; all are in summary.json)"
+        # A unit that all have is told over the columns.
+        own = [None] * len(targets) if units else task.units
         rows = {
-            target: {name: test[f"{name}/{target}"] for name in names}
-            for target in targets[:LISTED]
+            with_unit(target, unit): {name: test[f"{name}/{target}"] for name in names}
+            for target, unit in zip(targets[:LISTED], own, strict=False)
         }
-        print_metrics(title, "target", names, rows, console)
+        print_metrics(title, "target", names, rows, console, units=units)
     print_costs(summary, console, task.NODE_NAME)
 
 
@@ -193,6 +201,7 @@ def print_reliability(
         title = "Errors, as said and as they are"
         if "coverage" in names:
             title += f" (intervals of {task.confidence:.3g})"
-        print_metrics(title, "predictions", names, reliability, console, bold=AFTER)
+        units = task.metric_units
+        print_metrics(title, "predictions", names, reliability, console, bold=AFTER, units=units)
     for note in task.calibration_notes(path):
         console.print(f"  {note}", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from gia.analysis import (
     learning_curves,
     save,
 )
+from gia.analysis.figures import safe
 
 LABELS = list("<ACDEFG")
 
@@ -134,3 +135,11 @@ def test_graph_matrices_show_edges_of_any_weight_and_count_them():
     assert titles == ["signed\n3 edges", "parallel\n3 edges", "none\n0 edges"]
     assert {image.norm.vmin for image in (signed, parallel, none)} == {-1}
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["A", "C", "D"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a/../b", "a_.._b"), ("ä ö", "unnamed"), ("x" * 99, "x" * 40), ("logP (25 °C)", "logP_25_C")],
+)
+def test_names_of_files_are_safe(name, said):
+    assert safe(name) == said

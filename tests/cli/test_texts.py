@@ -159,3 +159,19 @@ def test_a_printed_setting_can_be_pasted():
     words = done.stdout.split("\0")[:-1]
     assert [read(word) for word in words] == values
     assert for_shell("ckpt_path", "runs/x/last.ckpt") == "ckpt_path=runs/x/last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("given", "units"),
+    [
+        ("eV", "eV"),
+        ("400", "400"),
+        ("°C", "°C"),
+        ("log mol/L", "log mol/L"),
+        ("[eV,kJ mol^-1]", ["eV", "kJ mol^-1"]),
+        ("{y: eV, FP: K}", {"y": "eV", "FP": "K"}),
+        ("null", None),
+    ],
+)
+def test_units_are_a_text_a_list_or_named(given, units):
+    assert arrives("data.units", f"data.units={given}") == units

@@ -13,7 +13,7 @@ from gia.data import DataModule, Molecules, Record, Records
 from gia.data.datasets.molecules import to_graph
 from gia.tasks import Classification, Explainer, Regression, report
 from gia.tasks.calibration import Temperature
-from gia.tasks.explain import explained_classes, explained_numbers, safe
+from gia.tasks.explain import explained_classes, explained_numbers
 from gia.tasks.losses import Gaussian
 
 ADAM = torch.optim.Adam
@@ -221,14 +221,6 @@ def test_a_model_without_an_encoder_is_refused(tmp_path):
     task.model = nn.Linear(2, 1)
     with pytest.raises(ValueError, match="no module encoder"):
         Explainer(task, True, tmp_path / "new")
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("a/../b", "a_.._b"), ("ä ö", "unnamed"), ("x" * 99, "x" * 40), ("logP (25 °C)", "logP_25_C")],
-)
-def test_names_of_files_are_safe(name, said):
-    assert safe(name) == said
 
 
 @pytest.mark.parametrize(("kind", "titles"), [("smiles", ["layer 1", "layer 2"]), ("name", [])])
