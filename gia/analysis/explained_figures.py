@@ -14,9 +14,11 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gia.analysis.crystal_figures import draw_crystal
 from gia.analysis.molecule_figures import draw_molecule
 from gia.analysis.prediction_figures import MOST_PANELS
 from gia.data.depict import Depiction
+from gia.data.depict_crystal import CellDepiction
 
 UNKNOWN = "<unk>"  # the label of a residue that the alphabet lacks
 LETTERS = 60  # residues of a line
@@ -34,13 +36,13 @@ class Explained:
     Attributes:
         row (int): Where the graph stands in its source, from 0.
         name (str): Its name.
-        kind (str): ``"smiles"``, ``"sequence"``, or anything else that is not drawn.
+        kind (str): ``"smiles"``, ``"sequence"``, ``"crystal"``, or anything else that is not drawn.
         labels (list of str): Elements or residues, ``[N]``.
         output (Tensor): What is explained, ``[T]``.
         said (list of str): The prediction of each target in words, ``[T]``.
         values (Tensor): The share of each node, ``[N, T]``.
         classes (list of str): Which class of each target is explained, ``[T]``; empty for numbers.
-        depiction (Depiction, optional): Of a molecule, or of those of a row.
+        depiction (Depiction, optional): Of a molecule, or of those of a row; of a crystal its cell.
         component (list of int): Which part of the graph each node is of, ``[N]``; empty where it
             has one.
     """
@@ -53,12 +55,12 @@ class Explained:
     said: list[str]
     values: Tensor
     classes: list[str] = field(default_factory=list)
-    depiction: Depiction | None = None
+    depiction: Depiction | CellDepiction | None = None
     component: list[int] = field(default_factory=list)
 
     @property
     def drawable(self) -> bool:
-        """Whether it is a molecule with a structure, or a sequence of letters."""
+        """Whether it is a molecule or a crystal with a structure, or a sequence of letters."""
         letters = self.kind == "sequence" and all(
             len(label) == 1 or label == UNKNOWN for label in self.labels
         )
@@ -181,6 +183,8 @@ def _draw(
     colours = SHARES(Normalize(-end, end, clip=True)(values.numpy()))
     if one.depiction is None:
         _draw_chain(axes, one.labels, values.tolist(), colours, end)
+    elif isinstance(one.depiction, CellDepiction):
+        draw_crystal(axes, one.depiction, colours)
     else:
         draw_molecule(axes, one.depiction, colours)
     lines = [*([heading] if heading else []), *textwrap.wrap(title, wrapped)[:3]]

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
 import torch
 from matplotlib import colormaps, rc_context
-from matplotlib.colors import FuncNorm
+from matplotlib.colors import FuncNorm, to_rgb
 from matplotlib.figure import Figure
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
@@ -22,6 +23,12 @@ NAME = 40  # letters of a name in a file's name
 def safe(name: str) -> str:
     """A name as a part of a file's name."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:NAME].strip("._-") or "unnamed"
+
+
+def ink(colour: Any) -> str:
+    """Black or white, whichever is read on a colour."""
+    red, green, blue = to_rgb(colour)
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
 
 
 def with_unit(name: str, unit: str | None) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from gia.analysis.figures import BLUE, GREY, with_unit
+from gia.analysis.figures import BLUE, GREY, ink, with_unit
 
 PLACES = 80  # residues of a line
 MOST_PLACES = 320  # of a sequence that is drawn; of a longer one the beginning
@@ -103,7 +102,7 @@ def class_tracks(chains: Sequence[Chain], class_names: Sequence[str], title: str
             axes.bar(places, HEIGHT, 1, middle - HEIGHT / 2, color=fill, linewidth=0)
             for place, index, colour in zip(places, classes, fill, strict=True):
                 if letters and index is not None:
-                    axes.text(place, middle, class_names[index], color=_ink(colour), **LETTERS)
+                    axes.text(place, middle, class_names[index], color=ink(colour), **LETTERS)
         for place, label in zip(places, chain.labels[part], strict=True):
             axes.text(place, RESIDUES, _letter(label), **LETTERS)
         ticks = {0: "0", 1: "1", PREDICTED: "predicted", TRUE: "true", RESIDUES: "residue"}
@@ -211,12 +210,6 @@ def _colours(number: int) -> list:
     if number <= len(CLASSES):
         return list(CLASSES[:number])
     return [colormaps["turbo"]((index + 0.5) / number) for index in range(number)]
-
-
-def _ink(colour) -> str:
-    """Black or white, whichever is read on a colour."""
-    red, green, blue = to_rgb(colour)
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
 
 
 def _letter(label: str) -> str:

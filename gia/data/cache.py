@@ -13,7 +13,7 @@ from gia.data.files import cache_folder, write_atomically
 from gia.data.items import Items, from_plain, to_plain
 
 # Raised whenever the same dataset gives other graphs than before.
-FORMAT = 4
+FORMAT = 5
 
 
 def digest(*parts: Any) -> str:

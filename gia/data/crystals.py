@@ -62,6 +62,7 @@ class Atoms:
     Attributes:
         numbers: of the elements, ``[N]``.
         pos: in Angstrom, ``[N, 3]``.
+        cell: the vectors of the lattice in its rows, in Angstrom, ``[3, 3]``.
         source, target: of each neighbour and whose it is, ``[E]``; two atoms may be neighbours
             several times, in several cells.
         distance: of each, ``[E]``, in Angstrom.
@@ -70,6 +71,7 @@ class Atoms:
 
     numbers: np.ndarray
     pos: np.ndarray
+    cell: np.ndarray
     source: np.ndarray
     target: np.ndarray
     distance: np.ndarray
@@ -149,6 +151,7 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
     return Atoms(
         numbers=numbers,
         pos=structure.cart_coords.astype(np.float32),
+        cell=structure.lattice.matrix.astype(np.float32),
         source=other[kept],
         target=center[kept],
         distance=distance[kept].astype(np.float32),
@@ -166,6 +169,7 @@ def crystal_graph(atoms: Atoms, neighbours: Neighbours) -> Data:
     Shapes:
         x: [N, P + 103], float32, see :func:`gia.data.elements.element_features`
         pos: [N, 3], in Angstrom
+        cell: [1, 3, 3], the vectors of the lattice in its rows, in Angstrom
         edge_index: [2, E], from each neighbour; atoms that are neighbours in several cells have
             parallel edges
         edge_attr: [E, num_radial]
@@ -175,6 +179,7 @@ def crystal_graph(atoms: Atoms, neighbours: Neighbours) -> Data:
         edge_index=torch.from_numpy(np.stack([atoms.source, atoms.target])).long(),
         edge_attr=neighbours.radial(torch.from_numpy(atoms.distance)),
         pos=torch.from_numpy(atoms.pos),
+        cell=torch.from_numpy(atoms.cell).unsqueeze(0),
         num_nodes=len(atoms.numbers),
         text=atoms.text,
     )

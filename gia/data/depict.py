@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 
 from gia.data.chemistry import require_rdkit
 from gia.data.components import split_components
+from gia.data.depict_crystal import CellDepiction, depict_crystal
 
 APART = 3.0  # between the molecules of a row, in rdkit's units: two bonds
 LONE = 30.0  # the length of a bond where there is none: what rdkit's are
@@ -32,6 +33,20 @@ class Depiction:
     svg: str
     size: tuple[float, float]
     bond: float
+
+
+def depiction_of(graph: Data, kind: str) -> Depiction | CellDepiction | None:
+    """How a graph is drawn.
+
+    Args:
+        graph: the graph.
+        kind: what its ``text`` is, see :class:`gia.data.Items`.
+
+    Returns:
+        None where it is neither a molecule nor a crystal.
+    """
+    drawn = {"smiles": depict, "crystal": depict_crystal}.get(kind)
+    return None if drawn is None else drawn(graph)
 
 
 def depict(graph: Data) -> Depiction | None:

@@ -12,6 +12,7 @@ attribute           shape           what
 ``edge_attr``       ``[E, F]``      features of edges: float32, or int64 categories
 ``edge_weight``     ``[E]``         float32
 ``pos``             ``[N, 3]``      float32, coordinates, as everywhere in PyG
+``cell``            ``[1, 3, 3]``   float32, of a crystal, the vectors of its lattice in the rows
 ``seq_pos``         ``[N]``         int64, the place in a sequence
 ``component``       ``[N]``         int64, which of an item's parts a node is of, such as a solute
                                     and its solvent: their order counts

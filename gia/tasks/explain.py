@@ -22,7 +22,7 @@ from gia.analysis.explained_figures import (
 from gia.analysis.figures import safe, save, with_unit
 from gia.analysis.prediction_figures import MOST_PANELS
 from gia.analysis.prediction_table import number_cell, write_csv
-from gia.data.depict import depict
+from gia.data.depict import depiction_of
 from gia.data.node_labels import node_labels
 from gia.tasks.prediction import Prediction
 
@@ -95,8 +95,8 @@ class Explainer:
         if without:
             notes.append(
                 f"{len(without):,} of them have no picture: row {without[0].row} "
-                f"({without[0].name}) is no sequence, and no molecules as PyG's from_smiles makes "
-                f"them; {TABLE} has it"
+                f"({without[0].name}) is no sequence, no crystal, and no molecules as PyG's "
+                f"from_smiles makes them; {TABLE} has it"
             )
         return notes
 
@@ -127,7 +127,7 @@ class Explainer:
             said=self._in_words(said[0].cpu()),
             classes=self._named(chosen),
             values=values.cpu(),
-            depiction=depict(graph) if kind == "smiles" else None,
+            depiction=depiction_of(graph, kind),
             component=graph.component.tolist() if "component" in graph else [],
         )
 

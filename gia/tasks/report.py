@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from torch_geometric.data import Data
 
+from gia.analysis.crystal_figures import crystal_attention
 from gia.analysis.figures import (
     attention_graph,
     attention_heat_map,
@@ -19,7 +20,8 @@ from gia.analysis.figures import (
 from gia.analysis.molecule_figures import molecule_attention
 from gia.analysis.reliability_figures import AFTER
 from gia.analysis.summary import model_name, peak_memory, print_costs, print_metrics
-from gia.data.depict import Depiction, depict
+from gia.data.depict import Depiction, depiction_of
+from gia.data.depict_crystal import CellDepiction
 from gia.data.node_labels import node_labels
 from gia.nn import Ensemble, count_parameters
 
@@ -80,11 +82,14 @@ def picture_curves(run: FinishedRun, baseline: float | None = None, name: str = 
 
 
 def picture_attention(
-    run: FinishedRun, example: Data, labels: Sequence[str], depiction: Depiction | None = None
+    run: FinishedRun,
+    example: Data,
+    labels: Sequence[str],
+    depiction: Depiction | CellDepiction | None = None,
 ) -> list[Path]:
     """Draw the attention graph of one graph, of the last layer that has one, as heat map and arcs;
-    with the depiction of a molecule, all layers on it in place of arcs. Of an ensemble it is the
-    first member's.
+    with the depiction of a molecule or a crystal, all layers on it in place of arcs. Of an ensemble
+    it is the first member's.
 
     A model of PyG's layers alone has none: nothing is drawn.
     """
@@ -100,7 +105,10 @@ def picture_attention(
         drawn = attention_graph(graph, labels, title)
     else:
         layers = [None if layer is None else layer.cpu() for layer in layers]
-        drawn = molecule_attention(example, layers, depiction, example.name)
+        if isinstance(depiction, CellDepiction):
+            drawn = crystal_attention(layers, depiction, example.name)
+        else:
+            drawn = molecule_attention(example, layers, depiction, example.name)
     return [
         *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
         *save(drawn, run.folder / "attention_graph"),
@@ -122,8 +130,8 @@ def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
         )
         return []
     kind = run.datamodule.items.kind
-    depiction = depict(example) if kind == "smiles" else None
-    return picture_attention(run, example, node_labels(example, kind), depiction)
+    labels = node_labels(example, kind)
+    return picture_attention(run, example, labels, depiction_of(example, kind))
 
 
 def of_test(metrics: dict[str, float]) -> dict[str, float]:
