@@ -48,7 +48,7 @@ def test_proteins(tmp_path, shared_data):
     found = read(tmp_path / "structure.csv")
     assert [row["name"] for row in found] == ["a", "b"]
     assert len(found[0]["predicted_label"]) == len(found[0]["sequence"])
-    assert {"confusion_matrix.png", "attention_graph.png"} <= {
+    assert {"confusion_matrix.png", "attention_graph.png", "sequences.png"} <= {
         path.name for path in (tmp_path / "structure").iterdir()
     }
     assert all(float(row["predicted_activity"]) for row in read(tmp_path / "assay_predicted.csv"))

@@ -39,8 +39,9 @@ def draw_crystal(axes: Axes, depiction: CellDepiction, colours: Sequence | None 
     for number, (start, end) in enumerate(depiction.corners):
         axes.plot(*zip(start[:2], end[:2], strict=True), color=GREY, linewidth=0.9, zorder=1)
         if number < 3:
-            middle = 1.08 * end[:2] - 0.08 * start[:2]
-            axes.text(*middle, "abc"[number], color="0.35", fontsize=8, ha="center", va="center")
+            text = axes.text(*(start + end)[:2] / 2, "abc"[number], fontsize=8, zorder=1.5)
+            text.set(color="0.35", ha="center", va="center")
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
     atoms = [(position, node, 1.0) for node, position in enumerate(depiction.positions)]
     copies = zip(depiction.copies, depiction.copied.tolist(), strict=True)
     atoms += [(position, node, PALE) for position, node in copies]
@@ -116,7 +117,7 @@ def crystal_attention(
     for axes in grid.flat[len(layers) :]:
         axes.axis("off")
     bar = figure.colorbar(ScalarMappable(scale, EDGES), ax=figure.axes, shrink=0.6, pad=0.02)
-    bar.set_label("edge weight, mean over the heads", fontsize=7)
+    bar.set_label("edge weight, mean over the heads, with that of neighbours", fontsize=7)
     bar.ax.tick_params(labelsize=7)
     what = f"the {strongest} strongest edges in its cell; pale atoms are copies"
     figure.suptitle(f"{title}: {what}", fontsize=10)

@@ -123,6 +123,9 @@ def explained_page(
     while chains and each > 1 and sum(one.lines for group in groups for one in group) > MOST_LINES:
         each -= 1
         groups = most_telling(explained, target, each)
+    named = len(groups) > 1
+    if not (chains or named):  # all that there are, in rows
+        groups = [groups[0][start : start + each] for start in range(0, len(groups[0]), each)]
     if chains:
         shown = [one for group in groups for one in group]
         heights = [one.lines + 0.6 for one in shown]
@@ -141,8 +144,9 @@ def explained_page(
                 continue
             one = group[place]
             title = f"{one.name}: {one.said[target]}"
-            heading = GROUPS[number].format("residues" if chains else "atoms").upper()
-            heading = heading if place == 0 and len(groups) > 1 else ""
+            heading = ""
+            if named and place == 0:
+                heading = GROUPS[number].format("residues" if chains else "atoms").upper()
             _draw(axes, one, target, end, title, heading, wrapped=100 if chains else 40)
     _bar(figure, list(grid.flat), name, end)
     return figure

@@ -194,3 +194,12 @@ def test_attention_of_one_atom_has_no_edges():
     figure = molecule_attention(graph, [layer], depict(graph))
     (axes,) = [axes for axes in figure.axes if axes.get_title()]
     assert not [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+
+
+def test_few_molecules_stand_in_rows():
+    page = explained_page(
+        [molecule(row, [0.1, 0.0, 0.2], float(row)) for row in range(6)], "y", 1.0
+    )
+    titles = [axes.get_title("left") for axes in drawn(page)]
+    assert titles == [f"m{row}: {float(row)}" for row in (5, 4, 3, 2, 1, 0)]
+    assert {axes.get_subplotspec().rowspan.start for axes in drawn(page)} == {0, 1}
