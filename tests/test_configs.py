@@ -39,6 +39,7 @@ NEEDS = {
     "data=instruct": ["data.path=x.jsonl"],
     "data=composition": ["data.path=x.csv", "data.target_column=y"],
     "data=crystals": ["data.path=x.csv", "data.target_column=y"],
+    "data=protein_structures": ["data.path=x", "data.target_column=y"],
     "data=residues": ["data.path=x.fasta", "data.labels_path=y.fasta"],
     # What reads the edges of the data, which sequences do not have.
     "given=messages": ["data=melting_point"],

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import re
 import shlex
 
@@ -33,6 +34,19 @@ def walk(page, folder):
         gia(*arguments, *more, cwd=folder)
 
 
+def write_structures(folder):
+    """Files of other residues on real coordinates, a table of them, and one with two chains."""
+    proteins = pytest.importorskip("proteins", reason="gemmi is not installed")
+    draw, kinds = random.Random(0), [name for name, *_ in proteins.HAIRPIN]
+    rows = []
+    for number in range(60):
+        residues = [(draw.choice(kinds), *pos) for _, *pos in proteins.HAIRPIN]
+        proteins.write(folder / f"p{number}.cif.gz", proteins.protein(residues))
+        rows.append([f"p{number}", number / 10])
+    write(folder / "structures.csv", ["structure", "stability"], rows)
+    proteins.write(folder / "new_structures" / "new.pdb", proteins.protein(names=("A", "B")))
+
+
 def test_proteins(tmp_path, shared_data):
     with (shared_data / "protein" / "rcsb_fold.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if 30 < len(row["sequence"]) < 90][:120]
@@ -44,6 +58,7 @@ def test_proteins(tmp_path, shared_data):
     write(tmp_path / "assay.csv", ["sequence", "activity"], table)
     write(tmp_path / "new.csv", ["sequence"], [["MKTAYIAKQR"], ["QISFVKSHFSRQ"]])
     write(tmp_path / "mutants.csv", ["mutant"], [["K2R"], ["K2R:T3S"]])
+    write_structures(tmp_path)
     walk("bioinformatics", tmp_path)
     found = read(tmp_path / "structure.csv")
     assert [row["name"] for row in found] == ["a", "b"]
@@ -52,6 +67,9 @@ def test_proteins(tmp_path, shared_data):
         path.name for path in (tmp_path / "structure").iterdir()
     }
     assert all(float(row["predicted_activity"]) for row in read(tmp_path / "assay_predicted.csv"))
+    found = read(tmp_path / "stability.csv")
+    assert [row["chain"] for row in found] == ["A", "B"]
+    assert all(float(row["predicted_stability"]) for row in found)
     assert len(read(tmp_path / "scores.csv")) == 19 * 22
     assert all(float(row["score"]) for row in read(tmp_path / "scored.csv"))
     assert (tmp_path / "scores.png").exists()

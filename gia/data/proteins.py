@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from gia.data.tokenizer import Tokenizer
 # Angstrom between the CA of residues that are bonded: 3.8, or 2.9 in a cis peptide; with one
 # between them they are at 5 or more.
 BONDED = 4.5
+CLOSEST = 0.5  # Angstrom: no two residues are nearer
 ANY = "X"  # the letter of a residue that stands for no amino acid
+MMCIF = re.compile(r"^data_", re.MULTILINE | re.IGNORECASE)
 OLD = 72  # columns of a line that mean the same in all versions of the PDB format
 
 
@@ -45,7 +48,11 @@ class ContactEdges:
             raise ValueError(f"data.num_radial must be at least 2, got {self.num_radial}")
 
     def __call__(self, pos: Tensor, seq_pos: Tensor) -> tuple[Tensor, Tensor]:
-        """``edge_index`` and ``edge_attr`` of residues, see :func:`chain_graph`."""
+        """``edge_index`` and ``edge_attr`` of residues, see :func:`chain_graph`.
+
+        Raises:
+            ValueError: if two residues overlap.
+        """
         from scipy.spatial import cKDTree
 
         near = cKDTree(pos.numpy()).query_pairs(self.cutoff, output_type="ndarray").reshape(-1, 2)
@@ -57,6 +64,12 @@ class ContactEdges:
         edge_index = torch.cat([pairs, pairs.flip(0)], 1)
         source, target = edge_index
         distance = (pos[source] - pos[target]).norm(dim=1)
+        if len(distance) and distance.min() < CLOSEST:
+            one, other = edge_index[:, distance.argmin()].tolist()
+            raise ValueError(
+                f"residues {one} and {other}, counted from 0, are {distance.min():.2f} Angstrom "
+                "apart: their coordinates cannot be right"
+            )
         beside = (seq_pos[source] - seq_pos[target]).abs() == 1
         radial = gaussians(distance, self.cutoff, self.num_radial)
         return edge_index, torch.cat([radial, beside.unsqueeze(1)], 1)
@@ -114,9 +127,9 @@ def read_chains(data: bytes) -> list[Chain]:
     if not chains:
         why = f"chain {traceless[0]} has no CA atom" if traceless else "it holds no amino acid"
         raise ValueError(f"there is no chain to read: {why}")
-    chains[0].counts["several models"] = len(structure) > 1
-    chains[0].counts["other chains"] = len(others)
-    chains[0].counts["chains without CA"] = len(traceless)
+    chains[0].counts |= {"other chains": len(others), "chains without CA": len(traceless)}
+    for chain in chains:
+        chain.counts["several models"] = int(len(structure) > 1)
     return chains
 
 
@@ -130,6 +143,9 @@ def chain_graph(
         edges: which residues are joined.
         tokenizer: of the letters.
         length: the most residues; what is cut is counted.
+
+    Raises:
+        ValueError: if two residues overlap.
 
     Shapes:
         token: [N]
@@ -195,10 +211,13 @@ def _read(data: bytes) -> Any:
     gemmi = require_gemmi()
     text = data.decode("latin-1")  # as remarks may be anything
     try:
-        return gemmi.read_structure_string(text)
-    except Exception as error:  # gemmi's parsers raise several kinds
-        if "charge" in str(error):  # before 1996 lines ended in the entry's name and a number
+        try:
+            return gemmi.read_structure_string(text)
+        except RuntimeError:  # before 1996 lines ended in the entry's name and a number
+            if MMCIF.search(text):
+                raise
             return gemmi.read_pdb_string(text, max_line_length=OLD)
+    except Exception as error:  # gemmi's parsers raise several kinds
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"the file cannot be read as PDB or mmCIF: {said[0][:120]}") from error
 
@@ -211,8 +230,8 @@ def _chain(name: str, polymer: Any) -> Chain:
         alpha = _likeliest(residue, "CA")
         if alpha is None:
             counts["residues without CA"] += _is_acid(residue)
-        elif residues and residue.seqid == residues[-1].seqid:  # two kinds in one place
-            if alpha.occ > alphas[-1].occ:
+        elif residues and residue.seqid == residues[-1].seqid and alpha.has_altloc():
+            if alpha.occ > alphas[-1].occ:  # two kinds in one place
                 residues[-1], alphas[-1] = residue, alpha
         else:
             residues.append(residue)

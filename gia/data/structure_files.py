@@ -21,7 +21,28 @@ FEW = 50  # are read by this process alone
 
 
 def is_structure(file: Path) -> bool:
+    """Whether a file is called as structures are."""
     return file.name.lower().removesuffix(".gz").endswith(STRUCTURES)
+
+
+def structures_in(place: Path) -> list[Path]:
+    """The structures of a folder and of all below it; of anything else, itself.
+
+    Raises:
+        FileNotFoundError: if there is no such structure.
+        ValueError: if a folder holds none.
+    """
+    if is_structure(place) and not place.exists():
+        raise FileNotFoundError(f"data.path={place} does not exist (looked in {Path.cwd()})")
+    if not place.is_dir():
+        return [place]
+    found = sorted(file for file in place.rglob("*") if is_structure(file))
+    if not found:
+        known = ", ".join(STRUCTURES)
+        raise ValueError(
+            f"data.path={place} holds no file of a structure ({known}, gzipped or not)"
+        )
+    return found
 
 
 def stem(file: Path) -> str:
@@ -44,7 +65,7 @@ def stamp(file: Path | None) -> tuple[Any, ...]:
     if file is None or not file.is_file():
         return (str(file),)
     state = file.stat()
-    return (str(file), state.st_size, state.st_mtime_ns)
+    return (str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 def read_files(files: Sequence[Path]) -> Iterator[list[Data] | str]:

@@ -15,6 +15,7 @@ NEEDS = {
     "pyg": ["data.dataset._target_=torch_geometric.datasets.FakeDataset"],
     "labelled_csv": ["data.path=x", "data.sequence_column=s", "data.target_column=t"],
     "residues": ["data.path=x", "data.labels_path=y", "data.tokens_per_batch=null"],
+    "protein_structures": ["data.path=x", "data.target_column=t", "data.tokens_per_batch=null"],
     "composition": ["data.path=x", "data.target_column=t"],
     "crystals": ["data.path=x", "data.target_column=t"],
 }

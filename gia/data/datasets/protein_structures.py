@@ -9,11 +9,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from torch_geometric.data import Data
 
 from gia.data.cache import digest, package_version
-from gia.data.columns import Columns, column_names, read_columns, word_set
+from gia.data.columns import Columns, column_names, read_columns
 from gia.data.datasets.crystals import joined
 from gia.data.datasets.sequences import LEVELS
 from gia.data.datasets.table import TableDataset
@@ -21,12 +20,12 @@ from gia.data.files import expand
 from gia.data.items import Items, Rejected, progress
 from gia.data.proteins import ContactEdges, chain_graph, require_gemmi
 from gia.data.structure_files import (
-    STRUCTURES,
     find_structure,
     is_structure,
     read_files,
     stamp,
     stem,
+    structures_in,
 )
 from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 
@@ -34,7 +33,7 @@ CHAIN = "chain"  # the column of chains, where none is named
 B_FACTOR = "b_factor"  # the target of residues that the files have themselves
 # What is told of the chains, by what was counted; a note names the first that has it.
 TOLD = {
-    "several models": "chains are in several models, as of NMR: that of number one is read",
+    "several models": "chains are in several models, as of NMR: the first model is read",
     "other chains": "chains are no proteins (nucleic acids, ligands or water) and are left out",
     "chains without CA": "chains have no CA atom and are left out",
     "missing residues": "residues have no coordinates and are left out: seq_pos counts them",
@@ -103,17 +102,55 @@ class ProteinStructures(TableDataset):
     def columns(self) -> Columns:
         """The table with a row for each chain, or for a file without any; read when it is first
         asked for, with the structures."""
-        table = self._table
+        table = self.source
         rows, chains = zip(*self._rows, strict=True)
         values = {name: [cells[row] for row in rows] for name, cells in table.values.items()}
-        found = [chain if isinstance(chain, Data) else None for chain in chains]
-        if B_FACTOR in self.target_column and B_FACTOR not in values:
-            values[B_FACTOR] = [_numbers(chain.b_factor) if chain else "" for chain in found]
         asked = table.cells(self.chain_column)
         values[self.chain_column] = [
-            chain.name if chain else asked[row] for row, chain in zip(rows, found, strict=True)
+            chain.name if isinstance(chain, Data) else asked[row]
+            for row, chain in zip(rows, chains, strict=True)
         ]
+        if self._says_factors:
+            values[B_FACTOR] = [
+                " ".join(f"{value:g}" for value in chain.b_factor.tolist())
+                if isinstance(chain, Data)
+                else ""
+                for chain in chains
+            ]
         return Columns(table.path, values, table.notes, table.separator, table.missing)
+
+    @cached_property
+    def source(self) -> Columns:
+        """The table as it is written, or the files as one.
+
+        Raises:
+            OSError: if there is none.
+            ValueError: if it is no table, or a folder holds no structure.
+        """
+        named = [Path(str(file)).expanduser() for file in expand(self.path)]
+        files = [file for place in named for file in structures_in(place)]
+        if all(map(is_structure, files)):
+            values = {
+                "file": [file.name for file in files],
+                self.structure_column: [str(file.resolve()) for file in files],
+            }
+            self._folders = [Path()] * len(files)
+            return self._with_factors(Columns(self.path, values))
+        tables = [read_columns(file, self.url, self.missing) for file in files]
+        places = zip(files, tables, strict=True)
+        self._folders = [file.parent for file, table in places for _ in range(len(table))]
+        table = joined(tables)
+        for name, other in self.aliases.items():
+            table.rename(str(other), str(name))
+        return self._with_factors(table)
+
+    def _with_factors(self, table: Columns) -> Columns:
+        """The table with a column for the B factors, where they are targets and it has none."""
+        wanted = self.target_level == "node" and B_FACTOR in self.target_column
+        self._says_factors = wanted and B_FACTOR not in table.values
+        if self._says_factors:
+            table.values[B_FACTOR] = [""] * len(table)
+        return table
 
     def load(self, labelled: bool = True) -> Items:
         """The chains that can be read, in the table's order, with the others' row and reason.
@@ -124,7 +161,9 @@ class ProteinStructures(TableDataset):
             ValueError: if it is no table or lacks a named column.
         """
         require_gemmi()
-        self.check(labelled, "structure_column")
+        # Another file for a trained model need not have the chains' column.
+        named = labelled and self.chain_column != CHAIN
+        self.check(labelled, "structure_column", *(["chain_column"] if named else []))
         names, targets = self._names, self.targets()
         items = Items(
             graphs=[],
@@ -140,7 +179,11 @@ class ProteinStructures(TableDataset):
             if isinstance(chain, str):
                 items.rejected.append(Rejected(row, names[row], chain))
                 continue
-            graph = chain_graph(chain, self.edges, self.tokenizer, self.max_length)
+            try:
+                graph = chain_graph(chain, self.edges, self.tokenizer, self.max_length)
+            except ValueError as error:
+                items.rejected.append(Rejected(row, names[row], str(error)))
+                continue
             graph.name, graph.row = names[row], row
             found = Counter(chain.letters)
             strange = self.tokenizer.count_unknown("".join(found))
@@ -154,24 +197,13 @@ class ProteinStructures(TableDataset):
         items.notes = self._notes()
         return items
 
-    def check(self, labelled: bool, *options: str) -> None:
-        """As of any table; before the structures are read."""
-        table = self._table
-        table.check("structure_column", self.structure_column)
-        if self.chain_column != CHAIN:
-            table.check("chain_column", self.chain_column)
-        if labelled and self.target_type in ("regression", "classification"):
-            own = [B_FACTOR] if self.target_level == "node" else []
-            table.check("target_column", [name for name in self.target_column if name not in own])
-        super().check(labelled, *options)
-
     def digest(self) -> str:
         """Of the files, the targets and the options; a file is known by its name, size and time."""
         options = [self.structure_column, self.chain_column, self.target_column, self.name_column]
         options += [self.chains, self.missing, self.target_level, self.max_length, self.edges]
         options += [self.tokenizer.to_config(), package_version("biopython")]
         made_by, files = package_version("gemmi"), list(map(stamp, self._files))
-        values = list(self._table.values.items())
+        values = list(self.source.values.items())
         return digest("protein structures", made_by, options, values, files)
 
     def with_file(self, path: Any, **columns: Any) -> ProteinStructures:
@@ -189,41 +221,12 @@ class ProteinStructures(TableDataset):
             "aliases": self.aliases,
             **self.options,
         }
-        if "chain_column" not in columns:  # which another file need not have
-            mine["chain_column"] = CHAIN
-            mine["aliases"] |= {self.chain_column: CHAIN}
         return ProteinStructures(path, **mine | columns)
-
-    @cached_property
-    def _table(self) -> Columns:
-        """The table as it is written, or the files as one."""
-        files = [Path(str(file)).expanduser() for file in expand(self.path)]
-        if len(files) == 1 and files[0].is_dir():
-            files = sorted(file for file in files[0].rglob("*") if is_structure(file))
-            if not files:
-                raise ValueError(
-                    f"data.path={self.path} holds no file of a structure ({', '.join(STRUCTURES)}, "
-                    "gzipped or not)"
-                )
-        if all(map(is_structure, files)):
-            values = {
-                "file": [file.name for file in files],
-                self.structure_column: [str(file.resolve()) for file in files],
-            }
-            self._folders = [Path()] * len(files)
-            return Columns(self.path, values, missing=word_set(self.missing))
-        tables = [read_columns(file, self.url, self.missing) for file in files]
-        places = zip(files, tables, strict=True)
-        self._folders = [file.parent for file, table in places for _ in range(len(table))]
-        table = joined(tables)
-        for name, other in self.aliases.items():
-            table.rename(str(other), str(name))
-        return table
 
     @cached_property
     def _files(self) -> list[Path | None]:
         """The file of each row of the table; None where there is none of its name."""
-        cells = self._table.cells(self.structure_column)
+        cells = self.source.cells(self.structure_column)
         return [
             find_structure(cell, folder) for cell, folder in zip(cells, self._folders, strict=True)
         ]
@@ -234,7 +237,7 @@ class ProteinStructures(TableDataset):
         files = list(dict.fromkeys(file for file in self._files if file is not None))
         reading = progress(read_files(files), len(files), "reading structures")
         read = dict(zip(files, reading, strict=True))
-        cells, asked = map(self._table.cells, (self.structure_column, self.chain_column))
+        cells, asked = map(self.source.cells, (self.structure_column, self.chain_column))
         rows: list[tuple[int, Any]] = []
         for row, (file, cell, chain) in enumerate(zip(self._files, cells, asked, strict=True)):
             if file is None:
@@ -249,7 +252,7 @@ class ProteinStructures(TableDataset):
     def _names(self) -> list[str]:
         """Of each row: its own, or the file's, and the chain's where a row of the table has
         several."""
-        own = self._table.cells(self.name_column)
+        own = self.source.cells(self.name_column)
         several = Counter(row for row, _ in self._rows)
         names = []
         for place, (row, chain) in enumerate(self._rows):
@@ -295,7 +298,3 @@ def _chosen(read: list[Data] | str, chains: Sequence[str]) -> list[Data | str]:
         return found
     names = ", ".join(chain.name or "one without a name" for chain in read)
     return [f"it has no chain {' or '.join(map(repr, chains))} of amino acids, but {names}"]
-
-
-def _numbers(values: Tensor) -> str:
-    return " ".join(f"{value:g}" for value in values.tolist())

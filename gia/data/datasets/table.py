@@ -62,6 +62,11 @@ class TableDataset(Dataset):
             columns.rename(str(other), str(name))
         return columns
 
+    @property
+    def source(self) -> Columns:
+        """The table whose columns the settings name, where :attr:`columns` has more rows."""
+        return self.columns
+
     def check(self, labelled: bool, *options: str) -> None:
         """See that all columns are there.
 
@@ -73,16 +78,16 @@ class TableDataset(Dataset):
             ValueError: if one is missing, or if ``labelled`` and there is no target or one twice.
         """
         for option in (*options, "name_column"):
-            self.columns.check(option, getattr(self, option))
+            self.source.check(option, getattr(self, option))
             check_once(option, column_names(getattr(self, option)))
         if not labelled or self.target_type not in ("regression", "classification"):
             return
         if not self.target_column:
             raise ValueError(
                 "data.target_column names no target to train on: give one of the columns "
-                f"{', '.join(self.columns.names)}"
+                f"{', '.join(self.source.names)}"
             )
-        self.columns.check("target_column", self.target_column)
+        self.source.check("target_column", self.target_column)
         check_once("target_column", self.target_column)
 
     def targets(self) -> list[list[str]]:

@@ -25,12 +25,12 @@ PDB = rf"{RECORD}([^,;\t\n]*(\n|$)|[^\n]*\n({RECORD}|SOURCE|KEYWDS|CAVEAT|SPLIT)
 TEXT = {
     r">[^\n]*\n\s*[A-Za-z*-]*\s*(\n|$)": ("FASTA", "use data=fasta"),
     r"(?s)(#[^\n]*\n|\s)*data_\S*\s*\n(?=.*^\s*(_|loop_))": (
-        "CIF, a crystal structure",
-        "make graphs of it with PyG and use data=pyg",
+        "CIF, the coordinates of a structure",
+        "use data=crystals, or data=protein_structures of a protein",
     ),
     PDB: (
         "PDB, the coordinates of a structure",
-        "give the sequences as FASTA, or make graphs of it with PyG and use data=pyg",
+        "use data=protein_structures, or give the sequences as FASTA",
     ),
     r"([^\n]*\n){3}[^\n]*V[23]000\s*\n": (
         "a molecule file (MOL or SDF)",
