@@ -19,6 +19,7 @@ PREDICTIONS = {
 }
 LONG = {  # thousands of items are read
     *("melting_point", "secondary_structure", "fold", "dielectric", "glass", "perov5"),
+    "contacts",
 }
 MATERIALS = ("expt_gap", "steels", "dielectric", "glass", "perov5")
 
@@ -52,6 +53,10 @@ def test_experiment_runs(experiment, request, tmp_path):
     if experiment.endswith(ADAPTERS):
         assert summary["test"]["loss"] < summary["base_test_loss"]
         assert (tmp_path / "run" / "samples.txt").read_text().startswith("== step 4")
+        return
+    if experiment == "contacts":
+        assert 0 < summary["test"]["loss"] < 10
+        assert 0 <= summary["test"]["accuracy"] <= 1
         return
     assert 0 < summary["test"]["bits"] < 10
     assert len(summary["pictures"]) == 6
