@@ -4,6 +4,7 @@ import pytest
 import torch
 from graph_data import graph, make
 from torch import nn
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 from torch_geometric.data import Batch, Data
 
 from gia.attention import FullScope, Memory
@@ -89,8 +90,15 @@ def test_a_convolution_is_its_equation(kernel_size, dilation):
 
 @pytest.mark.usefixtures("float64")
 def test_a_recurrent_network_reads_both_ends():
+    """It is torch's bidirectional LSTM with the same weights, whatever it is batched with."""
     layer, x = SequenceLSTM(6), torch.randn(9, 6)
-    torch.testing.assert_close(layer(x, [9]), layer.lstm(x)[0])
+    whole = nn.LSTM(6, 3, bidirectional=True)
+    state = {f"{name}_reverse": value for name, value in layer.backwards.state_dict().items()}
+    whole.load_state_dict(layer.onwards.state_dict() | state)
+    torch.testing.assert_close(layer(x, [9]), whole(x)[0])
+    packed = pack_sequence(x.split([2, 6, 1]), enforce_sorted=False)
+    expected = torch.cat(unpack_sequence(whole(packed)[0]))
+    torch.testing.assert_close(layer(x, [2, 6, 1]), expected)
     before = layer(x, [9])
     for end in (0, 8):
         changed = x.clone()
