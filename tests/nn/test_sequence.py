@@ -19,7 +19,7 @@ from gia.nn import (
     count_parameters,
 )
 
-MODELS = ["cnn", "bilstm", "conv_transformer"]
+MODELS = ["cnn", "bilstm", "hybrid", "hybrid reader=lstm"]
 READERS = [
     pytest.param(lambda: SequenceConv(6, 5), id="conv"),
     pytest.param(lambda: SequenceConv(6, 3, dilation=4), id="dilated"),
@@ -49,7 +49,7 @@ def sequences(lengths=SIZES) -> list[Data]:
 
 def settled(name: str, graphs: list[Data], **inputs) -> nn.Module:
     """A model in eval mode whose batch norms have seen something."""
-    model = make(f"model={name}", **INPUTS | inputs)
+    model = make(*f"model={name}".split(), **INPUTS | inputs)
     with torch.no_grad():
         model.train()(Batch.from_data_list(graphs))
     return model.eval()
@@ -143,7 +143,8 @@ def test_law_5_batch_invariance(name, level):
 @pytest.mark.parametrize("level", ["graph", "node"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_is_trained(name, level):
-    model = make(f"model={name}", **INPUTS | {"level": level})
+    edges = [] if name in ("cnn", "bilstm") else ["given=messages", "score=graph"]
+    model = make(*f"model={name}".split(), *edges, **INPUTS | {"level": level})
     model(Batch.from_data_list(sequences())).pow(3).sum().backward()
     assert not [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()]
 
@@ -165,7 +166,8 @@ def test_what_stands_where_is_all_that_counts(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_knob_changes_the_size(name):
-    sizes = [count_parameters(make(f"model={name}", f"mlp.hidden={h}", **INPUTS)) for h in (8, 9)]
+    choice = f"model={name}".split()
+    sizes = [count_parameters(make(*choice, f"mlp.hidden={h}", **INPUTS)) for h in (8, 9)]
     assert sizes[0] < sizes[1]
 
 
@@ -182,7 +184,7 @@ def test_graphs_that_are_no_sequences_are_named(name):
     data = graph(5, 4)
     del data.seq_pos
     with pytest.raises(ValueError, match=r"order of a sequence, but the data has no seq_pos: give"):
-        make(f"model={name}")(data)
+        make(*f"model={name}".split())(data)
 
 
 def test_what_does_not_fit_is_named():
