@@ -13,6 +13,7 @@ from gia.data.elements import (
     fractions,
     read_formula,
 )
+from gia.data.ions import IONS, ion_descriptors
 from gia.data.items import progress
 from gia.data.oxidation import CHARGES, charge_descriptors
 
@@ -27,7 +28,8 @@ def composition_descriptors(formulas: Sequence[str]) -> tuple[list[str], np.ndar
     Mean and mean deviation weighted by the fractions, the least, the largest and their range, and
     that of the most frequent element; norms of the fractions, the number of elements, and the
     fraction of each; and, which Magpie has not in this form, what charge oxidation states leave,
-    see :func:`gia.data.oxidation.charge_descriptors`.
+    and what the ions are like, see :func:`gia.data.oxidation.charge_descriptors` and
+    :func:`gia.data.ions.ion_descriptors`.
 
     Args:
         formulas: n of them.
@@ -42,18 +44,18 @@ def composition_descriptors(formulas: Sequence[str]) -> tuple[list[str], np.ndar
     names, table = element_properties()
     numbers = element_numbers()
     shares = np.zeros((len(formulas), LARGEST))
-    charges = np.zeros((len(formulas), len(CHARGES)))
+    ions = np.zeros((len(formulas), len(CHARGES) + len(IONS)))
     for row, formula in enumerate(progress(formulas, len(formulas), "computing descriptors")):
         known = fractions(read_formula(formula))
         for symbol, share in known.items():
             shares[row, numbers[symbol] - 1] = share
-        charges[row] = charge_descriptors(known)
+        ions[row] = [*charge_descriptors(known), *ion_descriptors(known)]
     parts = [_statistics(shares, column) for column in table.T]
     found = [f"{name}_{statistic}" for name in names for statistic in STATISTICS]
     norms = [(shares**p).sum(1) ** (1 / p) for p in NORMS]
     found += ["num_elements", *(f"norm_{p}" for p in NORMS), *numbers]
     count = (shares > 0).sum(1, keepdims=True)
-    return [*found, *CHARGES], np.hstack([*parts, count, np.stack(norms, 1), shares, charges])
+    return [*found, *CHARGES, *IONS], np.hstack([*parts, count, np.stack(norms, 1), shares, ions])
 
 
 def _statistics(shares: np.ndarray, values: np.ndarray) -> np.ndarray:

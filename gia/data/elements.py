@@ -131,9 +131,9 @@ def element_properties() -> tuple[tuple[str, ...], np.ndarray]:
         for name in LOGARITHMS
     }
     for shell, room in SHELLS.items():
-        columns[f"{shell}_electrons"] = lambda of, shell=shell: float(_outer(of)[shell])
+        columns[f"{shell}_electrons"] = lambda of, shell=shell: float(outer_electrons(of)[shell])
         columns[f"{shell}_unfilled"] = lambda of, shell=shell, room=room: float(
-            -_outer(of)[shell] % room
+            -outer_electrons(of)[shell] % room
         )
     elements = [element.from_Z(number) for number in range(1, LARGEST + 1)]
     with warnings.catch_warnings():  # of what is not known
@@ -161,7 +161,7 @@ def _known(read: Callable[[Any], float], of: Any) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def _outer(of: Any) -> dict[str, int]:
+def outer_electrons(of: Any) -> dict[str, int]:
     """The electrons of each kind of shell outside of the noble gas before an element."""
     electrons = dict.fromkeys(SHELLS, 0)
     for _, shell, number in of.full_electronic_structure:

@@ -59,7 +59,7 @@ def assigned(shares: Mapping[str, float], kind: str = "common") -> Assignment:
             states, charge = states[kept], charge[kept]
     left = np.abs(charge)
     near = np.flatnonzero(left <= left.min() + SAME)
-    drawn = states[near] @ (share * _electronegativity(shares))
+    drawn = states[near] @ (share * electronegativity(shares))
     best = near[drawn.argmin()]
     return Assignment(states[best], float(left[best]))
 
@@ -95,7 +95,7 @@ def oxidation_states(kind: str) -> dict[str, tuple[int, ...]]:
 
 def _described(shares: Mapping[str, float], kind: str) -> list[float]:
     states, left = assigned(shares, kind)
-    share, drawn = np.array(list(shares.values())), _electronegativity(shares)
+    share, drawn = np.array(list(shares.values())), electronegativity(shares)
     cations, anions = states > 0, states < 0
     polarity = 0.0
     if cations.any() and anions.any():
@@ -105,7 +105,8 @@ def _described(shares: Mapping[str, float], kind: str) -> list[float]:
     return [left, charge, polarity, states.max(), states.min()]
 
 
-def _electronegativity(shares: Mapping[str, float]) -> np.ndarray:
+def electronegativity(shares: Mapping[str, float]) -> np.ndarray:
+    """Pauling's, of each element, ``[N]``."""
     return np.array([_electronegativities()[symbol] for symbol in shares])
 
 
