@@ -141,7 +141,10 @@ def test_bonds_of_molecules(folder):
         ([f"ckpt_path={MOLECULES}", "separation=6", "out=x.csv"], "the items have no seq_pos"),
         ([f"ckpt_path={MOLECULES}", "max_items=1", "out=x.csv"], "max_items must be a whole"),
         ([f"ckpt_path={MOLECULES}", "max_nodes=many", "out=x.csv"], "max_nodes must be a whole"),
-        ([f"ckpt_path={MOLECULES}", "fit_items=0", "out=x.csv"], "fit_items must be a whole number"),
+        (
+            [f"ckpt_path={MOLECULES}", "fit_items=0", "out=x.csv"],
+            "fit_items must be a whole number",
+        ),
         (
             [
                 *(f"ckpt_path={CAUSAL}", "data=molecules", "data.path=molecules.csv"),

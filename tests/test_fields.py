@@ -74,6 +74,7 @@ def test_proteins(tmp_path, shared_data):
     assert all(float(row["score"]) for row in read(tmp_path / "scored.csv"))
     assert (tmp_path / "scores.png").exists()
     assert (tmp_path / "vectors.npz").exists()
+    assert read(tmp_path / "contacts.csv")
 
 
 def test_materials(tmp_path, shared_data):
