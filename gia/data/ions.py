@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -105,8 +106,10 @@ def _mean(values: np.ndarray, share: np.ndarray, ions: np.ndarray) -> float:
 def _shells() -> dict[str, Shell]:
     element = require_pymatgen().Element
     found = {}
-    for symbol in element_numbers():
-        one = element(symbol)
-        orbital = max((one.atomic_orbitals or {}).values(), default=ORBITAL)
-        found[symbol] = Shell(outer_electrons(one), float(orbital), one.is_transition_metal)
+    with warnings.catch_warnings():  # of what is not known
+        warnings.simplefilter("ignore")
+        for symbol in element_numbers():
+            one = element(symbol)
+            orbital = max((one.atomic_orbitals or {}).values(), default=ORBITAL)
+            found[symbol] = Shell(outer_electrons(one), float(orbital), one.is_transition_metal)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
@@ -113,5 +114,7 @@ def electronegativity(shares: Mapping[str, float]) -> np.ndarray:
 @cache
 def _electronegativities() -> dict[str, float]:
     element = require_pymatgen().Element
-    known = {symbol: float(element(symbol).X) for symbol in element_numbers()}
+    with warnings.catch_warnings():  # of what is not known
+        warnings.simplefilter("ignore")
+        known = {symbol: float(element(symbol).X) for symbol in element_numbers()}
     return {symbol: UNKNOWN if math.isnan(value) else value for symbol, value in known.items()}

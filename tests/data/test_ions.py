@@ -5,7 +5,15 @@ import pytest
 
 pytest.importorskip("pymatgen", reason="pymatgen is not installed")
 from gia.data.elements import element_numbers, fractions, read_formula
-from gia.data.ions import IONS, ion_descriptors
+from gia.data.ions import IONS, _shells, ion_descriptors
+from gia.data.oxidation import _electronegativities
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_pymatgen_does_not_know_is_no_warning():
+    _shells.cache_clear()
+    _electronegativities.cache_clear()
+    assert len(ion_descriptors({"He": 0.5, "No": 0.5})) == len(IONS)
 
 
 def said_of(formula):
