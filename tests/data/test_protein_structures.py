@@ -145,7 +145,8 @@ def test_what_is_counted(folder):
     ]
     assert (items.unknown, items.first_unknown) == ({"X": 1}, "five_A")
     assert items.letters["M"] == 3
-    data = DataModule(unlabelled([folder / "one.pdb", folder / "five.pdb"]), strict=True)
+    dataset = unlabelled([folder / "one.pdb", folder / "five.pdb"])
+    data = DataModule(dataset, target_type="masked", split="none", strict=True)
     with pytest.raises(ValueError, match=r"alphabet lacks 'X' .1., first in record 'five_A'"):
         data.setup()
 
