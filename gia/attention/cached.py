@@ -13,6 +13,8 @@ from gia.attention.score import DotProduct, Scores
 from gia.graph.edges import EdgeAdjacency
 from gia.ops.running_max import running_max
 
+BLOCK = 64  # new nodes of a call: what comes after all of them is not looked at
+
 
 class Cache:
     """What a model remembers of B sequences while it continues them, a :class:`Memory` a layer.
@@ -29,8 +31,8 @@ class Cache:
         memories (list of Memory): One for each layer.
         is_prompt (bool): Whether the step at hand is the first.
         place (tuple of Tensor): Sequence and position of each new node, ``[N]`` each.
-        mask (Tensor, optional): Which remembered nodes each new one sees, ``[B, 1, n, L]``; None if
-            it is all of them.
+        mask (Tensor, optional): Which remembered nodes each new one sees, ``[B, 1, n, L]``, or
+            ``[1, 1, n, L]`` where all sequences are as long; None if it is all of them.
     """
 
     def __init__(self, layers: int, capacity: int):
@@ -77,7 +79,27 @@ class Cache:
         new = scope.max_length
         if not is_prompt and (new > 1 or len(set(past)) > 1):
             seen = position.view(len(past), 1, new, 1)
+            seen = seen if len(set(past)) > 1 else seen[:1]
             self.mask = torch.arange(max(lengths), device=device) <= seen
+
+    def branch(self, number: int) -> "Cache":
+        """Another cache, which goes on from what this one holds of its first sequences.
+
+        This one holds what it held, whatever the other takes in. The other writes that into the
+        room of this one, so it ends where this one goes on or branches again.
+
+        Args:
+            number (int): How many sequences.
+
+        Raises:
+            ValueError: If there is nothing to go on from, or there are fewer sequences.
+        """
+        if not 0 < number <= len(self.lengths):
+            raise ValueError(f"the cache holds {len(self.lengths)} sequences, asked for {number}")
+        other = Cache(0, self.capacity)
+        other.lengths, other.is_prompt = self.lengths[:number], False
+        other.memories = [memory.branch(other, number) for memory in self.memories]
+        return other
 
     def keep(self, sequences: Sequence[int]) -> None:
         """Forget all other sequences."""
@@ -98,26 +120,44 @@ class Memory:
     def __init__(self, cache: Cache):
         self.cache = cache
         self.tensors: list[Tensor] = []
+        self._by_place: list[bool] = []  # whether new nodes leave what there is of others
         self._asked = 0
 
     def rewind(self) -> None:
         """Begin a step."""
         self._asked = 0
 
+    def branch(self, cache: Cache, number: int) -> "Memory":
+        """What a branch of the cache begins with."""
+        other = Memory(cache)
+        other.tensors = [
+            tensor[:number] if by_place else tensor[:number].clone()
+            for tensor, by_place in zip(self.tensors, self._by_place, strict=True)
+        ]
+        other._by_place = list(self._by_place)
+        return other
+
     def nodes(self, new: Tensor) -> Tensor:
         """Remember the features of the new nodes, ``[N, H, d]``; all so far, ``[B, H, L, d]``."""
         cache = self.cache
         tensor = self.state(
-            lambda: new.new_zeros(len(cache.lengths), new.size(1), cache.capacity, new.size(2))
+            lambda: new.new_zeros(len(cache.lengths), new.size(1), cache.capacity, new.size(2)),
+            by_place=True,
         )
         sequence, position = cache.place
         tensor[sequence, :, position] = new.detach()
         return tensor[:, :, : max(cache.lengths, default=0)]
 
-    def state(self, initial: Callable[[], Tensor]) -> Tensor:
-        """A tensor ``[B, ...]`` that is ``initial()`` at first, to be changed in place."""
+    def state(self, initial: Callable[[], Tensor], *, by_place: bool = False) -> Tensor:
+        """A tensor ``[B, ...]`` that is ``initial()`` at first, to be changed in place.
+
+        Args:
+            initial (callable): Makes it.
+            by_place (bool): Whether each node has a place of its own in it.
+        """
         if self._asked == len(self.tensors):
             self.tensors.append(initial())
+            self._by_place.append(by_place)
         self._asked += 1
         return self.tensors[self._asked - 1]
 
@@ -145,11 +185,24 @@ class CachedSoftmax(FusedSoftmax):
         if self.memory.cache.is_prompt:
             return super().sum(x)
         q = self.products.q.unflatten(0, (values.size(0), -1)).transpose(1, 2)  # [B, H, n, d]
+        out = [self._attend(q, values, start) for start in range(0, q.size(2), BLOCK)]
+        return torch.cat(out, 2).transpose(1, 2).flatten(0, 1)
+
+    def _attend(self, q: Tensor, values: Tensor, start: int) -> Tensor:
+        """What some of the new nodes read, ``[B, H, BLOCK, d]``, of what they all see together."""
         mask = self.memory.cache.mask
-        out = scaled_dot_product_attention(
-            q, self.keys, values, attn_mask=mask, scale=self.products.scale
+        seen = values.size(2)
+        if mask is not None:
+            mask = mask[:, :, start : start + BLOCK]
+            seen += min(start + BLOCK, q.size(2)) - q.size(2)
+            mask = mask[..., :seen]
+        return scaled_dot_product_attention(
+            q[:, :, start : start + BLOCK],
+            self.keys[:, :, :seen],
+            values[:, :, :seen],
+            attn_mask=mask,
+            scale=self.products.scale,
         )
-        return out.transpose(1, 2).flatten(0, 1)
 
     def max(self, x: Tensor) -> Tensor:
         if self.memory.cache.is_prompt:

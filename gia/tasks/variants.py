@@ -13,6 +13,7 @@ from gia.data import Tokenizer
 from gia.data.items import progress
 from gia.data.schema import IGNORED
 from gia.data.tokenizer import SPECIALS
+from gia.tasks.continued import fast, log_ratios
 from gia.tasks.language_modeling import LanguageModeling
 from gia.tasks.masked import Masked
 from gia.tasks.task import Task
@@ -65,10 +66,11 @@ class VariantScorer:
     r"""Log likelihood ratios of variants of a sequence, in nats; above 0 the variant is likelier.
 
     Of a causal model it is that of the two whole sequences, their ends included,
-    :math:`\log p(\text{variant}) - \log p(\text{sequence})`. Of a model that was trained on hidden
-    nodes it is, with the changed residues hidden, :math:`\sum_i \log p(x'_i) - \log p(x_i)`, the
-    masked marginals of `Meier et al. <https://doi.org/10.1101/2021.07.09.450648>`_: a pass for each
-    place, not for each variant.
+    :math:`\log p(\text{variant}) - \log p(\text{sequence})`; what is before the first changed
+    residue is computed once for all, where a cache can continue the model. Of a model that was
+    trained on hidden nodes it is, with the changed residues hidden,
+    :math:`\sum_i \log p(x'_i) - \log p(x_i)`, the masked marginals of `Meier et al.
+    <https://doi.org/10.1101/2021.07.09.450648>`_: a pass for each place, not for each variant.
 
     Args:
         task (Task): A trained :class:`LanguageModeling` or :class:`Masked`; its model is put into
@@ -182,9 +184,20 @@ class VariantScorer:
         """The node of the first residue: behind the token that begins a sequence, if it does."""
         return int(self.names[int(data.token[0])] in SPECIALS[:1])
 
-    @torch.no_grad()
     def _ratios(self, data: Data, variants: Sequence[Sequence[Mutation]]) -> Tensor:
         """Of whole sequences, by a causal model."""
+        start = self._start(data)
+        if not (start and getattr(self.task.model, "continuable", False)):
+            return self._of_whole(data, variants)
+        changes = [
+            {place + start: self.numbers[letter] for place, letter in variant}
+            for variant in variants
+        ]
+        return log_ratios(self.task.model, data.clone().to(self.task.device), changes)
+
+    @torch.no_grad()
+    def _of_whole(self, data: Data, variants: Sequence[Sequence[Mutation]]) -> Tensor:
+        """The same by a pass over each sequence, which any causal model can do."""
         own = self._log_likelihoods([data])[0]
         mutants = (self._mutant(data, variant) for variant in variants)
         parts, size = [], max(1, TOKENS // data.num_nodes)
@@ -195,7 +208,7 @@ class VariantScorer:
     def _log_likelihoods(self, items: list[Data]) -> Tensor:
         """Of each item, the sum over what is scored of it."""
         batch = Batch.from_data_list(items).to(self.task.device)
-        logits = self.task.model(batch).float()
+        logits = fast(self.task.model, batch).float()
         scored = batch.y != IGNORED
         log_p = logits.log_softmax(-1).gather(1, batch.y.clamp(min=0).unsqueeze(1)).squeeze(1)
         total = log_p.new_zeros(len(items)).double()
@@ -217,7 +230,7 @@ class VariantScorer:
             return
         start = self._start(data)
         with torch.no_grad():
-            logits = self.task.model(Batch.from_data_list([data]).to(self.task.device))
+            logits = fast(self.task.model, Batch.from_data_list([data]).to(self.task.device))
         log_p = logits.float().log_softmax(-1).cpu()
         log_p = torch.cat([torch.full_like(log_p[:1], torch.nan), log_p])  # [node + 1]
         for of_one in places:  # what stands at a node is said by the one before it
@@ -234,7 +247,7 @@ class VariantScorer:
                 device=self.task.device,
             )
             with self.task.hiding(nodes):
-                log_p = self.task.model(batch)[nodes].float().log_softmax(-1)
+                log_p = fast(self.task.model, batch)[nodes].float().log_softmax(-1)
             yield from log_p.cpu().split([len(of_one) for of_one in chunk])
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from laws import layer_inputs, make_adjacency, make_model, sequences
+from torch_geometric.data import Batch, Data
 
 from gia.attention import Cache, CausalScope, FullScope
 
@@ -88,3 +89,37 @@ def test_a_token_that_is_refused_leaves_the_cache_as_it_was():
             model(wrong, cache)
         assert cache.lengths == [3]
         torch.testing.assert_close(model(last, cache), whole[3:])
+
+
+@pytest.mark.parametrize("name", ["gin", "pna", "softmax"])
+@torch.no_grad()
+def test_branches_go_on_from_what_a_cache_holds(name):
+    """Law 8, over several endings of one beginning, each longer than a block of new nodes."""
+    model = make_model(name).eval().double()
+    begun, *wholes = (graph for graph in sequences([4, 150, 150, 150]))
+    cache = Cache(2, 150)
+
+    def part(graphs, start, end):
+        places = torch.arange(start, end)
+        items = [
+            Data(token=graph.token[start:end], seq_pos=places, num_nodes=end - start)
+            for graph in graphs
+        ]
+        batch = Batch.from_data_list(items)
+        batch.num_nodes_per_graph = [end - start] * len(graphs)
+        return batch
+
+    for whole in wholes:
+        whole.token[:4] = begun.token
+    model(part([begun] * 2, 0, 3), cache)
+    for ends in (wholes[:2], wholes[2:]):  # the second where the first has been
+        found = model(part(ends, 3, 150), cache.branch(len(ends)))
+        expected = torch.cat([model(part([whole], 0, 150))[3:] for whole in ends])
+        torch.testing.assert_close(found, expected)
+        assert cache.lengths == [3, 3]
+    model(part([begun] * 2, 3, 4), cache)
+    found = model(part(wholes[1:], 4, 100), cache.branch(2))
+    expected = torch.cat([model(part([whole], 0, 100))[4:] for whole in wholes[1:]])
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ValueError, match="holds 2 sequences, asked for 3"):
+        cache.branch(3)

@@ -20,6 +20,7 @@ import pytest
 import sparse
 import sums
 import torch
+import variants
 from hydra.utils import instantiate
 
 import gia.nn
@@ -130,7 +131,7 @@ def test_wrong_arguments_are_refused(arguments, message, capsys):
 
 
 @pytest.mark.parametrize(
-    "script", [attention, model, generate, sparse, graphs, adapters, ops, everything]
+    "script", [attention, model, generate, variants, sparse, graphs, adapters, ops, everything]
 )
 def test_help_explains_every_argument(script, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -344,6 +345,14 @@ def test_generation_names_its_ratios(tmp_path):
         expected |= {key, f"{key}_B1", f"{key}_B8"}
         assert ratios[key] == ratios[f"{key}_B8"]
     assert set(ratios) == expected
+
+
+def test_variants_are_scored_alike_on_both_sides(tmp_path):
+    small = [*SMALL_MODEL, "--length", "12", "--every", "5"]
+    ratios, text = run(variants, tmp_path, *small, "--attentions", "gin", "pna")
+    assert set(ratios) == {"variants_over_whole_sequences", "pna_variants_over_whole_sequences"}
+    (apart,) = re.findall(r"gin: the two ways differ by at most (\S+) nats", " ".join(text.split()))
+    assert float(apart) < 1e-5
 
 
 def test_both_sides_generate_as_many_tokens():
