@@ -24,10 +24,13 @@ def write_structures(folder, number=6, length=45):
     folder.mkdir()
     generator = np.random.default_rng(0)
     for name in range(number):
-        place, lines = np.zeros(3), []
+        places, lines = [np.zeros(3)], []
         for residue in range(length):
-            step = generator.normal(size=3) - 0.2 * place
-            place = place + 3.8 * step / np.linalg.norm(step)
+            place = places[0]
+            while min(np.linalg.norm(place - other) for other in places) < 2:  # as no matter is
+                step = generator.normal(size=3) - 0.2 * places[-1]
+                place = places[-1] + 3.8 * step / np.linalg.norm(step)
+            places.append(place)
             lines.append(
                 f"ATOM  {residue + 1:5d}  CA  {ACIDS[(residue * name + residue) % 6]} A"
                 f"{residue + 1:4d}    {place[0]:8.3f}{place[1]:8.3f}{place[2]:8.3f}"

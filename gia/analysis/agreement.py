@@ -236,7 +236,7 @@ def _fit(
     heads: _Means,
 ) -> Pipeline:
     """The regression over pairs that are not too near in the sequence; and measures of heads."""
-    x, y = [], []
+    x, y, weights = [], [], []
     for pairs in found:
         for separation in separations:
             counts = far_apart(pairs.distance, len(pairs.joined), separation)
@@ -244,12 +244,17 @@ def _fit(
                 pairs, counts, separation, _measurer(pairs.joined[counts], pairs.num_nodes)
             )
         chosen = np.flatnonzero(far_apart(pairs.distance, len(pairs.joined), separations[0]))
-        if len(chosen) > FITTED_PAIRS:
-            chosen = generator.choice(chosen, FITTED_PAIRS, replace=False)
-        x.append(pairs.corrected[chosen])
-        y.append(pairs.joined[chosen])
+        for answer in (True, False):  # apart, since joined pairs are few
+            kind = chosen[pairs.joined[chosen] == answer]
+            drawn = kind
+            if len(kind) > FITTED_PAIRS // 2:
+                drawn = generator.choice(kind, FITTED_PAIRS // 2, replace=False)
+            x.append(pairs.corrected[drawn])
+            y.append(pairs.joined[drawn])
+            weights.append(np.full(len(drawn), len(kind) / max(1, len(drawn))))
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return model.fit(np.concatenate(x), np.concatenate(y))
+    weight = {"logisticregression__sample_weight": np.concatenate(weights)}
+    return model.fit(np.concatenate(x), np.concatenate(y), **weight)
 
 
 def _separations(items: Sequence[Data], separations: Sequence[int] | None) -> list[int]:
@@ -261,8 +266,11 @@ def _separations(items: Sequence[Data], separations: Sequence[int] | None) -> li
         raise ValueError(
             "separation is a distance in a sequence, but the items have no seq_pos: leave it out"
         )
-    wrong = [value for value in separations if isinstance(value, bool) or value != int(value)]
-    wrong += [value for value in separations if value < 1]
+    wrong = [
+        value
+        for value in separations
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1
+    ]
     if wrong or not separations:
         raise ValueError(
             f"separation must be one or several whole numbers from 1, got {separations}"
@@ -274,19 +282,24 @@ def _usable(items: Sequence[Data], separation: int) -> tuple[list[int], dict[str
     """The items with something to tell apart, and why the others have nothing."""
     usable: list[int] = []
     left_out: dict[str, int] = {}
+    seen: set[str] = set()
     far = f" at least {separation} apart" if separation else ""
     for place, data in enumerate(items):
         joined = given_pairs(data)
         joined = joined[far_apart(sequence_distance(data), len(joined), separation)]
         reason = None
+        text = data.get("text")
         if data.num_nodes < 2:
             reason = "of one node"
+        elif text and text in seen:  # else the regression may know what it is measured on
+            reason = "that another one equals (chains of one sequence, one SMILES)"
         elif not joined.any():
             reason = f"with no pair{far} that is joined"
         elif joined.all():
             reason = f"with no pair{far} that is not joined"
         if reason is None:
             usable.append(place)
+            seen.add(text)
         else:
             left_out[reason] = left_out.get(reason, 0) + 1
     if len(usable) < 2:

@@ -32,8 +32,8 @@ def ink(colour: Any) -> str:
 
 
 def with_unit(name: str, unit: str | None) -> str:
-    """What is written at an axis."""
-    return f"{name} ({unit})" if unit else name
+    """What is written at an axis; a dollar sign is one, and begins no formula."""
+    return f"{name} ({unit})".replace("$", r"\$") if unit else name
 
 
 def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> list[Path]:

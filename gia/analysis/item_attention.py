@@ -10,6 +10,8 @@ from torch_geometric.data import Data
 from gia.data.schema import OF_EDGES
 from gia.data.transforms.chain import chain
 
+OF_EDGES_ENCODED = ("random_walk_pe", "laplacian_eigenvector_pe")
+
 
 class ItemAttention:
     """Draws the graphs of a model over items.
@@ -60,15 +62,19 @@ class ItemAttention:
         ]
 
     def reads_edges(self, data: Data) -> bool:
-        """Whether what is drawn over an item is another graph without the item's edges."""
+        """Whether what is drawn over an item is another graph without the item's edges, and
+        without the encodings that were made of them."""
         without = copy.copy(data)
+        for key in OF_EDGES_ENCODED:
+            if data.get(key) is not None:
+                without[key] = torch.zeros_like(data[key])
         for key in ("edge_index", *OF_EDGES):
             if data.get(key) is not None:
                 without[key] = data[key][:, :0] if key == "edge_index" else data[key][:0]
         for own, other in zip(self(data), self(without), strict=True):
             if own is None:
                 continue
-            same = own.edge_index.shape == other.edge_index.shape
+            same = torch.equal(own.edge_index, other.edge_index)
             if not (same and torch.allclose(own.edge_weight, other.edge_weight, atol=1e-6)):
                 return True
         return False

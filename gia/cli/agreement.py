@@ -40,7 +40,7 @@ def agreement(cfg: DictConfig) -> None:
     out = check_out(cfg.out, cfg.data.path)
     if out.suffix.lower() != ".csv":
         raise ValueError(f"out={cfg.out} must end in .csv")
-    for name, least in (("max_items", 2), ("max_nodes", 2), ("fit_items", 1)):
+    for name, least in (("max_items", 2), ("max_nodes", 2), ("fit_items", 1), ("seed", 0)):
         if isinstance(cfg[name], bool) or not isinstance(cfg[name], int) or cfg[name] < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {cfg[name]}")
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)

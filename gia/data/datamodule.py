@@ -272,11 +272,11 @@ class DataModule(LightningDataModule):
         reads = isinstance(dataset, Dataset) and getattr(dataset, "tokenizer", None) is not None
         if reads and inputs.get("tokenizer"):
             dataset = dataset.but(tokenizer=read_tokenizer(inputs["tokenizer"]))
-        apart = {}
+        apart, other_parts = {}, {"split_column": None, "inner_fold": None}
         if whole or path is not None:
-            apart = {"split": "none", "split_file": None, "split_column": None}
+            apart = {"split": "none", "split_file": None, **other_parts}
         elif split_file is not None:
-            apart = {"split": "file", "split_file": split_file, "split_column": None, "fold": 0}
+            apart = {"split": "file", "split_file": split_file, "fold": 0, **other_parts}
         if path is not None and "file" in self.features.kinds and features_path is None:
             raise ValueError(
                 f"the model reads a file of features beside its table (data.features=file): give "

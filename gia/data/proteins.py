@@ -44,8 +44,10 @@ class ContactEdges:
     def __post_init__(self) -> None:
         if not 0 < self.cutoff < np.inf:
             raise ValueError(f"data.cutoff must be a positive distance, got {self.cutoff}")
-        if self.num_radial < 2:
-            raise ValueError(f"data.num_radial must be at least 2, got {self.num_radial}")
+        if not isinstance(self.num_radial, int) or self.num_radial < 2:
+            raise ValueError(
+                f"data.num_radial must be a whole number of at least 2, got {self.num_radial}"
+            )
 
     def __call__(self, pos: Tensor, seq_pos: Tensor) -> tuple[Tensor, Tensor]:
         """``edge_index`` and ``edge_attr`` of residues, see :func:`chain_graph`.

@@ -37,7 +37,9 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         and torch.backends.mkldnn.is_available()
         and not torch.is_grad_enabled()
         and x.dim() > 1
+        and x.size(-1) > 0
         and weight.dim() == 2
+        and (bias is None or bias.shape == weight.shape[:1])
         and all(one.dtype == torch.float32 and one.device.type == "cpu" for one in given)
         and all(type(one) in (Tensor, nn.Parameter) for one in given)
     )

@@ -131,7 +131,12 @@ class EnsembleRun(Run):
 
 
 def run_of(cfg: DictConfig) -> Run:
-    """The run that a configuration asks for: of one model, or of an ensemble."""
+    """The run that a configuration asks for: of one model, or of an ensemble.
+
+    Raises:
+        ValueError, OSError: If a setting, the data or the earlier run cannot be used.
+    """
+    _check_by(cfg)
     return instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
 
 
@@ -152,6 +157,11 @@ def join(paths: Sequence[str | Path], out: str | Path, **settings: Any) -> None:
         raise ValueError("an ensemble needs at least one checkpoint")
     read = [read_checkpoint(path) for path in paths]
     of_members = [one["hyper_parameters"]["settings"] for one in read]
+    if "data" not in settings and of_members[0].get("data", {}).get("inner_fold") is not None:
+        raise ValueError(
+            f"{paths[0]} is a member by folds, whose validation part the others have learned from: "
+            "their own run joins them, gia train ensemble_by=folds ckpt_path=..."
+        )
     for path, other in zip(paths, of_members, strict=True):
         _check_alike(of_members[0], other, path, ALIKE)
     members = [member for one in read for member in _members(one)]
@@ -206,11 +216,17 @@ def _seedless(value: Any) -> Any:
     return [_seedless(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _check(cfg: DictConfig) -> None:
-    if isinstance(cfg.ensemble, bool) or not isinstance(cfg.ensemble, int) or cfg.ensemble < 2:
-        raise ValueError(f"ensemble must be 2 or more members, or null, got {cfg.ensemble!r}")
+def _check_by(cfg: DictConfig) -> None:
     if cfg.ensemble_by not in BY:
         raise ValueError(f"ensemble_by must be one of {', '.join(BY)}, got {cfg.ensemble_by!r}")
+    if cfg.ensemble_by == "folds" and cfg.ensemble is None:
+        raise ValueError("ensemble_by=folds needs the number of members: give ensemble=5, too")
+
+
+def _check(cfg: DictConfig) -> None:
+    _check_by(cfg)
+    if isinstance(cfg.ensemble, bool) or not isinstance(cfg.ensemble, int) or cfg.ensemble < 2:
+        raise ValueError(f"ensemble must be 2 or more members, or null, got {cfg.ensemble!r}")
     if (Path(cfg.run_dir) / "config.yaml").exists():
         raise ValueError(f"run_dir {cfg.run_dir} already holds a run: choose another")
     if not cfg.trainer.enable_checkpointing or cfg.trainer.fast_dev_run:

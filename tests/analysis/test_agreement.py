@@ -202,3 +202,23 @@ def test_pictures_say_what_was_found():
     far = pairs.joined & (pairs.distance >= 3)
     assert len(points) == far.sum()
     assert (points[:, 0] > points[:, 1]).all()
+
+
+def test_of_equal_items_one_counts():
+    items = random_items(12)
+    for item, text in zip(items, "aabbbcdefghi", strict=True):
+        item.text = text
+    found = measure_agreement(items, planted, fit_items=3)
+    kept = [items[place].row for place in (0, 2, 5, 6, 7, 8, 9, 10, 11)]
+    assert sorted(found.fitted + found.measured) == kept
+    assert sum(found.left_out.values()) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_only_contact_of_a_large_item_is_not_missed(seed):
+    items = []
+    for row in range(2):
+        edge_index = torch.tensor([[0, 200], [200, 0]])
+        items.append(Data(edge_index=edge_index, num_nodes=400, row=row))
+    found = measure_agreement(items, planted, fit_items=1, seed=seed)
+    assert found.find("regression", 0, "auroc").mean > 0.999

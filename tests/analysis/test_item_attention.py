@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch_geometric.data import Data
+from torch_geometric.transforms import AddRandomWalkPE
 
 from gia.analysis import ItemAttention, pairs_of
 from gia.attention import AttentionAdjacency, DotProductScore, FullScope, NeighborScope, Softmax
@@ -24,9 +25,9 @@ def language_model():
     return LanguageModel(vocab_size=24, width=16, heads=2, depth=2, block=block())
 
 
-def graph_model(scope=FullScope, ordered=True):
+def graph_model(scope=FullScope, ordered=True, encodings=None):
     return GraphTransformer(
-        encoder=NodeEncoder(16, tokens=24),
+        encoder=NodeEncoder(16, tokens=24, encodings=encodings),
         edge_encoder=NoEdges(),
         block=block(),
         depth=2,
@@ -99,6 +100,16 @@ def test_attention_along_the_given_edges_is_told_and_finds_them_all():
     assert (pairs.weights[pairs.joined] > 0).all()
     assert (pairs.weights[~pairs.joined] == 0).all()
     assert not ItemAttention(graph_model()).reads_edges(data)
+
+
+def test_encodings_of_the_edges_are_edges_too():
+    torch.manual_seed(0)
+    attention = ItemAttention(graph_model(encodings={"random_walk_pe": 4}))
+    data = AddRandomWalkPE(4)(protein())
+    for module in attention.model.encoder.encodings.values():  # which may start at 0
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+    assert attention.reads_edges(data)
 
 
 def test_models_and_items_that_do_not_fit():

@@ -258,7 +258,7 @@ def test_what_is_no_structure(data, reason):
     [
         ({"cutoff": 0}, "data.cutoff must be a positive distance, got 0"),
         ({"cutoff": float("nan")}, "data.cutoff must be a positive distance, got nan"),
-        ({"num_radial": 1}, "data.num_radial must be at least 2, got 1"),
+        ({"num_radial": 1}, "data.num_radial must be a whole number of at least 2, got 1"),
     ],
 )
 def test_options_out_of_range(options, reason):

@@ -162,6 +162,10 @@ def test_folds_of_the_training_part_validate_it_once(classed):
     groups = len({texts[row] for row in whole.members("train")})
     with pytest.raises(ValueError, match=f"has {groups} groups of items that stay together"):
         folds_of_training(whole, folds=groups + 1, fold=0, seed=0)
+    with pytest.raises(ValueError, match="got 7 of 3"):
+        folds_of_training(whole, folds=3, fold=7, seed=0)
+    rare = torch.arange(100)  # classes of one item each
+    assert folds_of_training(whole, folds=4, fold=0, seed=0, classes=rare).members("val")
 
 
 def test_a_class_too_rare_to_share_out():

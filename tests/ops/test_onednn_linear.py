@@ -52,6 +52,15 @@ def test_other_numbers_stay_as_they_are(calls, dtype, shape):
     assert torch.equal(found, layer(x))
 
 
+@pytest.mark.parametrize(("channels", "bias"), [(0, (8,)), (24, (1,)), (24, (3, 8))])
+def test_what_onednn_refuses_is_torchs(calls, channels, bias):
+    x, weight, bias = torch.randn(3, channels), torch.randn(8, channels), torch.randn(bias)
+    with torch.no_grad(), OneDNNLinear():
+        found = linear(x, weight, bias)
+    assert not calls
+    assert torch.equal(found, linear(x, weight, bias))
+
+
 def test_gradients_stay(calls):
     layer, x = nn.Linear(24, 8), torch.randn(3, 24)
     with OneDNNLinear():

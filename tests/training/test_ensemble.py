@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from runs import SMALL, compose_config
 
 from gia.tasks.report import costs
-from gia.training import load_trained, trained_data
+from gia.training import ensemble, load_trained, trained_data
 from gia.training.checkpoint import read_checkpoint
 from gia.training.ensemble import EnsembleRun, join
 
@@ -124,6 +125,14 @@ def test_by_folds_each_member_validates_on_rows_of_its_own(table, tmp_path):
     for member in members:
         learned = {row for row, own in member.items() if own == "train"}
         assert learned == {row for row in train if member[row] != "val"}
+    first = run.folder / "members" / "0" / "checkpoints" / "best.ckpt"
+    _, cfg = load_trained(first)
+    assert len(trained_data(cfg, whole=True).part("test")) == len(whole)
+    split = {"split_file": str(run.folder / "splits.csv")}
+    again = trained_data(cfg, OmegaConf.create(split))
+    assert len(again.part("train")) == len(train)  # and is dealt out to nobody
+    with pytest.raises(ValueError, match="is a member by folds"):
+        join([first], tmp_path / "x.ckpt")
     # The file speaks of the whole split, and the validation part calibrates.
     task, cfg = load_trained(run.folder / "checkpoints" / "best.ckpt")
     data = trained_data(cfg)
@@ -151,6 +160,15 @@ def test_folds_are_resumed_as_folds(table, tmp_path):
     resumed = run_of(tmp_path / "resumed", table, *again)
     assert resumed.notes[0] == "ensemble of 2 by folds: 1 to train"
     assert resumed.fit() == metrics
+
+
+def test_folds_are_of_an_ensemble(table, tmp_path):
+    for settings, message in (
+        (["ensemble_by=fold", "ensemble=null"], "must be one of seeds, folds, got 'fold'"),
+        (["ensemble_by=folds", "ensemble=null"], "needs the number of members"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ensemble.run_of(compose_config(f"run_dir={tmp_path / 'run'}", *settings))
 
 
 def test_more_folds_than_rows_to_train_on(table, tmp_path):

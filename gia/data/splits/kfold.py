@@ -129,9 +129,15 @@ def folds_of_training(
         classes: [n], int64
 
     Raises:
-        ValueError: if the training part has fewer groups than folds.
+        ValueError: if there is no such fold, or the training part has fewer groups than folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
+
+    if folds < 2 or not 0 <= fold < folds:
+        raise ValueError(
+            f"data.inner_fold must be from 0 to data.inner_folds - 1, and these 2 at least, got "
+            f"{fold} of {folds}"
+        )
 
     train = np.array(split.members("train"))
     groups = split.group.numpy()[train]
@@ -142,6 +148,8 @@ def folds_of_training(
             f"{folds} folds of it: give a smaller number, or ensemble_by=seeds"
         )
     labels = np.zeros(len(train), int) if classes is None else classes.numpy()[train]
+    if np.unique(labels, return_counts=True)[1].max() < folds:  # none can be shared out
+        labels = np.zeros(len(train), int)
     kind = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of rare classes, of which not every fold can have some
         warnings.simplefilter("ignore", UserWarning)
