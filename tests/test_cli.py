@@ -290,3 +290,11 @@ def test_help_helps(tmp_path):
     assert done.returncode == 1
     assert "no command 'fly'" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_what_reads_whole_sequences_does_not_write_them(tmp_path):
+    peptides_fasta(tmp_path)
+    data = ["data=fasta", "data.path=peptides.fasta", "model=cnn", "run_dir=run"]
+    done = gia("train", *data, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "and so what it is to write: give task=masked" in done.stderr

@@ -68,6 +68,13 @@ def test_all_of_the_data_in_its_order(folder):
     assert f"{len(rows)} vectors of 16 numbers in all.npz" in done.stdout
 
 
+def test_other_data_by_its_own_reader_is_read_whole(folder):
+    data = ["data=molecules", "data.path=molecules.csv", "data.name_column=cas"]
+    data += ["data.smiles_column=smiles", "data.target_column=Tm", "data.features=null"]
+    gia("embed", BEST, *data, "out=whole.npz", cwd=folder)
+    assert len(np.load(folder / "whole.npz")["x"]) == len(read(folder / "molecules.csv"))
+
+
 def test_rows_that_cannot_be_read_are_listed(folder):
     table = ["data.path=new.csv", "data.name_column=cas"]
     done = gia("embed", BEST, *table, "out=vectors.csv", cwd=folder)

@@ -146,7 +146,8 @@ def embed(cfg: DictConfig) -> None:
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     check_embeds(task.model, cfg.layer, cfg.level)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = trained_data(trained, cfg.data, whole=part == "all" and cfg.data.path is None)
+    whole = part == "all" and (cfg.data.path is None or "_target_" in cfg.data)
+    data = trained_data(trained, cfg.data, whole=whole)
     chosen = "test" if part == "all" else part
     found = embeddings(task.model, data, chosen, layer=cfg.layer, level=cfg.level)
     if part == "all":

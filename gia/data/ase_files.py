@@ -16,6 +16,7 @@ from gia.data.files import GZIP, read_bytes
 DATABASES = (".db",)
 FRAMES = (".extxyz", ".xyz", ".traj")  # files of one structure after another
 SCALARS = (str, int, float, bool)
+WHOLE = 0.999  # of an atom
 
 
 def is_ase(path: str | PathLike) -> bool:
@@ -124,6 +125,9 @@ def _row(atoms: Any, known: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return f"{UNREADABLE}the structure has no cell", values
     if not atoms.pbc.all():
         return f"{UNREADABLE}the structure does not repeat in all three directions", values
+    sites = (atoms.info.get("occupancy") or {}).values()  # as ASE keeps it, of files such as CIF
+    if any(len(site) > 1 or sum(site.values()) < WHOLE for site in sites):
+        return f"{UNREADABLE}atoms are there in part: partial occupancies are not read", values
     return _as_json(atoms), values
 
 

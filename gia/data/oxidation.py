@@ -16,6 +16,7 @@ KINDS = ("common", "known")  # of an element's oxidation states
 STATISTICS = ("charge_left", "cation_charge", "polarity", "highest_state", "lowest_state")
 CHARGES = tuple(f"{kind}_{statistic}" for kind in KINDS for statistic in STATISTICS)
 MOST = 4096  # assignments of states that are held at once
+DIGITS = 6  # that shares are told apart by
 SAME = 1e-5  # charges of an atom that differ by less are the same
 UNKNOWN = 1.5  # Pauling's electronegativity, where there is none
 
@@ -36,15 +37,19 @@ def assigned(shares: Mapping[str, float], kind: str = "common") -> Assignment:
     """The oxidation states that come nearest to no charge, all atoms of an element alike.
 
     Of several, that in which the more electronegative elements take the electrons. What is left
-    is 0 where a formula can be a salt or an oxide, and large where all elements are metals. Where
-    there are more than :data:`MOST` assignments, those are looked at that can still be neutral.
+    is 0 where a formula can be a salt or an oxide of one valence an element, and large where all
+    elements are metals. Where there are more than :data:`MOST` assignments, as in alloys of many
+    elements, of rare states some one is always near, by chance: common ones stand for them, and of
+    these those are looked at that can still be neutral.
 
     Args:
         shares: of the atoms, of each element by its symbol.
         kind: ``"common"``, or ``"known"`` for rare states too.
     """
     known = [oxidation_states(kind)[symbol] for symbol in shares]
-    share = np.array(list(shares.values()))
+    if kind == "known" and math.prod(map(len, known)) > MOST:
+        return assigned(shares, "common")
+    share = np.array(list(shares.values())).round(DIGITS)  # the same of all multiples of a formula
     lowest = np.array([min(states) for states in known]) * share
     highest = np.array([max(states) for states in known]) * share
     states, charge = np.zeros((1, 0), dtype=int), np.zeros(1)

@@ -18,7 +18,7 @@ from gia.analysis.summary import model_name, print_costs, write_summary
 from gia.data import Tokenizer, read_tokenizer
 from gia.data.prompts import CHAT, prompt_text
 from gia.data.schema import IGNORED
-from gia.nn import generate
+from gia.nn import GraphTransformer, generate
 from gia.tasks.baselines import Baselines, base_baseline, ngram_baselines
 from gia.tasks.metrics import Metrics
 from gia.tasks.report import FinishedRun, costs, of_test, picture_attention, picture_curves
@@ -80,6 +80,11 @@ class LanguageModeling(Supervised):
     NODE_NAME = "tokens"
 
     def __init__(self, model: nn.Module, *, vocab_size: int, **kwargs: Any):
+        if isinstance(model, GraphTransformer):
+            raise ValueError(
+                "the model reads a sequence as a whole, and so what it is to write: give "
+                "task=masked for this model, or model=language_model"
+            )
         super().__init__(model, metrics=lambda split: LanguageMetrics(vocab_size), **kwargs)
         self.vocab_size = vocab_size
 

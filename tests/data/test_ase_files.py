@@ -93,6 +93,18 @@ def test_frames_and_gzipped_files(database, tmp_path, suffix):
     assert [data.y.item() for data in items.graphs][:2] == [0.0, 1.0]
 
 
+def test_atoms_that_are_there_in_part_are_told(tmp_path):
+    mixed = IRON.copy()
+    mixed.info["occupancy"] = {"0": {"Fe": 0.5, "Cu": 0.5}}
+    vacant = IRON.copy()
+    vacant.info["occupancy"] = {"0": {"Fe": 0.7}}
+    io.write(tmp_path / "x.traj", [SALT, mixed, vacant])
+    items = Crystals(tmp_path / "x.traj", target_type=None).items
+    assert [data.row for data in items.graphs] == [0]
+    assert [entry.row for entry in items.rejected] == [1, 2]
+    assert all("partial occupancies" in entry.reason for entry in items.rejected)
+
+
 def test_a_broken_frame_is_told_and_those_before_it_are_kept(tmp_path):
     file = tmp_path / "x.extxyz"
     io.write(file, [SALT, IRON], format="extxyz")
