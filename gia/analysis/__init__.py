@@ -1,7 +1,8 @@
 """What a trained model is and does, to look at: pictures, tables and files."""
 
-from gia.analysis.agreement import Agreement, agreement, measure_agreement
+from gia.analysis.agreement import Agreement, measure_agreement
 from gia.analysis.agreement_figures import agreement_heat_maps, agreement_map
+from gia.analysis.agreement_measures import agreement
 from gia.analysis.attention_edges import AttentionEdges
 from gia.analysis.attribution import (
     OfEncodings,

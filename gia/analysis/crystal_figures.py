@@ -5,25 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce
 
+from gia.analysis.attention_panels import Panels, drawn_layers, strongest_edges
 from gia.analysis.figures import GREY, ink
 from gia.data.depict_crystal import CellDepiction
 
 SHARE = 0.34  # of an atom's radius that is drawn, so that those behind are seen
 PALE = 0.35  # how much of its colour a copy of an atom keeps
 STRONGEST = 12  # edges of a panel
+PANEL = (4.2, 4.0)  # inches of a panel
 # Dark throughout, to be seen beside pale atoms.
 EDGES = colormaps["viridis_r"]
 
 
-def draw_crystal(axes: Axes, depiction: CellDepiction, colours: Sequence | None = None) -> None:
+def draw_crystal(
+    axes: Axes, depiction: CellDepiction, colours: Sequence | None = None
+) -> list[Circle]:
     """A cell with its atoms, those in front over those behind; pale ones are copies of atoms that
     lie on its sides.
 
@@ -85,21 +88,15 @@ def crystal_attention(
         title (str): Over the whole figure.
         strongest (int): How many edges are drawn.
     """
-    layers = {number: graph for number, graph in enumerate(graphs, 1) if graph is not None}
-    edges = {number: _edges(graph) for number, graph in layers.items()}
-    highest = max([float(weight.max()) for _, weight in edges.values() if len(weight)] + [1e-9])
-    scale = Normalize(0, highest)
-    columns = min(len(layers), 2)
-    rows = -(-len(layers) // columns)
-    figure = Figure(figsize=(4.2 * columns + 0.9, 4.0 * rows + 0.5), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, (number, (edge_index, weight)) in zip(grid.flat, edges.items(), strict=False):
+    edges = {number: _edges(graph) for number, graph in drawn_layers(graphs).items()}
+    weights = [weight for _, weight in edges.values()]
+    panels = Panels.of_layers([*edges], PANEL, weights, EDGES, aside=0.9)
+    for number, (edge_index, weight) in edges.items():
+        axes = panels.axes[number]
         discs = draw_crystal(axes, depiction)
-        axes.set_title(f"layer {number}", fontsize=9)
-        kept = weight.argsort(descending=True, stable=True)[:strongest]
-        for edge in kept[weight[kept] > 0].flip(0).tolist():  # the strongest last, on top
+        for edge in reversed(strongest_edges(weight, strongest)):  # the strongest last, on top
             source, target = edge_index[:, edge].tolist()
-            share = scale(float(weight[edge]))
+            share = panels.scale(float(weight[edge]))
             axes.add_patch(
                 FancyArrowPatch(
                     *(depiction.positions[node, :2] for node in (source, target)),
@@ -114,14 +111,10 @@ def crystal_attention(
                     zorder=3,
                 )
             )
-    for axes in grid.flat[len(layers) :]:
-        axes.axis("off")
-    bar = figure.colorbar(ScalarMappable(scale, EDGES), ax=figure.axes, shrink=0.6, pad=0.02)
-    bar.set_label("edge weight, mean over the heads, with that of neighbours", fontsize=7)
-    bar.ax.tick_params(labelsize=7)
-    what = f"the {strongest} strongest edges in its cell; pale atoms are copies"
-    figure.suptitle(f"{title}: {what}", fontsize=10)
-    return figure
+    return panels.finish(
+        f"{title}: the {strongest} strongest edges in its cell; pale atoms are copies",
+        "edge weight, mean over the heads, with that of neighbours",
+    )
 
 
 def _edges(graph: Data) -> tuple[Tensor, Tensor]:

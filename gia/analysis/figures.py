@@ -11,6 +11,8 @@ import torch
 from matplotlib import colormaps, rc_context
 from matplotlib.colors import FuncNorm, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
 
@@ -32,8 +34,8 @@ def ink(colour: Any) -> str:
 
 
 def with_unit(name: str, unit: str | None) -> str:
-    """What is written at an axis; a dollar sign is one, and begins no formula."""
-    return f"{name} ({unit})".replace("$", r"\$") if unit else name
+    """What is written at an axis and over a column."""
+    return f"{name} ({unit})" if unit else name
 
 
 def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> list[Path]:
@@ -45,6 +47,9 @@ def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> l
         kinds (list of str): Which files.
     """
     written = []
+    for text in figure.findobj(Text):
+        # Names and units are the user's: what is no formula of matplotlib's is drawn as it is.
+        text.set_parse_math(all(map(_can_be_drawn, text.get_text().split("\n"))))
     # Otherwise an SVG has the time, and names drawn by chance.
     with rc_context({"svg.hashsalt": path.name}):
         for kind in kinds:
@@ -246,6 +251,16 @@ def attention_graph(
         axes.axis("off")
     figure.suptitle(f"{title}: the {strongest} strongest edges to each node", fontsize=10)
     return figure
+
+
+def _can_be_drawn(line: str) -> bool:
+    if "$" not in line:
+        return True
+    try:
+        MathTextParser("path").parse(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _strongest_edges(graph: Data, head: int, strongest: int) -> nx.DiGraph:

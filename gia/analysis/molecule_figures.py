@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, PathPatch
 from matplotlib.path import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
 
+from gia.analysis.attention_panels import Panels, drawn_layers, strongest_edges
 from gia.analysis.figures import BLUE
 from gia.data.depict import Depiction
 
@@ -95,26 +95,20 @@ def molecule_attention(
         title (str): Over the whole figure.
         strongest (int): How many edges are drawn.
     """
-    layers = {number: graph for number, graph in enumerate(graphs, 1) if graph is not None}
-    columns = min(len(layers), 2)
-    rows = -(-len(layers) // columns)
+    edges = {number: _read(graph, molecule) for number, graph in drawn_layers(graphs).items()}
     width, height = (
         max(size / depiction.bond + 2 * RADIUS, least)
         for size, least in zip(depiction.size, ROOM, strict=True)
     )
     scale = min(0.42, 6 / width)  # inches of a bond
-    size = (columns * width * scale + 1.1, rows * (height * scale + 0.35) + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    edges = {number: _read(graph, molecule) for number, graph in layers.items()}
-    highest = max([float(read.max()) for *_, read in edges.values()] + [1e-9])
-    colour = Normalize(0, highest)
-    for axes, (number, (edge_index, weight, read)) in zip(grid.flat, edges.items(), strict=False):
-        draw_molecule(axes, depiction, READ(colour(read.numpy())), room=(width, height))
-        axes.set_title(f"layer {number}", fontsize=9)
-        kept = weight.argsort(descending=True, stable=True)[:strongest]
+    size = (width * scale, height * scale + 0.35)
+    shown = [read for *_, read in edges.values()]
+    panels = Panels.of_layers([*edges], size, shown, READ, aside=1.1)
+    for number, (edge_index, weight, read) in edges.items():
+        axes, colours = panels.axes[number], READ(panels.scale(read.numpy()))
+        draw_molecule(axes, depiction, colours, room=(width, height))
         top = float(weight.max()) if len(weight) else 1.0
-        for edge in kept[weight[kept] > 0].tolist():
+        for edge in strongest_edges(weight, strongest):
             ends = [
                 tuple(side / depiction.bond for side in depiction.positions[node])
                 for node in edge_index[:, edge].tolist()
@@ -133,13 +127,10 @@ def molecule_attention(
                     zorder=3,
                 )
             )
-    for axes in grid.flat[len(layers) :]:
-        axes.axis("off")
-    bar = figure.colorbar(ScalarMappable(colour, READ), ax=figure.axes, shrink=0.6, pad=0.02)
-    bar.set_label("how much others read it, bonds left out", fontsize=7)
-    bar.ax.tick_params(labelsize=7)
-    figure.suptitle(f"{title}: atoms that are read, and the {strongest} strongest edges", size=10)
-    return figure
+    return panels.finish(
+        f"{title}: atoms that are read, and the {strongest} strongest edges",
+        "how much others read it, bonds left out",
+    )
 
 
 def _read(graph: Data, molecule: Data) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gia.data.items import Items
@@ -15,6 +16,34 @@ ANY = frozenset("NX")
 KINDS = {"DNA": "ACGT", "RNA": "ACGU", "DNA and RNA": "ACGTU", "proteins": AMINO_ACIDS}
 # This share of the letters makes a kind likely, from so many letters on.
 LIKELY, ENOUGH = 0.95, 100
+
+
+class Letters:
+    """Counts of the letters of all sequences that are read, for :class:`gia.data.items.Items`.
+
+    Args:
+        tokenizer: which letters it knows.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.counts: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._first: str | None = None
+
+    def add(self, name: str, letters: str) -> None:
+        """Those of one sequence."""
+        found = Counter(letters)
+        strange = self._tokenizer.count_unknown("".join(found))
+        if strange and self._first is None:
+            self._first = name
+        self._unknown.update({letter: found[letter] for letter in strange})
+        self.counts.update(found)
+
+    def tell(self, items: Items) -> None:
+        """Enter what was counted."""
+        items.unknown, items.letters = dict(sorted(self._unknown.items())), dict(self.counts)
+        items.first_unknown = self._first
 
 
 def likely_kind(letters: Mapping[str, int]) -> str | None:

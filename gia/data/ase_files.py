@@ -12,6 +12,7 @@ from typing import Any
 from gia.data.columns import Columns, word_set
 from gia.data.crystals import UNREADABLE
 from gia.data.files import GZIP, read_bytes
+from gia.data.optional import require
 
 DATABASES = (".db",)
 FRAMES = (".extxyz", ".xyz", ".traj")  # files of one structure after another
@@ -74,14 +75,10 @@ def require_ase() -> Any:
     Raises:
         ImportError: if it is not installed, saying how to.
     """
-    try:
-        import ase.db
-        import ase.io
-    except ImportError as error:
-        raise ImportError(
-            "ASE's databases and XYZ take ase, which is not installed: pip install gia[materials]"
-        ) from error
-    return ase
+    purpose = "ASE's databases and XYZ take ase"
+    require("ase.db", purpose, "materials")
+    require("ase.io", purpose, "materials")
+    return require("ase", purpose, "materials")
 
 
 def _of_database(file: Path, told: str) -> Iterator[tuple[str, dict[str, Any]]]:

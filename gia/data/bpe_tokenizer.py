@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gia.data.optional import require
 from gia.data.tokenizer import SPECIALS, Tokenizer, in_parts
 
 BYTES = 256
@@ -108,10 +109,4 @@ class BPETokenizer(Tokenizer):
 
 
 def _library() -> Any:
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise ImportError(
-            "tokenizer=bpe takes tokenizers, which is not installed: pip install gia[llm]"
-        ) from error
-    return tokenizers
+    return require("tokenizers", "tokenizer=bpe takes tokenizers", "llm")

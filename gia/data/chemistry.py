@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gia.data.optional import require
+
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
@@ -14,13 +16,7 @@ def require_rdkit() -> Any:
     Raises:
         ImportError: if rdkit is not installed.
     """
-    try:
-        from rdkit import Chem
-    except ImportError as error:
-        raise ImportError(
-            "molecules take rdkit, which is not installed: pip install gia[chem]"
-        ) from error
-    return Chem
+    return require("rdkit.Chem", "molecules take rdkit", "chem")
 
 
 def without_maps(molecule: Mol) -> Mol:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from gia.data.bounds import SIGN
@@ -212,3 +212,27 @@ def read_columns(
         raise ValueError(f"{file} has no rows below its header: {', '.join(table.names)}")
     values = dict(zip(table.names, table.columns, strict=True))
     return Columns(path, values, table.notes, table.separator, word_set(missing))
+
+
+def table_of_files(path: Any, column: str, files: Sequence[Path]) -> Columns:
+    """A table of files that hold an item each: their names, and in ``column`` where they lie."""
+    names, places = [file.name for file in files], [str(file.resolve()) for file in files]
+    return Columns(path, {"file": names, column: places})
+
+
+def joined(tables: Sequence[Columns]) -> Columns:
+    """Several tables with the same columns as one.
+
+    Raises:
+        ValueError: if they have others.
+    """
+    first, *others = tables
+    for other in others:
+        if set(other.names) != set(first.names):
+            odd = ", ".join(sorted(set(other.names) ^ set(first.names)))
+            raise ValueError(f"{other.path} and {first.path} do not have the same columns: {odd}")
+    first.values = {
+        name: [cell for table in tables for cell in table.values[name]] for name in first.names
+    }
+    first.notes = list(dict.fromkeys(note for table in tables for note in table.notes))
+    return first

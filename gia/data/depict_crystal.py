@@ -12,13 +12,8 @@ from torch_geometric.data import Data
 from gia.data.elements import require_pymatgen
 from gia.data.node_labels import node_labels
 
-AZIMUTH, ELEVATION = (
-    20.0,
-    12.0,
-)  # degrees from which a cell is looked at, which lays its sides apart
-FACE = (
-    1e-3  # share of a vector by which an atom lies on a side of the cell, and is drawn on the other
-)
+AZIMUTH, ELEVATION = 20.0, 12.0  # degrees; a cell looked at from there lays its sides apart
+FACE = 1e-3  # of a vector: an atom so near a side of the cell is drawn on the other side, too
 UNMEASURED = 1.0  # Angstrom, the radius of an element whose own is not known
 
 

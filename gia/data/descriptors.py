@@ -9,6 +9,7 @@ import numpy as np
 
 from gia.data.chemistry import require_rdkit
 from gia.data.items import progress
+from gia.data.optional import require
 from gia.data.tokenizer import AMINO_ACIDS
 
 # What grows with an exponential of the size, beyond single precision: its logarithm is taken.
@@ -67,19 +68,13 @@ def peptide_descriptors(sequences: Sequence[str]) -> tuple[list[str], np.ndarray
     Raises:
         ImportError: if Biopython is not installed.
     """
-    try:
-        from Bio.SeqUtils.ProtParam import ProteinAnalysis
-    except ImportError as error:
-        raise ImportError(
-            "data.features=peptide takes Biopython, which is not installed: pip install gia[bio]"
-        ) from error
-
+    protparam = require("Bio.SeqUtils.ProtParam", "data.features=peptide takes Biopython", "bio")
     found = []
     for sequence in sequences:
         known = "".join(letter for letter in sequence if letter in AMINO_ACIDS)
         said = dict.fromkeys(PROTPARAM, math.nan)
         if known:
-            peptide = ProteinAnalysis(known)
+            peptide = protparam.ProteinAnalysis(known)
             said = {name: function(peptide) for name, function in PROTPARAM.items()}
         shares = {
             f"share_{letter}": known.count(letter) / len(known) if known else math.nan

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gia.data.optional import require
+
 LARGEST = 103  # lawrencium: of heavier elements next to nothing is measured
 SHELLS = {"s": 2, "p": 6, "d": 10, "f": 14}
 # Of pymatgen's elements, those that are known of nearly all.
@@ -39,14 +41,7 @@ def require_pymatgen() -> Any:
     Raises:
         ImportError: if it is not installed, saying how to.
     """
-    try:
-        import pymatgen.core
-    except ImportError as error:
-        raise ImportError(
-            "formulas and crystals take pymatgen, which is not installed: "
-            "pip install gia[materials]"
-        ) from error
-    return pymatgen.core
+    return require("pymatgen.core", "formulas and crystals take pymatgen", "materials")
 
 
 def read_formula(formula: str) -> dict[str, float]:

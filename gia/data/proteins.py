@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gia.data.optional import require
 from gia.data.radial import gaussians
 from gia.data.tokenizer import Tokenizer
 
@@ -199,13 +200,7 @@ def require_gemmi() -> Any:
     Raises:
         ImportError: if it is not installed, saying how to.
     """
-    try:
-        import gemmi
-    except ImportError as error:
-        raise ImportError(
-            "reading PDB and mmCIF takes gemmi, which is not installed: pip install gia[bio]"
-        ) from error
-    return gemmi
+    return require("gemmi", "reading PDB and mmCIF takes gemmi", "bio")
 
 
 def _read(data: bytes) -> Any:
@@ -297,10 +292,4 @@ def _is_acid(residue: Any) -> bool:
 def _tables() -> Any:
     """Biopython's tables of residues: the letters of the twenty amino acids, and those of all that
     the PDB's dictionary of components derives from one."""
-    try:
-        from Bio.Data import PDBData
-    except ImportError as error:
-        raise ImportError(
-            "reading structures takes Biopython, which is not installed: pip install gia[bio]"
-        ) from error
-    return PDBData
+    return require("Bio.Data.PDBData", "reading structures takes Biopython", "bio")

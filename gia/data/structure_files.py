@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from gia.data.cache import digest, package_version, processed
 from gia.data.files import read_bytes
 from gia.data.items import Items, Rejected
+from gia.data.parallel import on_all_cores
 from gia.data.proteins import Chain, read_chains
 
 STRUCTURES = (".pdb", ".ent", ".cif", ".mmcif")
@@ -86,14 +87,7 @@ def read_files(files: Sequence[Path]) -> Iterator[list[Data] | str]:
 def _as_items(files: Sequence[Path]) -> Items:
     """The chains of files as items that can be kept; their rows are the files'."""
     items = Items(graphs=[], num_rows=len(files))
-    if len(files) <= FEW:
-        read = map(_read_file, files)
-    else:
-        from joblib import Parallel, cpu_count, delayed
-
-        workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=16)
-        read = workers(delayed(_read_file)(file) for file in files)
-    for row, found in enumerate(read):
+    for row, found in enumerate(on_all_cores(_read_file, files, FEW)):
         if isinstance(found, str):
             items.rejected.append(Rejected(row, files[row].name, found))
             continue

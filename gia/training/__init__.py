@@ -12,9 +12,10 @@ from gia.training.callbacks import (
 )
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.chemprop import ChempropRun
-from gia.training.ensemble import EnsembleRun, join, run_of
+from gia.training.ensemble import EnsembleRun, run_of
 from gia.training.fitted import FittedRun
 from gia.training.initialize import InitializeAdapter
+from gia.training.joined import join
 from gia.training.learned import Learned
 from gia.training.load import calibrate, load_trained
 from gia.training.measured import MeasuredRun

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
@@ -12,15 +10,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gia.data.files import write_atomically
 from gia.tasks.prediction import Prediction
-from gia.training.blend import BLEND, ENSEMBLE
+from gia.training.blend import BLEND
 from gia.training.callbacks import Throughput
-from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
+from gia.training.checkpoint import read_checkpoint
 from gia.training.fitted import FittedRun
+from gia.training.joined import check_alike, join
 from gia.training.load import load_trained
 from gia.training.run import Interrupted, Run, trusted_by
 from gia.training.trained_data import trained_data
 
-ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
 DONE = "test.json"  # in a member's folder, written last
 BY = ("seeds", "folds")
 OF_FOLDS = ("inner_fold", "inner_folds")  # of the data of a member by folds
@@ -74,7 +72,7 @@ class EnsembleRun(Run):
         _check_split(before, split["split_fingerprint"])
         for k in set(range(cfg.ensemble)) - set(open_members):
             finished = read_checkpoint(_weights(folder, k))["hyper_parameters"]["settings"]
-            _check_alike(settings, finished, _weights(folder, k), ALIKE)
+            check_alike(settings, finished, _weights(folder, k))
         own = {name: cfg[name] for name in ("seed", "ensemble", "ensemble_by")}
         own |= {"run_dir": str(folder)} | split
         OmegaConf.save(OmegaConf.create({**settings, **own}), folder / "config.yaml")
@@ -136,84 +134,10 @@ def run_of(cfg: DictConfig) -> Run:
     Raises:
         ValueError, OSError: If a setting, the data or the earlier run cannot be used.
     """
+    if cfg.ensemble is not None:
+        return EnsembleRun.from_config(cfg)
     _check_by(cfg)
-    return instantiate(cfg.runner)(cfg) if cfg.ensemble is None else EnsembleRun.from_config(cfg)
-
-
-def join(paths: Sequence[str | Path], out: str | Path, **settings: Any) -> None:
-    """Make one checkpoint of several: an ensemble that is loaded as each of them is.
-
-    Args:
-        paths (list of Path): Checkpoints of models of one architecture, targets and scaling, such
-            as of runs with different seeds.
-        out (Path): The checkpoint to write.
-        **settings: Of the configuration of the first, which the ensemble has, those that are others
-            for the ensemble, such as ``data`` and ``split_fingerprint``.
-
-    Raises:
-        FileNotFoundError, ValueError: If there are none, one cannot be read, or they disagree.
-    """
-    if not paths:
-        raise ValueError("an ensemble needs at least one checkpoint")
-    read = [read_checkpoint(path) for path in paths]
-    of_members = [one["hyper_parameters"]["settings"] for one in read]
-    if "data" not in settings and of_members[0].get("data", {}).get("inner_fold") is not None:
-        raise ValueError(
-            f"{paths[0]} is a member by folds, whose validation part the others have learned from: "
-            "their own run joins them, gia train ensemble_by=folds ckpt_path=..."
-        )
-    for path, other in zip(paths, of_members, strict=True):
-        _check_alike(of_members[0], other, path, ALIKE)
-    members = [member for one in read for member in _members(one)]
-    model = {"_target_": ENSEMBLE, "models": [config for config, _ in members]}
-    weights = {key: value for key, value in read[0]["state_dict"].items() if key[:6] != "model."}
-    for k, (_, own) in enumerate(members):
-        weights |= {f"model.members.{k}.{key}": value for key, value in own.items()}
-    known = read[0]["hyper_parameters"]
-    joined = {
-        "hyper_parameters": known | {"settings": of_members[0] | settings | {"model": model}},
-        "state_dict": weights,
-        "pytorch-lightning_version": pl.__version__,
-        "global_step": read[0]["global_step"],
-        "epoch": read[0]["epoch"],
-    }
-    AtomicCheckpointIO().save_checkpoint(joined, out)
-
-
-def _members(checkpoint: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Configuration and weights of a model, or of each one of which it is an ensemble."""
-    model, state = checkpoint["hyper_parameters"]["settings"]["model"], checkpoint["state_dict"]
-    prefixes = {"model.": model}
-    if model["_target_"] == ENSEMBLE:
-        prefixes = {f"model.members.{k}.": one for k, one in enumerate(model["models"])}
-    for prefix, config in prefixes.items():
-        own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-        yield config, own
-
-
-def _check_alike(
-    ours: Mapping[str, Any], other: Mapping[str, Any], path: Any, keys: Sequence[str]
-) -> None:
-    names, others = ((one.get("inputs") or {}).get("target_names") for one in (ours, other))
-    differs = next(
-        (key for key in keys if _seedless(ours.get(key)) != _seedless(other.get(key))), None
-    )
-    if names != others:
-        differs = f"target_names is another one than that of the others: {others} and {names}"
-    elif differs is not None:
-        differs += " is another one than that of the others"
-    if differs is not None:
-        raise ValueError(
-            f"{path} is no member of this ensemble: its {differs}; join models that differ by "
-            "their seed alone"
-        )
-
-
-def _seedless(value: Any) -> Any:
-    """Without the seeds, such as that of a forest: by them members may differ."""
-    if isinstance(value, Mapping):
-        return {key: _seedless(one) for key, one in value.items() if key != "seed"}
-    return [_seedless(one) for one in value] if isinstance(value, (list, tuple)) else value
+    return instantiate(cfg.runner)(cfg)
 
 
 def _check_by(cfg: DictConfig) -> None:

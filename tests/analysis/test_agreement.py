@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import erdos_renyi_graph
 
 from gia.analysis import agreement, agreement_heat_maps, agreement_map, measure_agreement
-from gia.analysis.agreement import MEASURES, chance, precision_at
+from gia.analysis.agreement_measures import MEASURES, chance, precision_at
 
 
 def random_items(number=9, nodes=14, *, ordered=False):

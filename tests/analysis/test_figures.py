@@ -1,6 +1,7 @@
 import pytest
 import torch
 from laws import make_model, sequences
+from matplotlib.text import Text
 from torch_geometric.data import Data
 
 from gia.analysis import (
@@ -8,6 +9,7 @@ from gia.analysis import (
     attention_heat_map,
     graph_matrices,
     learning_curves,
+    parity_plot,
     save,
 )
 from gia.analysis.figures import safe
@@ -143,3 +145,13 @@ def test_graph_matrices_show_edges_of_any_weight_and_count_them():
 )
 def test_names_of_files_are_safe(name, said):
     assert safe(name) == said
+
+
+@pytest.mark.parametrize("unit", ["$", r"$\foo$", "eV/Å$^3$", r"${$"])
+def test_what_is_no_formula_is_drawn_as_it_is(unit, tmp_path):
+    figure = parity_plot(torch.rand(5, 1), torch.rand(5, 1), [unit], [unit])
+    (svg,) = save(figure, tmp_path / "parity", ["svg"])
+    assert svg.stat().st_size > 0
+    drawn = {text.get_text(): text.get_parse_math() for text in figure.findobj(Text)}
+    # A formula is kept, whatever else stands in the figure.
+    assert drawn[f"target ({unit})"] == (unit == "eV/Å$^3$")

@@ -11,7 +11,8 @@ from runs import SMALL, compose_config
 from gia.tasks.report import costs
 from gia.training import ensemble, load_trained, trained_data
 from gia.training.checkpoint import read_checkpoint
-from gia.training.ensemble import EnsembleRun, join
+from gia.training.ensemble import EnsembleRun
+from gia.training.joined import join
 
 MODEL = ["model=graph_transformer", "trainer.max_epochs=2", "data.rwse=4", "data.split=random"]
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from gia.data.ase_files import is_ase, read_ase
 from gia.data.cache import digest, package_version, processed
-from gia.data.columns import Columns, read_columns, word_set
+from gia.data.columns import Columns, joined, read_columns, table_of_files, word_set
 from gia.data.crystals import UNREADABLE, Atoms, Neighbours, crystal_graph, read_atoms
 from gia.data.datasets.table import TableDataset
 from gia.data.elements import require_pymatgen
 from gia.data.files import expand, read_text
 from gia.data.items import Items, Rejected, progress
+from gia.data.parallel import on_all_cores
 
 STRUCTURES = (".cif", ".vasp", ".poscar", ".json")
 PROPERTIES = "id_prop.csv"  # of a folder as CGCNN has it: no header, an id and its targets
@@ -183,29 +184,9 @@ class Crystals(TableDataset):
         return Columns(self.path, values, missing=word_set(self.missing))
 
     def _of_files(self, files: Sequence[Path]) -> Columns:
-        values = {
-            "file": [file.name for file in files],
-            str(self.structure_column): [str(file.resolve()) for file in files],
-        }
-        return Columns(self.path, values, missing=word_set(self.missing))
-
-
-def joined(tables: Sequence[Columns]) -> Columns:
-    """Several tables with the same columns as one.
-
-    Raises:
-        ValueError: if they have others.
-    """
-    first, *others = tables
-    for other in others:
-        if set(other.names) != set(first.names):
-            odd = ", ".join(sorted(set(other.names) ^ set(first.names)))
-            raise ValueError(f"{other.path} and {first.path} do not have the same columns: {odd}")
-    first.values = {
-        name: [cell for table in tables for cell in table.values[name]] for name in first.names
-    }
-    first.notes = list(dict.fromkeys(note for table in tables for note in table.notes))
-    return first
+        columns = table_of_files(self.path, str(self.structure_column), files)
+        columns.missing = word_set(self.missing)
+        return columns
 
 
 def _is_structure(file: Path) -> bool:
@@ -240,14 +221,7 @@ def _read(text: str, neighbours: Neighbours) -> Atoms | str:
 
 def _read_all(texts: Sequence[str], neighbours: Neighbours) -> Iterator[Any]:
     """The graph of each text, or why there is none, read on all cores."""
-    if len(texts) <= FEW:
-        found = (_read(text, neighbours) for text in texts)
-    else:
-        from joblib import Parallel, cpu_count, delayed
-
-        workers = Parallel(n_jobs=cpu_count(), return_as="generator", batch_size=16)
-        found = workers(delayed(_read)(text, neighbours) for text in texts)
-    for atoms in found:
+    for atoms in on_all_cores(partial(_read, neighbours=neighbours), texts, FEW):
         yield atoms if isinstance(atoms, str) else crystal_graph(atoms, neighbours)
 
 

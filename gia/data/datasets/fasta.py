@@ -15,6 +15,7 @@ from gia.data.datasets.sequences import Record, SequenceDataset
 from gia.data.datasets.windowing import window_items
 from gia.data.files import read_text
 from gia.data.items import Items
+from gia.data.optional import require
 from gia.data.residues import Residues
 
 # What begins a line of comment: ; in Pearson's format, the others in BLAST's.
@@ -119,19 +120,14 @@ def read_fasta(
         ImportError: if Biopython is not installed.
         OSError, ValueError: if the file cannot be read or has no ``>`` header.
     """
-    try:
-        from Bio.SeqIO.FastaIO import SimpleFastaParser
-    except ImportError as error:
-        raise ImportError(
-            "reading FASTA takes Biopython, which is not installed: pip install gia[bio]"
-        ) from error
+    parser = require("Bio.SeqIO.FastaIO", "reading FASTA takes Biopython", "bio").SimpleFastaParser
     lines, notes = _entries(read_text(path, url, option))
     if not lines:
         raise ValueError(
             f"{option}={path} has no '>' header, so it is not FASTA: for a table use "
             "data=csv, for plain text data=text"
         )
-    headers, sequences = zip(*SimpleFastaParser(iter(lines)), strict=True)
+    headers, sequences = zip(*parser(iter(lines)), strict=True)
     names, repeated = _names(headers)
     if repeated:
         notes.append(

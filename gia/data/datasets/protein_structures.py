@@ -11,9 +11,9 @@ from typing import Any
 
 from torch_geometric.data import Data
 
+from gia.data.alphabets import Letters
 from gia.data.cache import digest, package_version
-from gia.data.columns import Columns, column_names, read_columns
-from gia.data.datasets.crystals import joined
+from gia.data.columns import Columns, column_names, joined, read_columns, table_of_files
 from gia.data.datasets.sequences import LEVELS
 from gia.data.datasets.table import TableDataset
 from gia.data.files import expand
@@ -130,12 +130,9 @@ class ProteinStructures(TableDataset):
         named = [Path(str(file)).expanduser() for file in expand(self.path)]
         files = [file for place in named for file in structures_in(place)]
         if all(map(is_structure, files)):
-            values = {
-                "file": [file.name for file in files],
-                self.structure_column: [str(file.resolve()) for file in files],
-            }
             self._folders = [Path()] * len(files)
-            return self._with_factors(Columns(self.path, values))
+            table = table_of_files(self.path, self.structure_column, files)
+            return self._with_factors(table)
         tables = [read_columns(file, self.url, self.missing) for file in files]
         places = zip(files, tables, strict=True)
         self._folders = [file.parent for file, table in places for _ in range(len(table))]
@@ -172,8 +169,7 @@ class ProteinStructures(TableDataset):
             kind="sequence",
             num_rows=len(names),
         )
-        letters: Counter[str] = Counter()
-        unknown: Counter[str] = Counter()
+        letters = Letters(self.tokenizer)
         chains = progress(self._rows, len(names), "finding contacts")
         for row, (_, chain) in enumerate(chains):
             if isinstance(chain, str):
@@ -185,15 +181,10 @@ class ProteinStructures(TableDataset):
                 items.rejected.append(Rejected(row, names[row], str(error)))
                 continue
             graph.name, graph.row = names[row], row
-            found = Counter(chain.letters)
-            strange = self.tokenizer.count_unknown("".join(found))
-            if strange and not unknown:
-                items.first_unknown = graph.name
-            unknown.update({letter: found[letter] for letter in strange})
-            letters.update(found)
+            letters.add(graph.name, chain.letters)
             items.graphs.append(graph)
             items.cells.append(targets[row])
-        items.unknown, items.letters = dict(sorted(unknown.items())), dict(letters)
+        letters.tell(items)
         items.notes = self._notes()
         return items
 

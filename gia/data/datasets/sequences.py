@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch_geometric.data import Data
 
-from gia.data.alphabets import alphabet_notes
+from gia.data.alphabets import Letters, alphabet_notes
 from gia.data.cache import digest
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.table import TableDataset
@@ -105,25 +104,20 @@ class SequenceDataset(Dataset):
             num_rows=len(records),
         )
         residues = Residues(self.tokenizer)
-        unknown: Counter[str] = Counter()
-        letters: Counter[str] = Counter()
+        letters = Letters(self.tokenizer)
         for row, written in progress(enumerate(records), len(records), "reading sequences"):
             record = self._cleaned(written, residues)
             if not record.sequence:
                 reason = "holds no residue" if written.sequence.strip() else "is empty"
                 items.rejected.append(Rejected(row, record.name, f"{NO_SEQUENCE}{reason}"))
                 continue
-            found = Counter(record.sequence)
-            strange = self.tokenizer.count_unknown("".join(found))
-            if strange and not unknown:
-                items.first_unknown = record.name
-            unknown.update({symbol: found[symbol] for symbol in strange})
-            letters.update(found)
+            letters.add(record.name, record.sequence)
             data = self._graph(row, record)
             items.graphs.append(frame(data))
             items.cells.append(record.cells)
-        items.unknown, items.letters = dict(sorted(unknown.items())), dict(letters)
-        items.notes = [*self.notes(), *residues.notes(), *alphabet_notes(letters, self.tokenizer)]
+        letters.tell(items)
+        told = alphabet_notes(letters.counts, self.tokenizer)
+        items.notes = [*self.notes(), *residues.notes(), *told]
         return items
 
     def digest(self) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gia.data.optional import require
 from gia.nn.models.fingerprint import FingerprintModel, Known
 
 
@@ -139,11 +140,5 @@ def require_lightgbm() -> Any:
     Raises:
         ImportError: If it is not installed.
     """
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise ImportError(
-            "gradient boosting takes LightGBM, which is not installed: pip install gia[boosting], "
-            "or choose model=random_forest, which needs nothing more"
-        ) from error
-    return lightgbm
+    otherwise = ", or choose model=random_forest, which needs nothing more"
+    return require("lightgbm", "gradient boosting takes LightGBM", "boosting", otherwise)
