@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 BENCHMARK, VERSION = "matbench_v0.1", "0.6"  # of the format
 FOLDS = 5
@@ -109,10 +109,11 @@ def matbench_scores(target: np.ndarray, predicted: np.ndarray, classes: bool) ->
         }
     else:
         large = np.abs(target) > SMALLEST
+        share = np.abs((target - predicted)[large] / target[large])
         found = {
             "mae": metrics.mean_absolute_error(target, predicted),
             "rmse": metrics.mean_squared_error(target, predicted) ** 0.5,
-            "mape": np.abs((target - predicted)[large] / target[large]).mean(),
+            "mape": share.mean() if large.any() else 0.0,
             "max_error": metrics.max_error(target, predicted),
         }
     return {name: float(value) for name, value in found.items()}
@@ -153,9 +154,21 @@ def _read(folder: Path, task: str | None) -> Fold:
         target=np.array([_number(row[column], names) for row in table]),
         predicted=np.array([float(row[predicted]) for row in table]),
         classes=bool(names),
-        parameters={"model": cfg.model["_target_"], "seed": cfg.seed},
+        parameters=_parameters(cfg),
         folder=folder,
     )
+
+
+def _parameters(cfg: DictConfig) -> dict[str, Any]:
+    """What was trained, and what is averaged with it."""
+    found = {"model": cfg.model["_target_"], "seed": cfg.seed}
+    if cfg.get("ensemble") is not None:
+        found |= {"ensemble": cfg.ensemble, "ensemble_by": cfg.ensemble_by}
+    blend = cfg.get("blend")
+    if blend is not None:
+        parts = [blend] if "_target_" in blend else [one for one in blend.values() if one]
+        found["blend"] = [one["_target_"] for one in parts]
+    return found
 
 
 def _number(cell: str, names: list[str]) -> float:

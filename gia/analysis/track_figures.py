@@ -30,7 +30,7 @@ LETTERS = {"ha": "center", "va": "center_baseline", "fontsize": 6}
 
 
 @dataclass
-class Chain:
+class Track:
     """What is said of one target of the L nodes of a sequence, and what is known.
 
     Attributes:
@@ -72,19 +72,19 @@ class Chain:
         return min(len(self.labels), MOST_PLACES)
 
 
-def class_tracks(chains: Sequence[Chain], class_names: Sequence[str], title: str = "") -> Figure:
+def class_tracks(chains: Sequence[Track], class_names: Sequence[str], title: str = "") -> Figure:
     """True and predicted classes of each residue, over bars as high as the probability that the
     predicted one is said to have: red where it is wrong.
 
     Args:
-        chains (list of Chain): With probabilities.
+        chains (list of Track): With probabilities.
         class_names (list of str): ``[C]``; written on the residues where they are letters.
         title (str): Over the whole figure.
     """
     colours = _colours(len(class_names))
     letters = all(len(name) == 1 for name in class_names)
 
-    def draw(axes: Axes, chain: Chain, part: slice) -> None:
+    def draw(axes: Axes, chain: Track, part: slice) -> None:
         places = range(len(chain.labels))[part]
         sure, chosen = (values.tolist() for values in chain.output[part].max(1))
         known, right = chain.known[part].tolist(), chain.right[part].tolist()
@@ -109,7 +109,7 @@ def class_tracks(chains: Sequence[Chain], class_names: Sequence[str], title: str
         axes.set_yticks(list(ticks), list(ticks.values()))
         axes.set_ylim(0, TOP)
 
-    def judge(chain: Chain) -> str:
+    def judge(chain: Track) -> str:
         return f"{1 - chain.error:.0%} of {int(chain.known.sum()):,} known residues right"
 
     legend = [Patch(color=of, label=name) for of, name in zip(colours, class_names, strict=True)]
@@ -122,7 +122,7 @@ def class_tracks(chains: Sequence[Chain], class_names: Sequence[str], title: str
 
 
 def number_tracks(
-    chains: Sequence[Chain],
+    chains: Sequence[Track],
     name: str,
     unit: str | None = None,
     title: str = "",
@@ -132,14 +132,14 @@ def number_tracks(
     """True and predicted numbers of each residue as lines, the predicted one with its interval.
 
     Args:
-        chains (list of Chain): With numbers.
+        chains (list of Track): With numbers.
         name (str): Of the target.
         unit (str, optional): Its unit.
         title (str): Over the whole figure.
         confidence (float, optional): Of the intervals.
     """
 
-    def draw(axes: Axes, chain: Chain, part: slice) -> None:
+    def draw(axes: Axes, chain: Track, part: slice) -> None:
         places = range(len(chain.labels))[part]
         for place, known in zip(places, chain.known[part].tolist(), strict=True):
             if not known:
@@ -159,7 +159,7 @@ def number_tracks(
             axes.text(place, high + 2.7 * room, _letter(label), **LETTERS)
         axes.set_ylabel("\n".join(textwrap.wrap(with_unit(name, unit), 18)), fontsize=7)
 
-    def judge(chain: Chain) -> str:
+    def judge(chain: Track) -> str:
         error = f"{chain.error:.3g} {unit or ''}".strip()
         return f"mean absolute error {error} of {int(chain.known.sum()):,} known residues"
 
@@ -173,9 +173,9 @@ def number_tracks(
 
 
 def _lines(
-    chains: Sequence[Chain],
-    draw: Callable[[Axes, Chain, slice], None],
-    judge: Callable[[Chain], str],
+    chains: Sequence[Track],
+    draw: Callable[[Axes, Track, slice], None],
+    judge: Callable[[Track], str],
     legend: Sequence[Patch | Line2D],
     title: str,
 ) -> Figure:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gia.data.columns import Columns, word_set
-from gia.data.crystals import UNREADABLE
+from gia.data.crystals import UNREADABLE, unreadable
 from gia.data.files import GZIP, read_bytes
 from gia.data.optional import require
 
@@ -82,7 +82,7 @@ def require_ase() -> Any:
 
 
 def _of_database(file: Path, told: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with require_ase().db.connect(file) as database:
+    with require_ase().db.connect(file, type="db") as database:
         try:
             ids = [number for (number,) in database.connection.execute("SELECT id FROM systems")]
         except Exception as error:  # sqlite3's, of what is no database or not one of ASE's
@@ -92,7 +92,7 @@ def _of_database(file: Path, told: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 row = database.get(id=number)
                 text, values = _row(row.toatoms(), row.key_value_pairs)
             except Exception as error:  # whatever a damaged row raises
-                text, values = f"{UNREADABLE}{_reason(error)}", {}
+                text, values = f"{UNREADABLE}{unreadable(error)}", {}
             yield text, {"id": number, **values}
 
 
@@ -103,7 +103,7 @@ def _of_frames(file: Path, told: str) -> Iterator[tuple[str, dict[str, Any]]]:
             atoms = next(frames, None)
         except Exception as error:  # ASE's parsers raise almost anything
             # Where a frame ends is not known then: it is the last that there is.
-            yield f"{UNREADABLE}{_reason(error)}; what follows in {told} is not read", {}
+            yield f"{UNREADABLE}{unreadable(error)}; what follows in {told} is not read", {}
             return
         if atoms is None:
             return
@@ -122,7 +122,8 @@ def _row(atoms: Any, known: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return f"{UNREADABLE}the structure has no cell", values
     if not atoms.pbc.all():
         return f"{UNREADABLE}the structure does not repeat in all three directions", values
-    sites = (atoms.info.get("occupancy") or {}).values()  # as ASE keeps it, of files such as CIF
+    occupancy = atoms.info.get("occupancy")  # as ASE keeps it, of files such as CIF
+    sites = occupancy.values() if isinstance(occupancy, dict) else ()
     if any(len(site) > 1 or sum(site.values()) < WHOLE for site in sites):
         return f"{UNREADABLE}atoms are there in part: partial occupancies are not read", values
     return _as_json(atoms), values
@@ -140,15 +141,12 @@ def _as_json(atoms: Any) -> str:
     return json.dumps({"lattice": {"matrix": atoms.cell.tolist()}, "sites": sites})
 
 
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    said = f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
-    return f"the structure cannot be read: {said}"
-
-
 def _is_plain(file: Path) -> bool:
-    """Whether there is such a file that ASE can read where it is."""
-    if not file.is_file():
+    """Whether there is such a file that ASE can read where it is.
+
+    What follows an ``@`` in a name is for ASE a choice of frames.
+    """
+    if not file.is_file() or "@" in file.name:
         return False
     with file.open("rb") as stream:
         return stream.read(len(GZIP)) != GZIP

@@ -88,10 +88,19 @@ def of_components(
     Returns:
         The names, with ``_1``, ``_2``, ... for the part where several are described, and
         ``[n, C F]``.
+
+    Raises:
+        ValueError: if all parts are described, and one item has more of them than another.
     """
     parts = [components(text) for text in texts]
     if places is None:
         places = range(len(parts[0]) if parts else 1)
+        for text, own in zip(texts, parts, strict=True):
+            if len(own) != len(places):
+                raise ValueError(
+                    f"all items must have as many molecules, but {texts[0]!r} has {len(places)} "
+                    f"and {text!r} has {len(own)}"
+                )
     different = list(dict.fromkeys(row[i] for row in parts for i in places))
     names, values = describe(different)
     number = {text: i for i, text in enumerate(different)}

@@ -104,9 +104,14 @@ def read_structure(text: str) -> Any:
             kind = "cif" if re.search(r"^\s*(data_|_cell_)", text, re.MULTILINE) else "poscar"
             return core.Structure.from_str(text, fmt=kind)
         except Exception as error:  # pymatgen's parsers raise almost anything
-            reason = str(error).strip().splitlines()
-            said = f"{type(error).__name__}: {reason[0][:120]}" if reason else type(error).__name__
-            raise ValueError(f"the structure cannot be read: {said}") from error
+            raise ValueError(unreadable(error)) from error
+
+
+def unreadable(error: Exception) -> str:
+    """What is said of a structure at which a parser has failed: in one line, of its error's."""
+    lines = str(error).strip().splitlines()
+    said = f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__
+    return f"the structure cannot be read: {said}"
 
 
 def read_atoms(text: str, neighbours: Neighbours) -> Atoms:

@@ -44,7 +44,7 @@ def ion_descriptors(shares: Mapping[str, float]) -> list[float]:
     how far the d shells of the cations are from empty or full (``open_shell``), whether cations
     keep a pair of s electrons (``lone_pair``), the energies of the highest atomic orbitals, the
     geometric mean of the electronegativities and their mean difference over all pairs of atoms
-    (``pair_polarity``), and the electrons outside of closed shells. A maximum or a mean over ions
+    (``pair_polarity``), and the electrons of s, p and open d shells. A maximum or a mean over ions
     that there are none of is 0.
 
     Args:
@@ -93,7 +93,7 @@ def _lone_pair(shell: Shell, state: int) -> bool:
 
 
 def _valence(shell: Shell) -> int:
-    """The electrons of open shells and of s and p."""
+    """The electrons of s, of p, and of a d shell that is not full; those of f are core here."""
     d = shell.electrons["d"]
     return shell.electrons["s"] + shell.electrons["p"] + (d if d < D_SHELL else 0)
 

@@ -37,10 +37,10 @@ def assigned(shares: Mapping[str, float], kind: str = "common") -> Assignment:
     """The oxidation states that come nearest to no charge, all atoms of an element alike.
 
     Of several, that in which the more electronegative elements take the electrons. What is left
-    is 0 where a formula can be a salt or an oxide of one valence an element, and large where all
-    elements are metals. Where there are more than :data:`MOST` assignments, as in alloys of many
-    elements, of rare states some one is always near, by chance: common ones stand for them, and of
-    these those are looked at that can still be neutral.
+    is next to 0 where a formula can be a salt or an oxide of one valence an element, and large
+    where all elements are metals. Where there are more than :data:`MOST` assignments, as in alloys
+    of many elements, of rare states some one is always near, by chance: common ones stand for
+    them, and of these those are looked at that can still be neutral.
 
     Args:
         shares: of the atoms, of each element by its symbol.

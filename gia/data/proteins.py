@@ -213,7 +213,9 @@ def _read(data: bytes) -> Any:
         except RuntimeError:  # before 1996 lines ended in the entry's name and a number
             if MMCIF.search(text):
                 raise
-            return gemmi.read_pdb_string(text, max_line_length=OLD)
+            structure = gemmi.read_pdb_string(text, max_line_length=OLD)
+            structure.merge_chain_parts()  # as the other way of reading does
+            return structure
     except Exception as error:  # gemmi's parsers raise several kinds
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"the file cannot be read as PDB or mmCIF: {said[0][:120]}") from error

@@ -56,7 +56,7 @@ def find_structure(cell: str, folder: Path) -> Path | None:
     """The file that a cell names, with its ending or without."""
     endings = ["", *STRUCTURES, *(f"{ending}.gz" for ending in STRUCTURES)]
     for name in (f"{cell}{ending}" for ending in endings if cell):
-        if len(name) < 256 and (folder / name).is_file():
+        if len(Path(name).name) < 256 and (folder / name).is_file():
             return (folder / name).resolve()
     return None
 

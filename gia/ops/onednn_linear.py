@@ -36,6 +36,7 @@ def _fits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         _pointwise is not None
         and torch.backends.mkldnn.is_available()
         and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
         and x.dim() > 1
         and x.size(-1) > 0
         and weight.dim() == 2

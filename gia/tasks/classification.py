@@ -25,7 +25,7 @@ from gia.analysis.prediction_figures import confusion_matrix, roc_curves
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.reliability_figures import AFTER, BEFORE, reliability_diagram
-from gia.analysis.track_figures import Chain, class_tracks
+from gia.analysis.track_figures import Track, class_tracks
 from gia.data.targets import ClassNames, classes_of_each
 from gia.tasks.calibration import Temperature
 from gia.tasks.losses import ClassLoss, CrossEntropy
@@ -254,7 +254,7 @@ class Classification(Prediction):
             *self._picture_reliability(predictions, folder),
         ]
 
-    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure:
+    def tracks(self, chains: Sequence[Track], target: int, title: str) -> Figure:
         return class_tracks(chains, self.classes[target], title)
 
     def _picture_reliability(self, found: Predictions, folder: Path) -> list[Path]:

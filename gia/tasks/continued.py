@@ -21,9 +21,10 @@ TOKENS = 16384  # of them together
 def log_ratios(model: LanguageModel, data: Data, changes: Sequence[Mapping[int, int]]) -> Tensor:
     r"""The log likelihood ratios of changed sequences, in nats.
 
-    What is before its first change a changed sequence has in common with the sequence itself, and
-    it is computed once: those that are first changed at the same node go on from there together.
-    Over all places that is half of the work. The result is that of whole sequences.
+    What is before its first change a changed sequence has in common with the sequence itself: it
+    is computed for as many rows as are scored at once, and those that are first changed at the same
+    node go on from there together. Over all places that is half of the work. The result is that of
+    whole sequences.
 
     Args:
         model (LanguageModel): In eval mode, whose graphs can be continued.

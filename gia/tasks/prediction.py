@@ -18,7 +18,7 @@ from torch_geometric.data import Batch, Data
 from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
-from gia.analysis.track_figures import Chain
+from gia.analysis.track_figures import Track
 from gia.nn import DropoutSamples, Several
 from gia.tasks import tables
 from gia.tasks.calibrated import Calibrated
@@ -334,7 +334,7 @@ class Prediction(Calibrated):
         """The unit of each metric that has one, where it is that of all targets."""
         return {}
 
-    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure | None:
+    def tracks(self, chains: Sequence[Track], target: int, title: str) -> Figure | None:
         """Draw what is said of a target's nodes along a few sequences; None draws nothing."""
         return None
 

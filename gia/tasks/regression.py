@@ -17,7 +17,7 @@ from gia.analysis.figures import save
 from gia.analysis.prediction_figures import parity_plot, residual_histogram
 from gia.analysis.predictions import Predictions
 from gia.analysis.reliability_figures import AFTER, BEFORE, coverage_plot, error_over_uncertainty
-from gia.analysis.track_figures import Chain, number_tracks
+from gia.analysis.track_figures import Track, number_tracks
 from gia.nn import Several
 from gia.tasks.calibrated import listed
 from gia.tasks.calibration import Intervals, needed
@@ -284,7 +284,7 @@ class Regression(Prediction):
         unit, *others = set(self.units)
         return {} if unit is None or others else dict.fromkeys(("rmse", "mae", "width"), unit)
 
-    def tracks(self, chains: Sequence[Chain], target: int, title: str) -> Figure:
+    def tracks(self, chains: Sequence[Track], target: int, title: str) -> Figure:
         name, unit = self.target_names[target], self.units[target]
         return number_tracks(chains, name, unit, title, confidence=self.confidence)
 

@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 from gia.analysis.figures import safe, save
 from gia.analysis.prediction_figures import MOST_PANELS
 from gia.analysis.predictions import Predictions
-from gia.analysis.track_figures import MOST_PLACES, Chain
+from gia.analysis.track_figures import MOST_PLACES, Track
 from gia.data.node_labels import node_labels
 
 # The worst but for a tenth, the one in the middle, and the best but for a tenth.
@@ -50,7 +50,7 @@ def picture_sequences(task: Any, data: Any, found: Predictions, folder: Path) ->
 
 def chains_of(
     task: Any, graphs: Iterable[Data], found: Predictions, target: int, kind: str
-) -> list[Chain]:
+) -> list[Track]:
     """What is said of one target of each graph."""
     places: dict[int, list[int]] = {}
     for place, row in enumerate(found.rows):
@@ -64,12 +64,12 @@ def chains_of(
             ends = {"lower": found.lower[own, target], "upper": found.upper[own, target]}
         labels = node_labels(graph, kind)
         chains.append(
-            Chain(graph.name, labels, found.target[own, target], output[own, target], **ends)
+            Track(graph.name, labels, found.target[own, target], output[own, target], **ends)
         )
     return chains
 
 
-def telling(chains: Sequence[Chain]) -> list[Chain]:
+def telling(chains: Sequence[Track]) -> list[Track]:
     """Of those that can be drawn whole three that show how good predictions are, worse ones
     first: no chosen ones, but at fixed places in the order of their errors."""
     known = [chain for chain in chains if chain.known.any()]

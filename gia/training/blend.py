@@ -18,6 +18,11 @@ ENSEMBLE = "gia.nn.Ensemble"
 BLEND = "blend.ckpt"  # beside the checkpoints of the network alone
 
 
+def is_kept(model: nn.Module) -> bool:
+    """Whether a checkpoint holds what a model, which is fitted at once, has learned."""
+    return type(model).get_extra_state is not nn.Module.get_extra_state
+
+
 @dataclass
 class Blend:
     """What is fitted beside a network, such as gradient boosting, and averaged with it.
@@ -39,7 +44,7 @@ class Blend:
 
         Raises:
             ImportError: If its library is not installed.
-            ValueError: If the task gives it nothing to be averaged with.
+            ValueError: If there is nothing to be averaged, or it cannot be kept.
         """
         if config.get("blend") is None:
             return None
@@ -51,8 +56,15 @@ class Blend:
                 "it out, or choose model=graph_transformer"
             )
         blend = config["blend"]
-        configs = [blend] if "_target_" in blend else list(blend.values())
-        return cls([instantiate(one) for one in configs], configs)
+        configs = [blend] if "_target_" in blend else [one for one in blend.values() if one]
+        models = [instantiate(one) for one in configs]
+        for model in models:
+            if not is_kept(model):
+                raise ValueError(
+                    f"a {model.NAME} is kept in no checkpoint, and so in no blend: choose "
+                    "blend=extra_trees, gradient_boosting or trees"
+                )
+        return cls(models, configs) if models else None
 
     def fit(self, data: DataModule) -> None:
         """Fit them, before the network: what is wrong is told before the long work."""

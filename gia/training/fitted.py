@@ -4,8 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
+from gia.training.blend import is_kept
 from gia.training.run import Run
 
 
@@ -55,7 +54,7 @@ class FittedRun(Run):
 
     @property
     def _kept(self) -> bool:
-        return type(self.task.model).get_extra_state is not nn.Module.get_extra_state
+        return is_kept(self.task.model)
 
     def fit_model(self) -> None:
         """Fit the model."""

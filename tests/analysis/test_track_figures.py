@@ -13,7 +13,7 @@ from gia.analysis.track_figures import (
     TRUE,
     UNKNOWN,
     WRONG,
-    Chain,
+    Track,
     class_tracks,
     number_tracks,
 )
@@ -24,14 +24,14 @@ NAN = math.nan
 def of_classes(target, chosen, number=3, sure=0.8):
     probability = torch.full((len(chosen), number), (1 - sure) / (number - 1))
     probability[one_hot(torch.tensor(chosen), number).bool()] = sure
-    return Chain(
+    return Track(
         "1abc", list("ACDEF" * len(chosen))[: len(chosen)], torch.tensor(target), probability
     )
 
 
 def of_numbers(length, **ends):
     target = torch.arange(float(length))
-    return Chain("1abc", ["A"] * length, target, target + 1, **ends)
+    return Track("1abc", ["A"] * length, target, target + 1, **ends)
 
 
 def bars(axes, bottom):
@@ -98,7 +98,7 @@ def test_numbers_are_lines_with_an_interval():
 
 def test_endless_intervals_and_equal_numbers_are_drawn(tmp_path):
     endless = of_numbers(3, lower=torch.full((3,), -math.inf), upper=torch.full((3,), math.inf))
-    chain = Chain("x", ["A"] * 3, torch.ones(3), torch.ones(3))
+    chain = Track("x", ["A"] * 3, torch.ones(3), torch.ones(3))
     figure = number_tracks([endless, chain], "y")
     assert len(save(figure, tmp_path / "picture")) == 2
     assert figure.axes[0].get_ylim()[1] < 10

@@ -160,3 +160,14 @@ def test_a_model_is_trained_on_one_database_and_predicts_another(tmp_path):
     first, second = read_table(tmp_path / "out.csv")
     assert float(first["predicted_volume"])
     assert (second["predicted_volume"], second["problem"]) == ("", "the structure has no cell")
+
+
+def test_names_and_comments_that_mean_something_to_ase(tmp_path):
+    copper = IRON.copy()
+    copper.info["occupancy"] = 0.5  # of something else than sites
+    for name in ("A.XYZ", "b@2.extxyz"):
+        io.write(tmp_path / name, copper, format="extxyz")
+        assert len(Crystals(tmp_path / name).load(labelled=False).graphs) == 1
+    io.write(tmp_path / "c.db", copper)
+    (tmp_path / "c.db").rename(tmp_path / "C.DB")
+    assert len(Crystals(tmp_path / "C.DB").load(labelled=False).graphs) == 1

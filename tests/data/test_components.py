@@ -7,6 +7,7 @@ from torch_geometric.transforms import AddRandomWalkPE
 from torch_geometric.utils import from_smiles
 
 from gia.data import DataModule, LaplacianPE, Molecules, join_components
+from gia.data.components import of_components
 from gia.data.datasets.molecules import to_graph
 from gia.data.descriptors import rdkit_descriptors
 from gia.data.fingerprints import morgan_fingerprints
@@ -235,3 +236,12 @@ def test_a_transform_that_loses_the_parts_is_refused(table):
 
     with pytest.raises(ValueError, match=r"left out component, which tells solute from solvent"):
         DataModule(table(), transform=anew, **FAR).setup()
+
+
+def test_items_of_other_numbers_of_molecules_are_no_table():
+    def describe(texts):
+        return ["letters"], np.array([[len(text)] for text in texts])
+
+    for texts in (["CCO", "CC CCO"], ["CC CCO", "CCO"]):
+        with pytest.raises(ValueError, match="all items must have as many molecules"):
+            of_components(describe, texts)

@@ -195,3 +195,9 @@ def test_targets_of_nodes_are_named():
     forest = FingerprintForest(out_channels=1, target_mean=[0.0], target_std=[1.0], kmer=2)
     with pytest.raises(ValueError, match="a random forest predicts whole graphs, and"):
         forest.fit(data)
+
+
+def test_numbers_are_learned_as_they_are_where_no_scale_is_given():
+    data = graphs([[float(len(s))] for s in SMILES])
+    said = FingerprintExtraTrees(out_channels=1, num_trees=3).fit(data)(Data(text=SMILES))
+    assert torch.equal(said[:, 0], torch.tensor([float(len(s)) for s in SMILES]))

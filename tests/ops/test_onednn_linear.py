@@ -74,3 +74,10 @@ def test_without_onednn_it_is_torchs(monkeypatch):
     layer, x = nn.Linear(24, 8), torch.randn(3, 24)
     with torch.no_grad(), OneDNNLinear():
         assert torch.equal(layer(x), linear(x, layer.weight, layer.bias))
+
+
+def test_in_half_precision_it_is_torchs(calls):
+    layer, x = nn.Linear(24, 8), torch.randn(3, 24)
+    with torch.no_grad(), OneDNNLinear(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    assert not calls

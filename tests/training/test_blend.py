@@ -125,6 +125,10 @@ def test_probabilities_of_classes_are_averaged(table, tmp_path):
         (["model=random_forest"], "this model is fitted at once itself"),
         (["loss=gaussian"], "a booster gives one number for each target: use loss=mse"),
         (["task=masked"], "blend= is of predictions of whole graphs"),
+        (
+            ["blend=extra_trees", "blend._target_=gia.nn.FingerprintForest"],
+            "is kept in no checkpoint",
+        ),
     ],
 )
 def test_what_it_cannot_stand_beside_is_told_before_training(settings, message, table, tmp_path):

@@ -23,7 +23,8 @@ class Known(NamedTuple):
 
     Attributes:
         x (array): What is known of each graph, ``[B, size + F]``.
-        y (array): Its target, normalised, or the number of its class, ``[B]``.
+        y (array): Its target, normalised, or the number of its class, ``[B]``; all T of a
+            table, ``[B, T]``.
         weight (array, optional): How much it counts, ``[B]``.
     """
 
@@ -45,8 +46,9 @@ class FingerprintModel(nn.Module):
 
     Args:
         out_channels (int): What it gives for a molecule: T numbers, or the classes of T targets.
-        target_mean (list of float): :math:`\mu` of each target, ``[T]``; empty for classes.
-        target_std (list of float): :math:`\sigma` of each target, ``[T]``; empty for classes.
+        target_mean (list of float): :math:`\mu` of each target, ``[T]``; empty for classes, and for
+            numbers that are learned as they are.
+        target_std (list of float): :math:`\sigma` of each target, ``[T]``; as the mean.
         class_names (list): The classes of every target, or a list for each; empty for numbers.
         radius (int): Of the fingerprints, in bonds.
         size (int): Their length; 0 leaves them out, for graphs that are no molecules.
@@ -95,7 +97,9 @@ class FingerprintModel(nn.Module):
             raise ValueError(
                 f"a {self.NAME} gives one number for each target: use loss=mse, mae or huber"
             )
-        self.target_mean, self.target_std = np.array(target_mean), np.array(target_std)
+        scaled = target_mean is not None and len(target_mean) > 0
+        self.target_mean = np.array(target_mean) if scaled else np.zeros(1)
+        self.target_std = np.array(target_std) if scaled else np.ones(1)
         self.size, self.counts = size, counts
         self.radius, self.kmer = radius, kmer
         self.estimators: list[Any] = []
@@ -136,9 +140,9 @@ class FingerprintModel(nn.Module):
         texts = [data.text] if isinstance(data.text, str) else data.text
         x = self._read(texts, data.get("graph_features"))
         sizes = self.num_classes or [0] * self.num_targets
-        output = [_said(one, x, size) for one, size in zip(self.estimators, sizes, strict=True)]
-        output = np.concatenate(output, axis=1)
-        return torch.as_tensor(output, dtype=torch.float32, device=data.edge_index.device)
+        parts = zip(self.estimators, sizes, strict=True)
+        output = np.concatenate([_predicted(one, x, size) for one, size in parts], axis=1)
+        return torch.as_tensor(output, dtype=torch.float32, device=_device(data))
 
     def _table(self, graphs: Sequence[Data]) -> Known:
         """What is known of graphs, and all their targets ``[B, T]`` as they are learned."""
@@ -178,13 +182,18 @@ class FingerprintModel(nn.Module):
         return of_components(lambda smiles: ([], read(smiles)), texts)[1]
 
 
+def _device(data: Data) -> torch.device | None:
+    tensors = (value for _, value in data if isinstance(value, Tensor))
+    return next((value.device for value in tensors), None)
+
+
 def _known(table: Known, target: int) -> Known:
     """The rows of which a target is known, with it alone."""
     one = table._replace(y=table.y[:, target])
     return one.only(~np.isnan(one.y))
 
 
-def _said(estimator: Any, x: np.ndarray, classes: int) -> np.ndarray:
+def _predicted(estimator: Any, x: np.ndarray, classes: int) -> np.ndarray:
     """Numbers, or logarithms of the probabilities of classes if there are any."""
     if not classes:
         return estimator.predict(x)[:, None]
