@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # --help needs no heavy library
     from gia.analysis import Agreement, ItemAttention
 
 console = Console(markup=False, emoji=False, highlight=False)
-COLUMNS = ("predictor", "layer", "head", "separation", "measure", "mean", "standard_error", "items")
 NAMES = {
     "auroc": "AUROC",
     "average_precision": "AP",
@@ -174,19 +173,16 @@ def _tell(found: Agreement, reads_edges: bool) -> None:
 def _write(found: Agreement, items: Sequence[Data], kind: str, out: Path) -> None:
     """The table, and two pictures beside it."""
     from gia.analysis import agreement_heat_maps, agreement_map, save, write_csv
+    from gia.analysis.agreement import Value
     from gia.analysis.prediction_table import number_cell
     from gia.data.node_labels import node_labels
 
-    lines = [
-        [
-            *("" if cell is None else cell for cell in value[:4]),
-            value.measure,
-            *(number_cell(cell) if cell == cell else "" for cell in value[5:7]),
-            value.items,
-        ]
-        for value in found.values
-    ]
-    write_csv(out, COLUMNS, lines)
+    def cell(value: Any) -> Any:
+        if isinstance(value, float):
+            return number_cell(value) if value == value else ""
+        return "" if value is None else value
+
+    write_csv(out, Value._fields, [list(map(cell, value)) for value in found.values])
     place, pairs = found.example
     item, ordered = items[place], pairs.distance is not None
     heads = save(agreement_heat_maps(found), out.with_suffix(""))[0]
@@ -199,5 +195,5 @@ def _write(found: Agreement, items: Sequence[Data], kind: str, out: Path) -> Non
         what="residue" if ordered else "node",
     )
     example = save(picture, out.with_name(f"{out.stem}_item"))[0]
-    console.print(f"  {len(lines):,} values in {out}", soft_wrap=True)
+    console.print(f"  {len(found.values):,} values in {out}", soft_wrap=True)
     console.print(f"  drawn in {heads}, and one item in {example}", soft_wrap=True)
