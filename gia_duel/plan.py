@@ -21,7 +21,8 @@ class Dataset:
         steps (int, optional): Optimiser steps of each training, rounded up to whole epochs;
             left out, a training is as long as it is configured.
         seeds (int, optional): Replicates that differ by seed, each with a split of its own.
-        folds (int, optional): Or replicates that are the folds of a cross-validation.
+        folds (int, optional): Or replicates that are the folds of a cross-validation: that of a
+            split among the overrides, such as ``data.split=matbench``, or one that is drawn.
         monitor (str, optional): What picks the checkpoint and the trial on validation, and its
             direction, if not the metric: ``loss lower``. Without steps the checkpoint is picked as
             it is configured.

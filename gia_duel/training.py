@@ -24,6 +24,7 @@ from gia_duel.runner import PLACES, Checked, Result
 # What a run is called, and what only watches it: the results are the same whatever these say.
 IDLE = ("name", "run_dir", "ckpt_path", "inputs", "logger", "hydra")
 IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps")
+SPLIT = "data.split="  # begins the setting that a data set may have
 # Steps are few and small here: a checkpoint each epoch would take longer than the epoch.
 QUIET = (
     "~logger",
@@ -37,9 +38,10 @@ QUIET = (
 class Training:
     """The default runner: ``conf/train.yaml`` and the settings of the cell.
 
-    A replicate sets the seed, and the split with it: the seed of a random one, or the fold. With a
-    budget in steps all take the same number of them, without early stopping, and the checkpoint is
-    picked on validation as the plan says; without, all is as configured.
+    A replicate sets the seed, and the split with it: the seed of a random one, or the fold, of the
+    split that the data set names or of a cross-validation of its own. With a budget in steps all
+    take the same number of them, without early stopping, and the checkpoint is picked on validation
+    as the plan says; without, all is as configured.
 
     Args:
         config_name (str): The configuration that a run starts from.
@@ -72,7 +74,9 @@ class Training:
     def replicate(self, dataset: Dataset, number: int) -> list[str]:
         if dataset.folds is None:
             return [f"seed={number}", f"data.split_seed={number}"]
-        fold = ["data.split=kfold", f"data.folds={dataset.folds}", f"data.fold={number}"]
+        fold = [f"data.fold={number}"]
+        if not any(override.startswith(SPLIT) for override in dataset.overrides):
+            fold = [f"{SPLIT}kfold", f"data.folds={dataset.folds}", *fold]
         return [f"seed={number}", *fold]
 
     def settings(self, overrides: list[str]) -> dict[str, Any]:

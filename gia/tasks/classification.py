@@ -18,6 +18,7 @@ from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_auroc,
     multiclass_matthews_corrcoef,
+    multiclass_recall,
 )
 
 from gia.analysis.figures import save
@@ -34,6 +35,7 @@ from gia.tasks.prediction import Prediction
 from gia.tasks.reliability import named, of_classes
 from gia.tasks.weights import class_weights as weights_of
 
+MEASURES = ("accuracy", "balanced_accuracy", "auroc", "mcc")  # of one target
 LISTED = 5  # absent classes named in a warning
 TEMPERATURES = torch.logspace(-1, 1, 41).tolist()  # 1 among them; steps of an eighth
 
@@ -101,11 +103,13 @@ class ClassificationMetrics(PredictionMetrics):
 
     def of_target(self, number: int, output: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         if not len(target):
-            return dict.fromkeys(("accuracy", "auroc", "mcc"), math.nan)
+            return dict.fromkeys(MEASURES, math.nan)
         target, chosen, classes = target.long(), output.argmax(1), len(self.classes[number])
+        recall = multiclass_recall(chosen, target, classes, average=None)
         varied = chosen.unique().numel() > 1 and target.unique().numel() > 1
         return {
             "accuracy": multiclass_accuracy(chosen, target, classes, average="micro"),
+            "balanced_accuracy": recall[_present(target, classes)].mean(),
             "auroc": _auroc(output[:, :classes].softmax(1), target),
             # Who always says the same knows nothing; torchmetrics' estimate says otherwise.
             "mcc": multiclass_matthews_corrcoef(chosen, target, classes) if varied else 0.0,

@@ -23,6 +23,13 @@ def is_kept(model: nn.Module) -> bool:
     return type(model).get_extra_state is not nn.Module.get_extra_state
 
 
+def fit_at_once(model: nn.Module, task: Task, data: DataModule) -> None:
+    """Fit a model with a method ``fit(graphs, validation)``, classes counting as the task says."""
+    weights = getattr(task, "class_weights", None)
+    more = {} if weights is None else {"class_weights": weights}
+    model.fit(data.train_data, data.val_data, **more)
+
+
 @dataclass
 class Blend:
     """What is fitted beside a network, such as gradient boosting, and averaged with it.
@@ -66,10 +73,10 @@ class Blend:
                 )
         return cls(models, configs) if models else None
 
-    def fit(self, data: DataModule) -> None:
+    def fit(self, task: Task, data: DataModule) -> None:
         """Fit them, before the network: what is wrong is told before the long work."""
         for model in self.models:
-            model.fit(data.train_data, data.val_data)
+            fit_at_once(model, task, data)
 
     def join(self, task: Task, path: Path | None, out: Path | None) -> None:
         """Put them beside the trained network of a task, and into a checkpoint.

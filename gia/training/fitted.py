@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gia.training.blend import is_kept
+from gia.training.blend import fit_at_once, is_kept
 from gia.training.run import Run
 
 
@@ -58,4 +58,4 @@ class FittedRun(Run):
 
     def fit_model(self) -> None:
         """Fit the model."""
-        self.task.model.fit(self.datamodule.train_data, self.datamodule.val_data)
+        fit_at_once(self.task.model, self.task, self.datamodule)

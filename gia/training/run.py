@@ -148,7 +148,7 @@ class Run:
             The test metrics.
         """
         if self.blend is not None:
-            self.blend.fit(self.datamodule)
+            self.blend.fit(self.task, self.datamodule)
         self.train()
         tested = self.tested_file
         if self.blend is not None:

@@ -45,6 +45,8 @@ def test_seeds_have_splits_of_their_own_and_folds_one_partition():
     assert seeds == ["seed=2", "data.split_seed=2"]
     fold = Training().replicate(plan.datasets["tu_proteins"], 3)
     assert fold == ["seed=3", "data.split=kfold", "data.folds=5", "data.fold=3"]
+    given = Training().replicate(read("fields").plan.datasets["expt_gap"], 3)
+    assert given == ["seed=3", "data.fold=3"]  # Matbench's own
 
 
 @pytest.fixture

@@ -201,3 +201,19 @@ def test_numbers_are_learned_as_they_are_where_no_scale_is_given():
     data = graphs([[float(len(s))] for s in SMILES])
     said = FingerprintExtraTrees(out_channels=1, num_trees=3).fit(data)(Data(text=SMILES))
     assert torch.equal(said[:, 0], torch.tensor([float(len(s)) for s in SMILES]))
+
+
+@pytest.mark.parametrize("learner", [FingerprintForest, FingerprintExtraTrees])
+def test_classes_count_as_they_are_told(learner):
+    targets = [[float(i % 4 == 0)] for i in range(len(SMILES))]
+    options = {"out_channels": 2, "class_names": ["many", "few"], "num_trees": 10}
+    options |= {"min_samples_leaf": 5, "size": 64}
+    weights = torch.tensor([[0.5, 3.0]])
+    found = learner(**options).fit(graphs(targets), class_weights=weights)
+    weighted = graphs(targets)
+    for data in weighted:
+        data.weight = weights[0, data.y.long().flatten()]
+    batch = Batch.from_data_list(graphs(targets))
+    said = found(batch)
+    assert torch.equal(said, learner(**options).fit(weighted)(batch))
+    assert not torch.equal(said, learner(**options).fit(graphs(targets))(batch))

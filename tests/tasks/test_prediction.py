@@ -117,7 +117,8 @@ def test_classification_by_hand():
     )
     # Pairs in order: 0.9 above both, 0.4 above 0.3 alone.
     assert measured(task, batch) == pytest.approx(
-        {"loss": loss, "accuracy": 0.5, "auroc": 0.75, "mcc": 0.0}, abs=1e-6
+        {"loss": loss, "accuracy": 0.5, "balanced_accuracy": 0.5, "auroc": 0.75, "mcc": 0.0},
+        abs=1e-6,
     )
 
 
@@ -364,3 +365,13 @@ def test_bad_settings_are_named():
     batch.y = batch.y[:1]
     with pytest.raises(ValueError, match=r"\[2, 1\] outputs for \[1, 1\] targets"):
         regression().loss(batch)
+
+
+def test_balanced_accuracy_is_the_mean_over_classes_that_are_there():
+    logits = torch.eye(3)[[0, 0, 0, 1, 2]]  # of three of class 0 and two of class 1, one is wrong
+    with pytest.warns(UserWarning, match="'c2' of 't0' is absent"):
+        found = measured(
+            classification(classes=3), batch_of(logits.tolist(), [[0]] * 3 + [[1]] * 2)
+        )
+    assert found["accuracy"] == pytest.approx(4 / 5)
+    assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)

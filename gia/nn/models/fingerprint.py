@@ -104,13 +104,20 @@ class FingerprintModel(nn.Module):
         self.radius, self.kmer = radius, kmer
         self.estimators: list[Any] = []
 
-    def fit(self, graphs: Sequence[Data], validation: Sequence[Data] = ()) -> "FingerprintModel":
+    def fit(
+        self,
+        graphs: Sequence[Data],
+        validation: Sequence[Data] = (),
+        *,
+        class_weights: OptTensor = None,
+    ) -> "FingerprintModel":
         """Fit the estimators, each to the molecules whose target is known.
 
         Args:
             graphs (list of Data): Molecules with ``text``, ``y [1, T]``, NaN where missing, and
                 maybe ``weight [1]``.
             validation (list of Data): The same, for one that chooses when to stop.
+            class_weights (Tensor, optional): How much the classes of each target count, ``[T, C]``.
 
         Raises:
             ValueError: If a target is known of no molecule, targets are of nodes, or the graphs are
@@ -119,10 +126,12 @@ class FingerprintModel(nn.Module):
         train, held = self._table(graphs), self._table(validation)
         self.estimators = []
         for target in range(self.num_targets):
-            known = _known(train, target)
-            if not len(known.y):
+            known = [_known(table, target) for table in (train, held)]
+            if not len(known[0].y):
                 raise ValueError(f"target {target} is known of none of {len(graphs)} molecules")
-            self.estimators.append(self.learn(known, _known(held, target)))
+            if class_weights is not None:
+                known = [_by_class(one, class_weights[target].cpu().numpy()) for one in known]
+            self.estimators.append(self.learn(*known))
         return self
 
     def learn(self, train: Known, validation: Known) -> Any:
@@ -191,6 +200,12 @@ def _known(table: Known, target: int) -> Known:
     """The rows of which a target is known, with it alone."""
     one = table._replace(y=table.y[:, target])
     return one.only(~np.isnan(one.y))
+
+
+def _by_class(known: Known, weights: np.ndarray) -> Known:
+    """The same, each as much as its class counts."""
+    weight = weights[known.y.astype(int)]
+    return known._replace(weight=weight if known.weight is None else known.weight * weight)
 
 
 def _predicted(estimator: Any, x: np.ndarray, classes: int) -> np.ndarray:
