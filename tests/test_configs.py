@@ -78,7 +78,7 @@ AT_ONCE = ("adapter=none", "model=chemprop")
 AT_ONCE += ("model=random_forest", "model=extra_trees", "model=gradient_boosting")
 # What language models and models of graphs must know of their data.
 INPUTS = {**GRAPH_INPUTS, "vocab_size": 24}
-CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"]}
+CLASSES = {"class_names": ["no", "yes"], "target_names": ["y"], "class_counts": [[5, 3]]}
 COMMON = ["name=test", "run_dir=unused"]
 
 
