@@ -3,6 +3,7 @@ out."""
 
 import csv
 import math
+import os
 
 import numpy as np
 import pytest
@@ -113,6 +114,15 @@ def test_a_model_that_reads_the_contacts_says_so(folder):
 
 
 AUROC = ("regression", "auroc")
+
+
+def test_a_run_draws_attention_on_a_contact_map(folder):
+    pytest.importorskip("gemmi", reason="gemmi is not installed")
+    rows = [[f"pdb/p{name}.pdb", name] for name in range(6)]
+    write_table(folder / "structures.csv", ["structure", "y"], rows)
+    data = ["data=protein_structures", "data.path=structures.csv", "data.target_column=y"]
+    gia("train", *data, "data.split=random", *FAST, "run_dir=drawn", cwd=folder)
+    assert {"contact_map.png", "contact_map.svg"} <= set(os.listdir(folder / "drawn"))
 
 
 def test_bonds_of_molecules(folder):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
@@ -46,7 +47,7 @@ class Panels:
         cls,
         layers: Sequence[int],
         size: tuple[float, float],
-        weights: Sequence[Tensor],
+        weights: Sequence[Tensor | np.ndarray],
         colours: Colormap,
         *,
         aside: float,
@@ -56,7 +57,7 @@ class Panels:
         Args:
             layers (list of int): The numbers of the layers.
             size (tuple): Width and height of a panel, in inches.
-            weights (list of Tensor): All that colours stand for; together they give the scale.
+            weights (list of arrays): All that colours stand for; together they give the scale.
             colours (Colormap): From the lowest to the highest.
             aside (float): Inches for the bar of colours.
         """

@@ -29,6 +29,7 @@ from gia.tasks.report import (
     costs,
     of_test,
     picture_a_graph,
+    picture_contacts,
     picture_curves,
     print_reliability,
     print_test,
@@ -365,6 +366,7 @@ class Prediction(Calibrated):
             *self.picture(found, run.folder),
             *picture_sequences(self, data, found, run.folder),
             *picture_a_graph(run, console),
+            *picture_contacts(run),
         ]
         units = dict(zip(self.target_names, self.units, strict=True))
         summary = {

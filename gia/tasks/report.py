@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from rich.console import Console
+from torch import nn
 from torch_geometric.data import Data
 
+from gia.analysis.contact_figures import contact_attention
 from gia.analysis.crystal_figures import crystal_attention
 from gia.analysis.figures import (
     attention_graph,
@@ -27,6 +29,7 @@ from gia.nn import Ensemble, count_parameters
 
 PICTURED_NODES = 40  # the test graph in the pictures has at most this many, to be readable,
 MOST_PICTURED = 150  # or is the smallest there is, up to this
+MOST_RESIDUES = 256  # of the protein whose contact map is drawn
 LISTED = 20  # targets with a row of their own in the table
 
 
@@ -93,22 +96,18 @@ def picture_attention(
 
     A model of PyG's layers alone has none: nothing is drawn.
     """
-    model = run.task.model.eval()
-    model = model.members[0] if isinstance(model, Ensemble) else model
-    layers = model.graphs(example.clone().to(run.task.device))
+    layers = _layers(run, example)
     numbers = [number for number, graph in enumerate(layers) if graph is not None]
     if not numbers:
         return []
-    graph = layers[numbers[-1]].cpu()
+    graph = layers[numbers[-1]]
     title = f"{example.name}, layer {numbers[-1] + 1} of {len(layers)}"
     if depiction is None:
         drawn = attention_graph(graph, labels, title)
+    elif isinstance(depiction, CellDepiction):
+        drawn = crystal_attention(layers, depiction, example.name)
     else:
-        layers = [None if layer is None else layer.cpu() for layer in layers]
-        if isinstance(depiction, CellDepiction):
-            drawn = crystal_attention(layers, depiction, example.name)
-        else:
-            drawn = molecule_attention(example, layers, depiction, example.name)
+        drawn = molecule_attention(example, layers, depiction, example.name)
     return [
         *save(attention_heat_map(graph, labels, title), run.folder / "attention_heat_map"),
         *save(drawn, run.folder / "attention_graph"),
@@ -117,8 +116,7 @@ def picture_attention(
 
 def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
     """Draw the attention of the largest test graph whose picture is readable."""
-    model = run.task.model
-    if not hasattr(model.members[0] if isinstance(model, Ensemble) else model, "graphs"):
+    if not _draws(run):
         return []
     graphs = sorted(run.datamodule.test_data, key=lambda graph: graph.num_nodes)
     fitting = [graph for graph in graphs if graph.num_nodes <= PICTURED_NODES] or graphs[:1]
@@ -132,6 +130,40 @@ def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
     kind = run.datamodule.items.kind
     labels = node_labels(example, kind)
     return picture_attention(run, example, labels, depiction_of(example, kind))
+
+
+def picture_contacts(run: FinishedRun) -> list[Path]:
+    """Draw attention on the contact map of the largest protein of the test part that is readable,
+    if items are proteins with structure, whose edges are contacts."""
+    readable = [
+        data
+        for data in run.datamodule.test_data
+        if data.num_nodes <= MOST_RESIDUES and data.get("pos") is not None
+    ]
+    if run.datamodule.items.kind != "sequence" or not readable or not _draws(run):
+        return []
+    example = max(readable, key=lambda data: data.num_nodes)
+    layers = _layers(run, example)
+    if all(layer is None for layer in layers):
+        return []
+    return save(contact_attention(example, layers, example.name), run.folder / "contact_map")
+
+
+def _first(run: FinishedRun) -> nn.Module:
+    """The model, or the first of several that are asked as one."""
+    model = run.task.model
+    return model.members[0] if isinstance(model, Ensemble) else model
+
+
+def _draws(run: FinishedRun) -> bool:
+    """Whether the model says what its attention is; PyG's do not."""
+    return hasattr(_first(run), "graphs")
+
+
+def _layers(run: FinishedRun, example: Data) -> list[Data | None]:
+    """The attention of each layer over an item; of an ensemble that of its first member."""
+    layers = _first(run).eval().graphs(example.clone().to(run.task.device))
+    return [None if layer is None else layer.cpu() for layer in layers]
 
 
 def of_test(metrics: dict[str, float]) -> dict[str, float]:
