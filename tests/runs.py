@@ -104,4 +104,14 @@ def _command(
 
     console.file = sys.stdout
     sys.argv = ["gia", *arguments]
-    main()
+    try:
+        main()
+    finally:
+        _end_workers()
+
+
+def _end_workers() -> None:
+    """Those of joblib go after five idle minutes, or with the main process, which this is not."""
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if loky is not None and loky._executor is not None:
+        loky._executor.shutdown(wait=True, kill_workers=True)

@@ -18,7 +18,7 @@ from gia.data.proteins import Chain, read_chains
 
 STRUCTURES = (".pdb", ".ent", ".cif", ".mmcif")
 CHUNK = 1000  # files that are kept together, so that an interrupted reading goes on
-FEW = 50  # are read by this process alone
+FEW = 300  # are read by this process alone: in others that takes seconds to begin
 
 
 def is_structure(file: Path) -> bool:

@@ -22,7 +22,7 @@ STRUCTURES = (".cif", ".vasp", ".poscar", ".json")
 PROPERTIES = "id_prop.csv"  # of a folder as CGCNN has it: no header, an id and its targets
 CHUNK = 1000  # structures that are kept together, so that an interrupted reading goes on
 LINE_BREAKS = "line breaks in a cell"  # what a table is warned of, and CIF is full of
-FEW = 100  # are read by this process alone
+FEW = 300  # are read by this process alone: in others that takes seconds to begin
 
 
 class Crystals(TableDataset):
