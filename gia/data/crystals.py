@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from gia.data.elements import LARGEST, element_features, require_pymatgen, same_formula
@@ -32,6 +33,8 @@ class Neighbours:
         cutoff: the farthest that a neighbour may be, in Angstrom.
         max_neighbors: the nearest so many of each atom, and those that are as far as the last.
         num_radial: Gaussians of the distance, see :func:`gia.data.radial.gaussians`.
+        num_angular: Gaussians of the cosines of the angles between a neighbour and the other
+            neighbours of the same atom, evenly from -1 to 1, in the mean over these; 0 for none.
 
     Raises:
         ValueError: if one is out of range.
@@ -40,6 +43,7 @@ class Neighbours:
     cutoff: float = 6.0
     max_neighbors: int = 12
     num_radial: int = 32
+    num_angular: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.cutoff < np.inf:
@@ -49,10 +53,36 @@ class Neighbours:
                 raise ValueError(
                     f"data.{option} must be at least {least}, got {getattr(self, option)}"
                 )
+        if self.num_angular < 0 or self.num_angular == 1:
+            raise ValueError(f"data.num_angular must be 0, or at least 2, got {self.num_angular}")
 
     def radial(self, distance: Tensor) -> Tensor:
         """The Gaussians of distances ``[E]``, ``[E, num_radial]``."""
         return gaussians(distance, self.cutoff, self.num_radial)
+
+    def angular(self, vector: Tensor, target: Tensor) -> Tensor:
+        r"""What stands beside each neighbour of an atom, and behind it:
+        :math:`\frac{1}{k - 1} \sum_{f \neq e} g_m(\cos \theta_{ef})` over its k neighbours, after
+        `Behler <https://doi.org/10.1063/1.3553717>`_; 0 of an only neighbour.
+
+        Args:
+            vector: from the atom to each neighbour, ``[E, 3]``.
+            target: whose neighbour it is, in ascending order, ``[E]``.
+
+        Shapes:
+            returns: [E, num_angular]
+        """
+        direction = normalize(vector, dim=1)
+        found = vector.new_zeros(len(vector), self.num_angular)
+        start = 0
+        for number in target.unique_consecutive(return_counts=True)[1].tolist():
+            own = slice(start, start + number)
+            start += number
+            if number > 1:
+                cosine = (direction[own] @ direction[own].T)[~torch.eye(number, dtype=torch.bool)]
+                near = gaussians(1 + cosine, 2.0, self.num_angular)
+                found[own] = near.view(number, number - 1, -1).mean(1)
+        return found
 
 
 @dataclass
@@ -65,7 +95,8 @@ class Atoms:
         cell: the vectors of the lattice in its rows, in Angstrom, ``[3, 3]``.
         source, target: of each neighbour and whose it is, ``[E]``; two atoms may be neighbours
             several times, in several cells.
-        distance: of each, ``[E]``, in Angstrom.
+        vector: from the atom to each neighbour, ``[E, 3]``, in Angstrom.
+        distance: its length, ``[E]``.
         text: the composition.
     """
 
@@ -74,6 +105,7 @@ class Atoms:
     cell: np.ndarray
     source: np.ndarray
     target: np.ndarray
+    vector: np.ndarray
     distance: np.ndarray
     text: str
 
@@ -144,7 +176,7 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
             f"the cell of {len(structure)} atoms has {structure.volume:.3g} cubic Angstrom, and "
             "they overlap"
         )
-    center, other, _, distance = structure.get_neighbor_list(neighbours.cutoff)
+    center, other, image, distance = structure.get_neighbor_list(neighbours.cutoff)
     nearest = distance.argmin() if len(distance) else None
     if nearest is not None and distance[nearest] < CLOSEST:
         raise ValueError(
@@ -159,6 +191,7 @@ def read_atoms(text: str, neighbours: Neighbours) -> Atoms:
         cell=structure.lattice.matrix.astype(np.float32),
         source=other[kept],
         target=center[kept],
+        vector=_vectors(structure, center, other, image)[kept].astype(np.float32),
         distance=distance[kept].astype(np.float32),
         text=same_formula(amounts),
     )
@@ -177,17 +210,30 @@ def crystal_graph(atoms: Atoms, neighbours: Neighbours) -> Data:
         cell: [1, 3, 3], the vectors of the lattice in its rows, in Angstrom
         edge_index: [2, E], from each neighbour; atoms that are neighbours in several cells have
             parallel edges
-        edge_attr: [E, num_radial]
+        edge_attr: [E, num_radial + num_angular]
     """
+    edge_attr = neighbours.radial(torch.from_numpy(atoms.distance))
+    edge_index = torch.from_numpy(np.stack([atoms.source, atoms.target])).long()
+    if neighbours.num_angular:
+        angular = neighbours.angular(torch.from_numpy(atoms.vector), edge_index[1])
+        edge_attr = torch.cat([edge_attr, angular], 1)
     return Data(
         x=element_features()[torch.from_numpy(atoms.numbers) - 1],
-        edge_index=torch.from_numpy(np.stack([atoms.source, atoms.target])).long(),
-        edge_attr=neighbours.radial(torch.from_numpy(atoms.distance)),
+        edge_index=edge_index,
+        edge_attr=edge_attr,
         pos=torch.from_numpy(atoms.pos),
         cell=torch.from_numpy(atoms.cell).unsqueeze(0),
         num_nodes=len(atoms.numbers),
         text=atoms.text,
     )
+
+
+def _vectors(
+    structure: Any, center: np.ndarray, other: np.ndarray, image: np.ndarray
+) -> np.ndarray:
+    """From each atom to its neighbour, ``[E, 3]``, that of another cell at its place there."""
+    pos = structure.cart_coords
+    return pos[other] + image @ structure.lattice.matrix - pos[center]
 
 
 def _nearest(center: np.ndarray, distance: np.ndarray, number: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Crystals as graphs of neighbours within a distance."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -54,6 +55,36 @@ def test_distances_as_gaussians():
     assert x[1].argmax() == 2
     assert x[1, 2] == 1
     assert x[2, 2] == pytest.approx(x[2, 3])
+
+
+def test_angles_of_rock_salt():
+    """Of six neighbours each has four at a right angle and one behind the atom."""
+    graph = graph_of(SALT, cutoff=3.0, num_radial=4, num_angular=3)
+    angular = graph.edge_attr[:, 4:]
+    assert angular.shape == (48, 3)
+    far = math.exp(-1.0), math.exp(-4.0)  # of the next and the second next center
+    assert angular[:, 0].numpy() == pytest.approx((1 + 4 * far[0]) / 5, abs=1e-4)  # at -1
+    assert angular[:, 1].numpy() == pytest.approx((4 + far[0]) / 5, abs=1e-4)
+    assert angular[:, 2].numpy() == pytest.approx((4 * far[0] + far[1]) / 5, abs=1e-4)
+
+
+def test_angles_are_those_of_a_turned_crystal_and_none_of_an_only_neighbour():
+    moved = IRON.copy()
+    moved.translate_sites([1], [0.03, 0.01, -0.02])
+    turned = core.Structure(
+        core.Lattice(moved.lattice.matrix @ rotation()), moved.species, moved.frac_coords
+    )
+    options = {"cutoff": 4.1, "num_angular": 6}
+    ours, theirs = (graph_of(one, **options).edge_attr for one in (moved, turned))
+    rows = [np.sort(np.round(x.numpy(), 4), 0) for x in (ours, theirs)]  # in any order of ties
+    np.testing.assert_allclose(*rows, atol=1e-3)
+    pair = core.Structure(core.Lattice.cubic(20), ["H", "H"], [[0, 0, 0], [0.037, 0, 0]])
+    assert (graph_of(pair, num_angular=5).edge_attr[:, 32:] == 0).all()
+
+
+def rotation():
+    x = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    return x * np.sign(np.linalg.det(x))
 
 
 def test_the_same_crystal_in_another_cell():
@@ -153,7 +184,8 @@ def test_rows_that_cannot_be_used_are_told(table):
     ]
     with pytest.raises(ValueError, match=r"row 1 \(row_1\): there is no file 'nothing'"):
         DataModule(table((SALT.to(fmt="cif"), 1.0), ("nothing", 2.0)), strict=True).setup()
-    for options in ({"cutoff": 0.0}, {"max_neighbors": 0}, {"num_radial": 1}):
+    wrong = ({"cutoff": 0.0}, {"max_neighbors": 0}, {"num_radial": 1}, {"num_angular": 1})
+    for options in wrong:
         with pytest.raises(ValueError, match=f"data.{next(iter(options))} must be"):
             table((IRON.to(fmt="cif"), 1.0), **options)
 

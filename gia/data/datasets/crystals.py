@@ -37,7 +37,7 @@ class Crystals(TableDataset):
             pymatgen's JSON, or the names of files beside it.
         target_column: the column that holds the target, or a list of them; of ``id_prop.csv`` they
             are called ``target``, or ``target_0`` and so on where there are several.
-        cutoff, max_neighbors, num_radial: of :class:`gia.data.crystals.Neighbours`.
+        cutoff, max_neighbors, num_radial, num_angular: of :class:`gia.data.crystals.Neighbours`.
         **options: of :class:`gia.data.datasets.TableDataset`.
 
     Raises:
@@ -53,11 +53,12 @@ class Crystals(TableDataset):
         cutoff: float = 6.0,
         max_neighbors: int = 12,
         num_radial: int = 32,
+        num_angular: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(path, target_column, **options)
         self.structure_column = structure_column
-        self.neighbours = Neighbours(cutoff, max_neighbors, num_radial)
+        self.neighbours = Neighbours(cutoff, max_neighbors, num_radial, num_angular)
         self._folders: list[Path] = []  # of each row's table
 
     @cached_property
@@ -125,6 +126,7 @@ class Crystals(TableDataset):
             "cutoff": self.neighbours.cutoff,
             "max_neighbors": self.neighbours.max_neighbors,
             "num_radial": self.neighbours.num_radial,
+            "num_angular": self.neighbours.num_angular,
             "aliases": self.aliases,
             **self.options,
         }
