@@ -58,6 +58,9 @@ def read_ase(
         rows = list(read(file, f"data.path={path}"))
     if not rows:
         raise ValueError(f"data.path={path} holds no structure")
+    if all(text.startswith(UNREADABLE) for text, _ in rows):
+        reason = rows[0][0].removeprefix(UNREADABLE)
+        raise ValueError(f"data.path={path} holds no crystal that can be read: {reason}")
     names = list(dict.fromkeys(name for _, values in rows for name in values))
     if structure_column in names:
         raise ValueError(

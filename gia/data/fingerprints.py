@@ -45,7 +45,8 @@ def morgan_fingerprints(
             if molecule is None:
                 raise ValueError(
                     f"fingerprints are of molecules, and {text[:40]!r} is no SMILES: choose a data "
-                    "set of molecules, such as data=esol or data=molecules"
+                    "set of molecules, such as data=esol or data=molecules; of sequences k-mers "
+                    "are read, fingerprint_kmer=3"
                 )
             vectors[row] = vector(molecule)
     return vectors

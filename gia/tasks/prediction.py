@@ -19,7 +19,7 @@ from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
 from gia.analysis.track_figures import Track
-from gia.nn import DropoutSamples, Several
+from gia.nn import DropoutSamples, LanguageModel, Several
 from gia.tasks import tables
 from gia.tasks.calibrated import Calibrated
 from gia.tasks.metrics import Metrics
@@ -81,6 +81,11 @@ class Prediction(Calibrated):
             raise ValueError("there is no target to predict: target_names is empty")
         if level not in ("graph", "node"):
             raise ValueError(f"level must be graph or node, got {level!r}")
+        if isinstance(model, LanguageModel):
+            raise ValueError(
+                f"a language model says what comes next, and not {', '.join(target_names[:3])}: "
+                "choose model=graph_transformer, or model=sequence_transformer with init_from="
+            )
         super().__init__(model, metrics=metrics, **kwargs)
         self.target_names, self.level = list(target_names), level
         self.units: list[str | None] = [None] * len(target_names)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from laws import make_model
 from sklearn import metrics as sk
 from torch import nn
 from torch.nn import functional as F
@@ -375,3 +376,8 @@ def test_balanced_accuracy_is_the_mean_over_classes_that_are_there():
         )
     assert found["accuracy"] == pytest.approx(4 / 5)
     assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_a_language_model_predicts_no_target():
+    with pytest.raises(ValueError, match="says what comes next, and not y: choose model=graph_tra"):
+        Regression(make_model("gin"), target_names=["y"])
