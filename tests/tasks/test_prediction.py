@@ -380,4 +380,4 @@ def test_balanced_accuracy_is_the_mean_over_classes_that_are_there():
 
 def test_a_language_model_predicts_no_target():
     with pytest.raises(ValueError, match="says what comes next, and not y: choose model=graph_tra"):
-        Regression(make_model("gin"), target_names=["y"])
+        Regression(make_model("gin"), target_names=["y"], target_mean=[0.0], target_std=[1.0])
