@@ -27,6 +27,7 @@ from gia.analysis.figures import (
     save,
 )
 from gia.analysis.item_attention import ItemAttention
+from gia.analysis.laws import Finding, check_laws
 from gia.analysis.learned_figures import learned_heat_maps
 from gia.analysis.molecule_figures import draw_molecule, molecule_attention
 from gia.analysis.ngrams import commonest_class, ngram_losses
@@ -52,6 +53,7 @@ __all__ = [
     "AttentionEdges",
     "Embeddings",
     "Explained",
+    "Finding",
     "ItemAttention",
     "OfEncodings",
     "Pairs",
@@ -62,6 +64,7 @@ __all__ = [
     "attention_graph",
     "attention_heat_map",
     "average_product_correction",
+    "check_laws",
     "check_new",
     "check_out",
     "common_scale",

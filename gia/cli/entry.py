@@ -4,6 +4,7 @@ import sys
 
 from gia.cli import commands
 from gia.cli.agreement import agreement
+from gia.cli.check import check
 from gia.cli.matbench import matbench
 from gia.cli.score import score
 from gia.cli.search import search
@@ -17,6 +18,7 @@ gia: graph-aware transformers
   gia embed       write its vectors to a file      gia embed ckpt_path=... out=vectors.npz
   gia score       score variants with it           gia score ckpt_path=... sequence=GLFDII out=s.csv
   gia agreement   find bonds in its attention      gia agreement ckpt_path=... out=bonds.csv
+  gia check       look for leaks in a model        gia check data=esol model=gps
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
   gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
@@ -35,6 +37,7 @@ def main() -> None:
         "embed": commands.embed,
         "score": score,
         "agreement": agreement,
+        "check": check,
         "generate": commands.generate,
         "search": search,
         "duel": duel,
