@@ -195,9 +195,8 @@ class Classification(Prediction):
         parts, most = output.split(self.sizes, dim=1), max(self.sizes)
         return torch.stack([pad(part, (0, most - part.size(1)), value=-inf) for part in parts], 1)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        output = self.output(batch)
-        return self.criterion(output, batch.y, weight=self.weight(batch)), len(batch.y)
+    def loss_of(self, output: Tensor, data: Data) -> Tensor:
+        return self.criterion(output, data.y, weight=self.weight(data))
 
     def compare(self, metrics: ClassificationMetrics, output: Tensor, data: Data) -> None:
         metrics.update(output, data.y, weight=self.weight(data))

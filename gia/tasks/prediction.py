@@ -107,7 +107,18 @@ class Prediction(Calibrated):
     def output(self, batch: Batch) -> Tensor:
         """The model's output in float32 at least, ``[R, T, ...]``; what an ensemble's members or
         the samples of :meth:`use_dropout` say together."""
-        return self.combined(self.outputs(batch))
+        return self.combined(self.answers(batch))
+
+    def answers(self, batch: Batch) -> Tensor:
+        """What each of M members or samples predicts, ``[M, R, T, ...]``, to be combined."""
+        return self.outputs(batch)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        return self.loss_of(self.output(batch), batch), len(batch.y)
+
+    def loss_of(self, output: Tensor, data: Data) -> Tensor:
+        """The loss of an output ``[R, T, ...]``, however it was come by."""
+        raise NotImplementedError
 
     def outputs(self, batch: Batch) -> Tensor:
         """What each of M members or samples says, ``[M, R, T, ...]``; M is 1 for a model alone."""

@@ -143,12 +143,11 @@ class Regression(Prediction):
     def shaped(self, output: Tensor) -> Tensor:
         return self.criterion.activate(super().shaped(output))
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        more = self.besides(batch)
-        return self.criterion(self.output(batch), self.scaler(batch.y), **more), len(batch.y)
+    def loss_of(self, output: Tensor, data: Data) -> Tensor:
+        return self.criterion(output, self.scaler(data.y), **self.besides(data))
 
-    def output(self, batch: Batch) -> Tensor:
-        return self.combined(self.within(self.outputs(batch)))
+    def answers(self, batch: Batch) -> Tensor:
+        return self.within(self.outputs(batch))
 
     def within(self, output: Tensor) -> Tensor:
         """What is predicted of an output ``[..., T, K]``, see ``extrapolation``: a loss that trains

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from gia.data import DataModule
 from gia.nn import Ensemble, count_parameters
 from gia.tasks.prediction import Prediction
 from gia.tasks.task import Task
+from gia.training.blend_weights import PARTS, shares_by_validation
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 
 ENSEMBLE = "gia.nn.Ensemble"
+BY_VALIDATION = "validation"
 BLEND = "blend.ckpt"  # beside the checkpoints of the network alone
 
 
@@ -39,10 +42,13 @@ class Blend:
     Attributes:
         models (list of nn.Module): Each with a method ``fit(graphs, validation)``.
         configs (list of dict): Their configurations, which a checkpoint keeps.
+        by_validation (bool): Whether they and the network count as
+            :func:`~gia.training.blend_weights.shares_by_validation` finds, or all alike.
     """
 
     models: list[nn.Module]
     configs: list[dict[str, Any]]
+    by_validation: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], task: Task) -> "Blend | None":
@@ -53,6 +59,9 @@ class Blend:
             ImportError: If its library is not installed.
             ValueError: If there is nothing to be averaged, or it cannot be kept.
         """
+        weights = config.get("blend_weights")
+        if weights not in (None, BY_VALIDATION):
+            raise ValueError(f"blend_weights must be {BY_VALIDATION} or null, got {weights!r}")
         if config.get("blend") is None:
             return None
         if not isinstance(task, Prediction) or task.level != "graph":
@@ -71,25 +80,34 @@ class Blend:
                     f"a {model.NAME} is kept in no checkpoint, and so in no blend: choose "
                     "blend=extra_trees, gradient_boosting or trees"
                 )
-        return cls(models, configs) if models else None
+        return cls(models, configs, weights == BY_VALIDATION) if models else None
 
     def fit(self, task: Task, data: DataModule) -> None:
         """Fit them, before the network: what is wrong is told before the long work."""
         for model in self.models:
             fit_at_once(model, task, data)
 
-    def join(self, task: Task, path: Path | None, out: Path | None) -> None:
+    def join(self, task: Task, data: DataModule, path: Path | None, out: Path | None) -> None:
         """Put them beside the trained network of a task, and into a checkpoint.
 
         Args:
             task (Task): Its model becomes a :class:`gia.nn.Ensemble` of all.
+            data (DataModule): On whose validation part they are weighed, if they are.
             path (Path, optional): The checkpoint of the network's weights.
             out (Path, optional): The checkpoint of all.
         """
         fitted = [model.eval() for model in self.models]
         task.model = Ensemble([task.model, *fitted]).train(task.model.training)
         settings = task.hparams["settings"]
-        settings["model"] = {"_target_": ENSEMBLE, "models": [settings["model"], *self.configs]}
+        joined = {"_target_": ENSEMBLE, "models": [settings["model"], *self.configs]}
+        if self.by_validation:
+            counts = shares_by_validation(task, data)
+            task.model.counts = joined["counts"] = counts
+            names = ["the network", *(f"the {model.NAME}" for model in self.models)]
+            told = zip(names, counts, strict=True)
+            told = ", ".join(f"{name} {count / PARTS:.0%}" for name, count in told)
+            rank_zero_only(print)(f"  blend, by validation: {told}")
+        settings["model"] = joined
         if path is not None:
             known = {"hyper_parameters": dict(task.hparams), "state_dict": task.state_dict()}
             AtomicCheckpointIO().save_checkpoint(read_checkpoint(path) | known, out)

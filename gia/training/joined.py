@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from gia.training.blend import ENSEMBLE
+from gia.training.blend_weights import PARTS
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
@@ -38,6 +39,9 @@ def join(paths: Sequence[str | Path], out: str | Path, **settings: Any) -> None:
         check_alike(of_members[0], other, path)
     members = [member for one in read for member in _members(one)]
     model = {"_target_": ENSEMBLE, "models": [config for config, _ in members]}
+    counts = [count for settings in of_members for count in _counts(settings["model"])]
+    if len({*counts}) > 1:
+        model["counts"] = counts
     weights = {key: value for key, value in read[0]["state_dict"].items() if key[:6] != "model."}
     for k, (_, own) in enumerate(members):
         weights |= {f"model.members.{k}.{key}": value for key, value in own.items()}
@@ -61,6 +65,12 @@ def _members(checkpoint: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], di
     for prefix, config in prefixes.items():
         own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
         yield config, own
+
+
+def _counts(model: Mapping[str, Any]) -> list[int]:
+    """How often each member of a blend counts, or the one that a model alone is."""
+    number = len(model["models"]) if model["_target_"] == ENSEMBLE else 1
+    return list(model.get("counts") or [PARTS // number] * number)
 
 
 def check_alike(ours: Mapping[str, Any], other: Mapping[str, Any], path: Any) -> None:
@@ -90,7 +100,8 @@ def check_alike(ours: Mapping[str, Any], other: Mapping[str, Any], path: Any) ->
 
 
 def _seedless(value: Any) -> Any:
-    """Without the seeds, such as that of a forest: by them members may differ."""
+    """Without what members may differ by: seeds, as that of a forest, and weights of a blend."""
     if isinstance(value, Mapping):
-        return {key: _seedless(one) for key, one in value.items() if key != "seed"}
+        own = ("seed", "counts")
+        return {key: _seedless(one) for key, one in value.items() if key not in own}
     return [_seedless(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -154,7 +154,8 @@ class Run:
         if self.blend is not None:
             # In a file of its own: from the network's checkpoints its training may go on.
             out = None if tested is None else self.folder / "checkpoints" / BLEND
-            self.blend.join(self.task, tested if self.trainer.is_global_zero else None, out)
+            path = tested if self.trainer.is_global_zero else None
+            self.blend.join(self.task, self.datamodule, path, out)
             tested = out
         learn(self.task, self.datamodule, self.trainer)
         if tested is not None and self.trainer.is_global_zero:

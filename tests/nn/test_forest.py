@@ -205,15 +205,17 @@ def test_numbers_are_learned_as_they_are_where_no_scale_is_given():
 
 @pytest.mark.parametrize("learner", [FingerprintForest, FingerprintExtraTrees])
 def test_classes_count_as_they_are_told(learner):
-    targets = [[float(i % 4 == 0)] for i in range(len(SMILES))]
+    data = graphs([[float(i % 4 == 0)] for i in range(len(SMILES))])
     options = {"out_channels": 2, "class_names": ["many", "few"], "num_trees": 10}
     options |= {"min_samples_leaf": 5, "size": 64}
     weights = torch.tensor([[0.5, 3.0]])
-    found = learner(**options).fit(graphs(targets), class_weights=weights)
-    weighted = graphs(targets)
-    for data in weighted:
-        data.weight = weights[0, data.y.long().flatten()]
-    batch = Batch.from_data_list(graphs(targets))
-    said = found(batch)
-    assert torch.equal(said, learner(**options).fit(weighted)(batch))
-    assert not torch.equal(said, learner(**options).fit(graphs(targets))(batch))
+    found = learner(**options).fit(data, class_weights=weights)
+    batch = Batch.from_data_list(data)
+    plain = learner(**options).fit(data)(batch)
+    shifted = (plain + weights.log()).softmax(1)
+    assert torch.allclose(found(batch).exp(), shifted, atol=1e-4)
+    assert not torch.allclose(found(batch).exp(), plain.exp(), atol=0.1)
+    if learner is FingerprintExtraTrees:
+        again = learner(**options)
+        again.set_extra_state(found.get_extra_state())
+        assert torch.equal(again(batch), found(batch))

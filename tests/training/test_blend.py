@@ -4,9 +4,10 @@ import pytest
 import torch
 from runs import SMALL, compose_config
 
-from gia.nn import FingerprintBoosting, FingerprintExtraTrees
+from gia.nn import Ensemble, FingerprintBoosting, FingerprintExtraTrees
 from gia.training import FittedRun, Run, load_trained, run_of, trained_data
 from gia.training.checkpoint import read_checkpoint
+from gia.training.joined import join
 
 pytest.importorskip("rdkit")
 pytest.importorskip("lightgbm")
@@ -154,3 +155,55 @@ def test_what_is_no_molecule_is_told_before_training(tmp_path):
     alone = [*settings, "blend.size=0", "data.features=peptide", f"run_dir={tmp_path}/y"]
     pytest.importorskip("Bio")
     assert run_of(compose_config(*alone)).fit()["test/rmse"] > 0
+
+
+@pytest.fixture(scope="module")
+def long_table(tmp_path_factory):
+    """A number that trees see at once, and a network of two epochs does not."""
+    path = tmp_path_factory.mktemp("table") / "long.csv"
+    rows = [f"{'C' * (i % 40 + 1)}{'ONS'[i % 3]},{(i % 40) ** 2}" for i in range(240)]
+    path.write_text("\n".join(["smiles,y", *rows]))
+    return path
+
+
+def test_members_count_as_they_do_on_validation(long_table, tmp_path, capsys):
+    weighed = [*NETWORK, "blend=trees", "blend_weights=validation"]
+    run = run_of(config(tmp_path / "a", long_table, *weighed))
+    metrics = run.fit()
+    counts = run.task.model.counts
+    assert sum(counts) == 12
+    assert counts[0] < 2  # the network's
+    told = f"blend, by validation: the network {counts[0] / 12:.0%}, the booster"
+    assert told in capsys.readouterr().out
+    path = tmp_path / "a" / "checkpoints" / "blend.ckpt"
+    task, found = said_by(path)
+    assert task.model.counts == counts
+    error = (found.output - found.target).square().mean().sqrt()
+    assert error.item() == pytest.approx(metrics["test/rmse"], rel=1e-3)
+    plain = run_of(config(tmp_path / "b", long_table, *NETWORK, "blend=trees"))
+    assert plain.fit()["test/rmse"] > metrics["test/rmse"]
+    join([path, path], tmp_path / "joined.ckpt")
+    both, _ = said_by(tmp_path / "joined.ckpt")
+    assert both.model.counts == [*counts, *counts]
+
+
+def test_few_graphs_say_nothing_of_weights(table, tmp_path):
+    run = run_of(config(tmp_path / "a", table, *NETWORK, BOOSTED, "blend_weights=validation"))
+    run.fit()
+    assert run.task.model.counts == [6, 6]
+    with pytest.raises(ValueError, match="blend_weights must be validation or null, got 'best'"):
+        run_of(config(tmp_path / "b", table, *NETWORK, BOOSTED, "blend_weights=best"))
+
+
+def test_members_that_count_nothing_are_not_asked():
+    class Fails(torch.nn.Module):
+        def forward(self, data):
+            raise AssertionError("it was asked")
+
+    one = torch.nn.Identity()
+    found = Ensemble([one, Fails(), torch.nn.Tanh()], counts=[2, 0, 1])(torch.ones(3))
+    assert found.shape == (3, 3)
+    assert found[0].tolist() == found[1].tolist() == [1, 1, 1]
+    for counts in ([1, 1], [0, 0, 0], [1, -1, 1]):
+        with pytest.raises(ValueError, match="an ensemble of 3 needs as many counts"):
+            Ensemble([one, one, one], counts=counts)

@@ -25,27 +25,37 @@ class Ensemble(Several):
     """Models that were trained apart: with different seeds, or of different kinds.
 
     Args:
-        models (list of nn.Module): The M members, all for the same targets.
+        models (list of nn.Module): The members, all for the same targets.
+        counts (list of int, optional): How often each of them counts; left out, once.
 
     Shapes:
-        - **output:** ``[M, ...]``, each member's own
+        - **output:** ``[M, ...]``, each member's own, as often as it counts
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are no members, or these are no counts of them.
     """
 
-    def __init__(self, models: Sequence[nn.Module]):
+    def __init__(self, models: Sequence[nn.Module], counts: Sequence[int] | None = None):
         super().__init__()
         if not models:
             raise ValueError("an ensemble needs at least one member")
         self.members = nn.ModuleList(models)
+        self.counts = [1] * len(models) if counts is None else list(counts)
+        if len(self.counts) != len(models) or min(self.counts) < 0 or not any(self.counts):
+            raise ValueError(
+                f"an ensemble of {len(models)} needs as many counts from 0, and one above it, got "
+                f"{self.counts}"
+            )
 
     @property
     def number(self) -> int:
-        return len(self.members)
+        return sum(self.counts)
 
     def forward(self, data: Data) -> Tensor:
-        return torch.stack([member(data) for member in self.members])
+        answers = []
+        for member, count in zip(self.members, self.counts, strict=True):
+            answers += [member(data)] * count if count else []
+        return torch.stack(answers)
 
 
 class DropoutSamples(Several):

@@ -129,9 +129,11 @@ class FingerprintModel(nn.Module):
             known = [_known(table, target) for table in (train, held)]
             if not len(known[0].y):
                 raise ValueError(f"target {target} is known of none of {len(graphs)} molecules")
-            if class_weights is not None:
-                known = [_by_class(one, class_weights[target].cpu().numpy()) for one in known]
-            self.estimators.append(self.learn(*known))
+            if class_weights is None:
+                self.estimators.append(self.learn(*known))
+            else:
+                weights = class_weights[target].cpu().numpy()
+                self.estimators.append(self.learn_weighted(*known, weights))
         return self
 
     def learn(self, train: Known, validation: Known) -> Any:
@@ -142,6 +144,10 @@ class FingerprintModel(nn.Module):
             validation (Known): Those that may say when to stop; there may be none.
         """
         raise NotImplementedError
+
+    def learn_weighted(self, train: Known, validation: Known, weights: np.ndarray) -> Any:
+        """A fitted estimator of one target whose classes count so much, ``[C]``."""
+        return self.learn(*(_by_class(known, weights) for known in (train, validation)))
 
     def forward(self, data: Data) -> Tensor:
         if not self.estimators:

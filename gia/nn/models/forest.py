@@ -1,6 +1,6 @@
 """Forests on fingerprints and features."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from io import BytesIO
 from typing import Any
 
@@ -49,6 +49,12 @@ class FingerprintForest(FingerprintModel):
         forest = self.kind()(**self.options, n_jobs=torch.get_num_threads())
         return forest.fit(train.x, train.y, train.weight)
 
+    def learn_weighted(self, train: Known, validation: Known, weights: np.ndarray) -> Any:
+        # Leaves of one class alone would not see how much it counts: what they say together does.
+        forest = GrownForest.of(self.learn(train, validation))
+        forest.weight = weights[forest.classes_]
+        return forest
+
     def kind(self) -> type:
         """scikit-learn's class of the forests."""
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -87,7 +93,10 @@ class FingerprintExtraTrees(FingerprintForest):
         parts = [field.name for field in fields(GrownForest)]
         with np.load(BytesIO(state.cpu().numpy().tobytes()), allow_pickle=False) as known:
             self.estimators = [
-                GrownForest(**{name: known[f"{k}.{name}"] for name in parts})
+                # A file of before says nothing of weights.
+                GrownForest(
+                    **{part: known[key] for part in parts if (key := f"{k}.{part}") in known}
+                )
                 for k in range(int(known["number"]))
             ]
 
@@ -104,6 +113,7 @@ class GrownForest:
         threshold (array): ``[K]``, float64.
         value (array): What a node says, ``[K, C]``: shares of C classes, or a number.
         classes_ (array): The classes; empty for numbers.
+        weight (array): How much each class counts, ``[C]``; empty where all do alike.
     """
 
     root: np.ndarray
@@ -113,6 +123,7 @@ class GrownForest:
     threshold: np.ndarray
     value: np.ndarray
     classes_: np.ndarray
+    weight: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of(cls, estimator: Any) -> "GrownForest":
@@ -141,9 +152,18 @@ class GrownForest:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Numbers, ``[B]``."""
-        return self.predict_proba(x)[:, 0]
+        return self._mean(x)[:, 0]
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        r"""Shares of the classes, ``[B, C]``: of :math:`p_c` in the mean over the trees
+        :math:`w_c p_c / \sum_d w_d p_d`, as a loss whose classes count :math:`w_c` learns it."""
+        shares = self._mean(x)
+        if len(self.weight):
+            shares = shares * self.weight
+            shares = shares / shares.sum(1, keepdims=True)
+        return shares
+
+    def _mean(self, x: np.ndarray) -> np.ndarray:
         """The mean of what the trees say, ``[B, C]``."""
         x = x.astype(np.float32)  # as scikit-learn compares it with the thresholds
         node = np.tile(self.root, (len(x), 1))  # [B, T]
