@@ -45,7 +45,7 @@ def check_laws(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> list[Finding]:
-    """Measure whether a model keeps the laws, in eval mode and, if it can, in double precision.
+    """Measure whether a model keeps the laws, in eval mode and double precision, on the CPU.
 
     ========== ==========================================================================
     repeat     the same input gives the same output
@@ -127,6 +127,12 @@ class _Checked:
 
     def repeat(self) -> Finding:
         again = [self.run([data]) for data in self.graphs]
+        wrong = [
+            data for data, out in zip(self.graphs, self.alone, strict=True) if out.isnan().any()
+        ]
+        if wrong:
+            told = f"its output is no number on a graph of {wrong[0].num_nodes} nodes"
+            return self.finding("repeat", float("nan"), told)
         differ = max(map(self.share, again, self.alone))
         return self.finding(
             "repeat", differ, "the same input gives another output: is it random in eval mode?"
@@ -276,6 +282,10 @@ def _arguments(model: nn.Module, batch: Batch) -> dict[str, Any] | None:
     }
     known = {name: batch[name] for name in named if name in batch}
     needed = [name for name, one in named.items() if one.default is one.empty]
+    if (
+        needed == ["batch"] and len(named) == 1
+    ):  # all of it, and not the number of each node's graph
+        return None
     missing = [name for name in needed if name not in known]
     if not missing and known:
         return known

@@ -210,6 +210,26 @@ def test_outputs_of_whole_graphs():
     assert found["later"].detail == "its outputs are of whole graphs"
 
 
+class TakesTheBatch(Sound):
+    def forward(self, batch):
+        return super().forward(batch.x, batch.edge_index, batch.batch)
+
+
+class DividesByZero(Sound):
+    def forward(self, x, edge_index, batch):
+        return super().forward(x / (x - x), edge_index, batch)
+
+
+def test_an_argument_that_is_called_batch_alone_is_all_of_it():
+    assert not broken(laws(TakesTheBatch()))
+
+
+def test_what_is_no_number_is_told():
+    (found,) = laws(DividesByZero()).values()
+    assert found.held is False
+    assert found.detail == "its output is no number on a graph of 6 nodes"
+
+
 class NeedsMore(nn.Module):
     def forward(self, x, spectrum):
         return x
