@@ -30,7 +30,8 @@ def shares_by_validation(task: Prediction, data: DataModule) -> list[int]:
     graphs = list(data.val_data)
     if len(graphs) < FEWEST or PARTS % members:
         return equal
-    task.model.counts = [1] * members
+    training = task.training
+    task.eval().model.counts = [1] * members
     ways = [equal, *_ways(members, PARTS)]
     losses = []
     with torch.no_grad():
@@ -39,6 +40,7 @@ def shares_by_validation(task: Prediction, data: DataModule) -> list[int]:
             answers = task.answers(batch)
             together = (task.combined(answers.repeat_interleave(_of(way), 0)) for way in ways)
             losses.append(torch.stack([task.loss_of(output, batch) for output in together]))
+    task.train(training)
     loss = torch.stack(losses).double().cpu()  # [blocks, ways]
     loss = loss[loss.isfinite().all(1)]
     if len(loss) < 2:

@@ -6,6 +6,7 @@ from runs import SMALL, compose_config
 
 from gia.nn import Ensemble, FingerprintBoosting, FingerprintExtraTrees
 from gia.training import FittedRun, Run, load_trained, run_of, trained_data
+from gia.training.blend_weights import shares_by_validation
 from gia.training.checkpoint import read_checkpoint
 from gia.training.joined import join
 
@@ -178,6 +179,9 @@ def test_members_count_as_they_do_on_validation(long_table, tmp_path, capsys):
     path = tmp_path / "a" / "checkpoints" / "blend.ckpt"
     task, found = said_by(path)
     assert task.model.counts == counts
+    run.task.train()  # without dropout nevertheless
+    assert shares_by_validation(run.task, run.datamodule) == counts
+    assert run.task.training
     error = (found.output - found.target).square().mean().sqrt()
     assert error.item() == pytest.approx(metrics["test/rmse"], rel=1e-3)
     plain = run_of(config(tmp_path / "b", long_table, *NETWORK, "blend=trees"))
