@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from gia.analysis.agreement import HEAD, RANDOM, REGRESSION, Agreement, Value
-from gia.analysis.figures import GREY, ORANGE
+from gia.analysis.contact_figures import BESIDE, mark_pairs
 from gia.analysis.pairs import Pairs, far_apart
 
 # What is drawn of each head, its name, and the colours.
@@ -83,18 +83,9 @@ def agreement_map(
     predicted[second, first] = probability[counts]
     figure = Figure(figsize=(6.2, 5.4), layout="constrained")
     axes = figure.subplots()
-    colour = colormaps["magma_r"].with_extremes(bad="#e4e6ea")
+    colour = colormaps["magma_r"].with_extremes(bad=BESIDE)
     image = axes.imshow(predicted, cmap=colour, vmin=0, vmax=max(np.nanmax(predicted), 1e-9))
-    true = pairs.joined[counts]
-    axes.scatter(
-        second[true],
-        first[true],
-        s=max(1.5, min(60.0, (250 / number) ** 2)),
-        marker="s",
-        color=ORANGE,
-        linewidth=0,
-    )
-    axes.plot([-0.5, number - 0.5], [-0.5, number - 0.5], color=GREY, linewidth=0.8)
+    mark_pairs(axes, pairs.nodes[:, counts & pairs.joined], number, points=250, least=1.5)
     named = number <= MOST_LABELS
     if named:
         axes.set_xticks(range(number), labels)

@@ -17,6 +17,22 @@ BESIDE = "#e4e6ea"  # of pairs that have no colour
 SHOWN = 0.995  # the share of the weights that the colours tell apart; larger ones are the darkest
 
 
+def mark_pairs(axes: Axes, nodes: np.ndarray, number: int, *, points: float, least: float) -> None:
+    """Pairs of nodes as squares above the diagonal, which is drawn.
+
+    Args:
+        axes (Axes): Where to; rows and columns are nodes.
+        nodes (ndarray): i < j of each pair, ``[2, P]``.
+        number (int): Of the nodes.
+        points (float): The side that all of them have together, in points.
+        least (float): The least area of a square, in points.
+    """
+    first, second = nodes
+    size = max(least, min(60.0, (points / number) ** 2))
+    axes.scatter(second, first, s=size, marker="s", color=ORANGE, linewidth=0)
+    axes.plot([-0.5, number - 0.5], [-0.5, number - 0.5], color=GREY, linewidth=0.8)
+
+
 def draw_contacts(axes: Axes, protein: Data) -> None:
     """The pairs of residues that a protein's edges join, above the diagonal.
 
@@ -25,11 +41,8 @@ def draw_contacts(axes: Axes, protein: Data) -> None:
         protein (Data): ``edge_index [2, E]``, N nodes.
     """
     number = protein.num_nodes
-    joined = given_pairs(protein)
-    first, second = (side[joined] for side in np.triu_indices(number, 1))
-    size = max(1.0, min(60.0, (220 / number) ** 2))
-    axes.scatter(second, first, s=size, marker="s", color=ORANGE, linewidth=0)
-    axes.plot([-0.5, number - 0.5], [-0.5, number - 0.5], color=GREY, linewidth=0.8)
+    nodes = np.stack(np.triu_indices(number, 1))[:, given_pairs(protein)]
+    mark_pairs(axes, nodes, number, points=220, least=1.0)
     axes.set(xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5), aspect="equal")
     axes.tick_params(labelsize=7)
 

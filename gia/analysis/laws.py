@@ -1,15 +1,15 @@
 """The laws that a model of graphs keeps, measured on any module: what a node's output may know."""
 
 import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from gia.analysis.any_module import call
 from gia.attention import AttentionAdjacency
 from gia.data.schema import OF_EDGES, OF_NODES
 from gia.typing import Form
@@ -107,7 +107,7 @@ class _Checked:
 
     def run(self, graphs: Sequence[Data]) -> Tensor:
         with torch.no_grad():
-            return _call(self.model, Batch.from_data_list(list(graphs)))
+            return call(self.model, Batch.from_data_list(list(graphs)))
 
     def share(self, one: Tensor, other: Tensor) -> float:
         """The largest difference, NaN where an output is no number."""
@@ -181,14 +181,11 @@ class _Checked:
 
     def _reordered(self, data: Data, order: Tensor) -> Data:
         """The same graph with node ``order[i]`` as node i, and its edges in another order."""
-        other = copy.copy(data)
+        other = data.edge_subgraph(torch.randperm(data.num_edges, generator=self.generator))
         for key in _of_nodes(data):
             other[key] = data[key][order]
-        edges = torch.randperm(data.num_edges, generator=self.generator)
-        for key in _of_edges(data):
-            other[key] = data[key][edges]
-        if data.edge_index is not None:
-            other.edge_index = order.argsort()[data.edge_index[:, edges]]
+        if other.edge_index is not None:
+            other.edge_index = order.argsort()[other.edge_index]
         return other
 
     def forms(self) -> Finding:
@@ -216,7 +213,7 @@ class _Checked:
         if not parameters:
             return Finding("gradient", None, float("nan"), "it has no parameter to train")
         self.model.zero_grad()
-        output = _call(self.model, Batch.from_data_list(self.graphs))
+        output = call(self.model, Batch.from_data_list(self.graphs))
         directions = torch.randn(output.shape, generator=self.generator, dtype=output.dtype)
         if output.requires_grad:
             (output * directions).sum().backward()
@@ -245,11 +242,7 @@ class _Checked:
         idle = []
         for number, edge in (places[place] for place in chosen):
             data = self.graphs[number]
-            kept = torch.arange(data.num_edges) != edge
-            other = copy.copy(data)
-            for key in _of_edges(data):
-                other[key] = data[key][kept]
-            other.edge_index = data.edge_index[:, kept]
+            other = data.edge_subgraph(torch.arange(data.num_edges) != edge)
             if self.share(self.run([other]), self.alone[number]) <= TINY:
                 source, target = data.edge_index[:, edge].tolist()
                 idle.append(f"{source} -> {target} of {data.num_nodes} nodes")
@@ -257,44 +250,6 @@ class _Checked:
             return Finding("edges", None, float("nan"), "it reads none of the data's edges")
         told = f"{len(idle)} of {len(chosen)} edges change nothing: {_listed(idle)}"
         return Finding("edges", not idle, float("nan"), told if idle else "")
-
-
-def _call(model: nn.Module, batch: Batch) -> Tensor:
-    """What a module says of a batch."""
-    arguments = _arguments(model, batch)
-    output = model(batch) if arguments is None else model(**arguments)
-    output = output[0] if isinstance(output, tuple) else output
-    if not isinstance(output, Tensor) or not output.dim():
-        raise ValueError(f"the model must give a tensor of rows, got {type(output).__name__}")
-    return output[:, None] if output.dim() == 1 else output
-
-
-def _arguments(model: nn.Module, batch: Batch) -> dict[str, Any] | None:
-    """What the module's ``forward`` names of a batch; None if it takes the batch itself.
-
-    Raises:
-        ValueError: If it needs what the batch does not have.
-    """
-    named = {
-        name: parameter
-        for name, parameter in inspect.signature(model.forward).parameters.items()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
-    known = {name: batch[name] for name in named if name in batch}
-    needed = [name for name, one in named.items() if one.default is one.empty]
-    if (
-        needed == ["batch"] and len(named) == 1
-    ):  # all of it, and not the number of each node's graph
-        return None
-    missing = [name for name in needed if name not in known]
-    if not missing and known:
-        return known
-    if len(needed) == 1:
-        return None
-    raise ValueError(
-        f"{type(model).__name__}.forward needs {', '.join(missing) or 'no argument'}, but the data "
-        f"has {', '.join(batch.keys())}: a module takes the batch alone, or these by their names"
-    )
 
 
 def _of_nodes(data: Data) -> list[str]:
@@ -306,11 +261,6 @@ def _of_nodes(data: Data) -> list[str]:
         and key not in ("edge_index", *OF_EDGES)
         and (key in OF_NODES or (value.dim() > 0 and len(value) == data.num_nodes))
     ]
-
-
-def _of_edges(data: Data) -> list[str]:
-    """The attributes with a row for each edge."""
-    return [key for key in OF_EDGES if data.get(key) is not None]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
 
-from gia.cli.command import command
+from gia.cli.command import check_numbers, command
 
 if TYPE_CHECKING:  # --help needs no heavy library
     from torch_geometric.data import Data
@@ -39,9 +39,7 @@ def agreement(cfg: DictConfig) -> None:
     out = check_out(cfg.out, cfg.data.path)
     if out.suffix.lower() != ".csv":
         raise ValueError(f"out={cfg.out} must end in .csv")
-    for name, least in (("max_items", 2), ("max_nodes", 2), ("fit_items", 1), ("seed", 0)):
-        if isinstance(cfg[name], bool) or not isinstance(cfg[name], int) or cfg[name] < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {cfg[name]}")
+    check_numbers(cfg, max_items=2, max_nodes=2, fit_items=1, seed=0)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
     items, kind, attention = _read(task, trained, cfg)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from gia.cli.command import command
+from gia.cli.command import check_numbers, command
 
 if TYPE_CHECKING:  # --help needs no heavy library
     from torch import nn
@@ -28,9 +28,7 @@ def check(cfg: DictConfig) -> None:
 
     from gia.analysis.laws import check_laws
 
-    for name, least in (("graphs", 2), ("max_nodes", 2), ("channels", 1)):
-        if isinstance(cfg[name], bool) or not isinstance(cfg[name], int) or cfg[name] < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {cfg[name]}")
+    check_numbers(cfg, graphs=2, max_nodes=2, channels=1)
     if cfg.module._target_ is not None and cfg.ckpt_path is not None:
         raise ValueError("give either ckpt_path= or module=, not both")
     if cfg.module._target_ is not None:

@@ -113,6 +113,17 @@ def prepare(cfg: DictConfig) -> None:
         print(f"  {note}")
 
 
+def check_numbers(cfg: DictConfig, **least: int) -> None:
+    """See that settings are whole numbers, each of at least so much.
+
+    Raises:
+        ValueError: If one is not, with its name.
+    """
+    for name, lowest in least.items():
+        if isinstance(cfg[name], bool) or not isinstance(cfg[name], int) or cfg[name] < lowest:
+            raise ValueError(f"{name} must be a whole number of at least {lowest}, got {cfg[name]}")
+
+
 def _missing(cfg: Any, prefix: str = "") -> list[str]:
     """Keys whose value only the user can give."""
     if isinstance(cfg, dict):

@@ -135,12 +135,14 @@ def picture_a_graph(run: FinishedRun, console: Console) -> list[Path]:
 def picture_contacts(run: FinishedRun) -> list[Path]:
     """Draw attention on the contact map of the largest protein of the test part that is readable,
     if items are proteins with structure, whose edges are contacts."""
+    if run.datamodule.items.kind != "sequence" or not _draws(run):
+        return []
     readable = [
         data
         for data in run.datamodule.test_data
         if data.num_nodes <= MOST_RESIDUES and data.get("pos") is not None
     ]
-    if run.datamodule.items.kind != "sequence" or not readable or not _draws(run):
+    if not readable:
         return []
     example = max(readable, key=lambda data: data.num_nodes)
     layers = _layers(run, example)

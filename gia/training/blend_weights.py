@@ -26,7 +26,7 @@ def shares_by_validation(task: Prediction, data: DataModule) -> list[int]:
         data (DataModule): Its data.
     """
     members = len(task.model.members)
-    equal = [PARTS // members] * members
+    equal = equal_shares(members)
     graphs = list(data.val_data)
     if len(graphs) < FEWEST or PARTS % members:
         return equal
@@ -38,7 +38,8 @@ def shares_by_validation(task: Prediction, data: DataModule) -> list[int]:
         for block in range(BLOCKS):
             batch = Batch.from_data_list(graphs[block::BLOCKS]).to(task.device)
             answers = task.answers(batch)
-            together = (task.combined(answers.repeat_interleave(_of(way), 0)) for way in ways)
+            repeats = torch.tensor(ways, device=answers.device)
+            together = (task.combined(answers.repeat_interleave(way, 0)) for way in repeats)
             losses.append(torch.stack([task.loss_of(output, batch) for output in together]))
     task.train(training)
     loss = torch.stack(losses).double().cpu()  # [blocks, ways]
@@ -50,8 +51,9 @@ def shares_by_validation(task: Prediction, data: DataModule) -> list[int]:
     return ways[best] if gain.mean() > gain.std() / len(gain) ** 0.5 else equal
 
 
-def _of(way: list[int]) -> torch.Tensor:
-    return torch.tensor(way)
+def equal_shares(members: int) -> list[int]:
+    """Those of members that count alike."""
+    return [PARTS // members] * members
 
 
 def _ways(members: int, parts: int) -> Iterator[list[int]]:

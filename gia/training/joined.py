@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from gia.training.blend import ENSEMBLE
-from gia.training.blend_weights import PARTS
+from gia.training.blend_weights import equal_shares
 from gia.training.checkpoint import AtomicCheckpointIO, read_checkpoint
 
 ALIKE = ("model", "task", "loss", "inputs")  # settings in which members must agree
@@ -70,7 +70,7 @@ def _members(checkpoint: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], di
 def _counts(model: Mapping[str, Any]) -> list[int]:
     """How often each member of a blend counts, or the one that a model alone is."""
     number = len(model["models"]) if model["_target_"] == ENSEMBLE else 1
-    return list(model.get("counts") or [PARTS // number] * number)
+    return list(model.get("counts") or equal_shares(number))
 
 
 def check_alike(ours: Mapping[str, Any], other: Mapping[str, Any], path: Any) -> None:

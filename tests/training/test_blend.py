@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from runs import SMALL, compose_config
+from runs import SMALL, compose_config, write_table
 
 from gia.nn import Ensemble, FingerprintBoosting, FingerprintExtraTrees
 from gia.training import FittedRun, Run, load_trained, run_of, trained_data
@@ -19,8 +19,8 @@ BOOSTED = "blend=gradient_boosting"
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "chains.csv"
-    rows = [f"{'C' * (i % 12 + 1)}{'ON'[i % 2]},{i % 12},{'ab'[i % 2]}" for i in range(80)]
-    path.write_text("\n".join(["smiles,y,c", *rows]))
+    rows = [["C" * (i % 12 + 1) + "ON"[i % 2], i % 12, "ab"[i % 2]] for i in range(80)]
+    write_table(path, ["smiles", "y", "c"], rows)
     return path
 
 
@@ -162,8 +162,8 @@ def test_what_is_no_molecule_is_told_before_training(tmp_path):
 def long_table(tmp_path_factory):
     """A number that trees see at once, and a network of two epochs does not."""
     path = tmp_path_factory.mktemp("table") / "long.csv"
-    rows = [f"{'C' * (i % 40 + 1)}{'ONS'[i % 3]},{(i % 40) ** 2}" for i in range(240)]
-    path.write_text("\n".join(["smiles,y", *rows]))
+    rows = [["C" * (i % 40 + 1) + "ONS"[i % 3], (i % 40) ** 2] for i in range(240)]
+    write_table(path, ["smiles", "y"], rows)
     return path
 
 
