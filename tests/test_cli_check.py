@@ -69,6 +69,14 @@ def test_models_as_they_are_configured(folder):
     assert done.returncode == 1  # no such option
 
 
+def test_the_first_of_an_ensemble(folder):
+    pytest.importorskip("rdkit")
+    gia("train", *MOLECULES, *FAST, "~blend", "ensemble=2", "run_dir=two", cwd=folder)
+    done = gia("check", "ckpt_path=two/checkpoints/best.ckpt", cwd=folder)
+    assert "of several models that are asked together it is the first" in done.stdout
+    assert "GraphTransformer on graphs of" in done.stdout
+
+
 def test_a_module_of_ones_own(folder):
     target = ["module._target_=my_layers.Leaky", "+module.hidden=5"]
     done = gia("check", *target, "graphs=3", cwd=folder, check=False)

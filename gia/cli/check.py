@@ -59,11 +59,15 @@ def check(cfg: DictConfig) -> None:
 
 
 def _trained(cfg: DictConfig) -> tuple[nn.Module, list[Data], bool]:
+    from gia.nn import Ensemble
     from gia.training import load_trained, trained_data
 
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
-    data = trained_data(trained)
-    return task.model, _some(data.test_data, cfg), _is_causal(task.model)
+    model, data = task.model, trained_data(trained)
+    if isinstance(model, Ensemble):  # a blend's first one is the network
+        console.print("  of several models that are asked together it is the first")
+        model = model.members[0]
+    return model, _some(data.test_data, cfg), _is_causal(model)
 
 
 def _configured(cfg: DictConfig) -> tuple[nn.Module, list[Data], bool]:
