@@ -105,11 +105,11 @@ def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, fl
 
 
 def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, float]]:
-    """Tokens per second with the adapter and without."""
+    """Tokens per second with each adapter, PEFT's LoRA unmerged among them, and without."""
     prompt = 8
     length = prompt + args.new_tokens
     models = {"base": base(args.model, length).eval()}
-    for side in PREFIX:
+    for side in SIDES:
         models[side] = adapted(replace(case, side=side, length=length)).eval()
     rows, bars = [], {}
     for batch in args.batches:
@@ -123,11 +123,12 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
         for name, time in times.items():
             over = None
             if name != "base":
-                ratio = f"{PREFIX[name]}generate_over_base_B{batch}"
+                prefix = PREFIX.get(name, f"{name}_")
+                ratio = f"{prefix}generate_over_base_B{batch}"
                 over = report.ratio(ratio, times["base"], time)
             rows.append([batch, name, batch * args.new_tokens / time, over])
         bars[f"generation, B {batch}"] = times
-    for prefix in PREFIX.values():
+    for prefix in (*PREFIX.values(), "lora_"):
         name = f"{prefix}generate_over_base"
         report.ratios[name] = min(report.ratios[f"{name}_B{batch}"] for batch in args.batches)
     report.table("Generation", ["B", "model", "tokens/s", "over the base"], rows)
