@@ -1,5 +1,6 @@
 """Adapters of frozen language models that pass messages along the model's own attention."""
 
+from gia.adapters.base_attention import base_attention
 from gia.adapters.config import SparseGINConfig
 from gia.adapters.families import FAMILIES, Family
 from gia.adapters.files import save
@@ -43,6 +44,7 @@ __all__ = [
     "SparseGINConfig",
     "active",
     "add",
+    "base_attention",
     "disable",
     "disabled",
     "enable",

@@ -26,6 +26,8 @@ from gia.analysis.figures import (
     learning_curves,
     save,
 )
+from gia.analysis.inspection import Inspection, inspect_attention
+from gia.analysis.inspection_files import write_inspection
 from gia.analysis.item_attention import ItemAttention
 from gia.analysis.laws import Finding, check_laws
 from gia.analysis.learned_figures import learned_heat_maps
@@ -45,7 +47,9 @@ from gia.analysis.reliability_figures import (
     error_over_uncertainty,
     reliability_diagram,
 )
+from gia.analysis.rollout import attention_rollout
 from gia.analysis.summary import print_costs, print_metrics, write_summary
+from gia.analysis.topology import Topology, topology
 from gia.analysis.variant_figures import variant_heat_map
 
 __all__ = [
@@ -54,15 +58,18 @@ __all__ = [
     "Embeddings",
     "Explained",
     "Finding",
+    "Inspection",
     "ItemAttention",
     "OfEncodings",
     "Pairs",
     "Predictions",
+    "Topology",
     "agreement",
     "agreement_heat_maps",
     "agreement_map",
     "attention_graph",
     "attention_heat_map",
+    "attention_rollout",
     "average_product_correction",
     "check_laws",
     "check_new",
@@ -82,6 +89,7 @@ __all__ = [
     "filled_notes",
     "given_pairs",
     "graph_matrices",
+    "inspect_attention",
     "integrated_gradients",
     "learned_heat_maps",
     "learning_curves",
@@ -98,7 +106,9 @@ __all__ = [
     "residual_histogram",
     "roc_curves",
     "save",
+    "topology",
     "variant_heat_map",
     "write_csv",
+    "write_inspection",
     "write_summary",
 ]

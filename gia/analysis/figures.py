@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import torch
 from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
@@ -19,6 +20,8 @@ from torch_geometric.utils import to_dense_adj
 from gia.data.files import write_atomically
 
 BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
+LABEL = 0.13  # inches that a label needs beside the next one
+MOST_LABELS = 66  # of which a matrix has each; of more, every so manieth
 NAME = 40  # letters of a name in a file's name
 
 
@@ -58,6 +61,7 @@ def save(figure: Figure, path: Path, kinds: Sequence[str] = ("png", "svg")) -> l
             with write_atomically(target, "wb") as file:
                 figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
             written.append(target)
+            figure.set_layout_engine("none")  # the next kind is laid out as this one
     return written
 
 
@@ -102,6 +106,20 @@ def learning_curves(
     return figure
 
 
+def readable_ticks(labels: Sequence[str], most: int = MOST_LABELS) -> range:
+    """The nodes that are named beside a matrix: all, or every so manieth of too many."""
+    return range(0, len(labels), -(-len(labels) // most) or 1)
+
+
+def name_nodes(axes: Axes, labels: Sequence[str], ticks: Sequence[int]) -> None:
+    """Write the names of nodes beside a matrix and under it."""
+    names = [labels[node] for node in ticks]
+    long = any(len(name) > 3 for name in names)
+    axes.set_xticks(ticks, names, fontsize=6.5, rotation=90 if long else 0)
+    axes.set_yticks(ticks, names, fontsize=6.5)
+    axes.tick_params(length=0, pad=1)
+
+
 def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> Figure:
     """The weights of every head as a matrix: row i holds what arrives at node i.
 
@@ -120,23 +138,25 @@ def attention_heat_map(graph: Data, labels: Sequence[str], title: str = "") -> F
     colours = {"cmap": "RdBu_r", "vmin": -highest} if signed else {"cmap": "magma_r", "vmin": 0}
     weights = weights.masked_fill(weights == 0, torch.nan)  # no edge, no colour
     heads = weights.size(0)
-    columns = min(heads, 4)
+    all_named = len(labels) <= MOST_LABELS
+    side = max(LABEL * len(labels), 2.6) if all_named else 6.0
+    ticks = readable_ticks(labels, MOST_LABELS if all_named else int(side / LABEL))
+    columns = min(heads, 4 if side < 5 else 2)
     rows = -(-heads // columns)
-    side = min(max(0.11 * len(labels), 2.6), 6)
     figure = Figure(figsize=(columns * side + 0.8, rows * side + 0.5), layout="constrained")
-    for head, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+    # Heads line up, and nodes are named at the outer ones.
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for head, axes in enumerate(grid.flat):
         if head >= heads:
             axes.axis("off")
             continue
         image = axes.imshow(weights[head].numpy(), vmax=highest, **colours)
-        ticks = range(len(labels))
-        axes.set_xticks(ticks, labels, fontsize=5)
-        axes.set_yticks(ticks, labels, fontsize=5)
-        axes.tick_params(length=0, pad=1)
+        name_nodes(axes, labels, ticks)
         axes.set_title(f"head {head + 1}", fontsize=9)
         if head % columns == 0:
             axes.set_ylabel("target (reads)", fontsize=8)
-        if head // columns == rows - 1:
+        if head + columns >= heads:  # the last of its column
+            axes.tick_params(labelbottom=True)
             axes.set_xlabel("source (is read)", fontsize=8)
     figure.colorbar(image, ax=figure.axes, shrink=0.7, label="edge weight")
     figure.suptitle(title, fontsize=10)
@@ -205,13 +225,21 @@ def attention_graph(
         strongest (int): How many of the edges that arrive at a node are drawn; self loops are not.
     """
     heads, nodes = graph.edge_weight.size(1), len(labels)
-    both_sides = bool((graph.edge_index[0] > graph.edge_index[1]).any())
-    height = (4.0 if both_sides else 2.2) * heads + 0.5
-    figure = Figure(figsize=(min(max(0.26 * nodes, 6), 16), height), layout="constrained")
+    nets = [_strongest_edges(graph, head, strongest) for head in range(heads)]
+    # One scale for all heads, which line up.
+    weights = [abs(weight) for net in nets for *_, weight in net.edges(data="weight")]
+    highest, darkest = max([*weights, 1.0]), max([*weights, 0.5])
+    read = [value for net in nets for _, value in net.out_degree(weight="weight")]
+    most_read = max([*read, 1e-9])
+    jumps = [target - source for net in nets for source, target in net.edges]
+    ends = 0.27 * min([*jumps, 0]) - 0.8, 0.27 * max([*jumps, 1]) + 0.6
+    width = min(max(0.26 * nodes, 6), 16)
+    height = max((ends[1] - ends[0]) * width / (nodes + 1), 0.6) + 0.35
+    figure = Figure(figsize=(width, height * heads + 0.4), layout="constrained")
+    position = {node: (node, 0) for node in range(nodes)}
     for head, axes in enumerate(figure.subplots(heads, 1, squeeze=False)[:, 0]):
-        net = _strongest_edges(graph, head, strongest)
+        net = nets[head]
         net.add_nodes_from(range(nodes))
-        position = {node: (node, 0) for node in range(nodes)}
         read = dict(net.out_degree(weight="weight"))
         nx.draw_networkx_nodes(
             net,
@@ -222,14 +250,13 @@ def attention_graph(
             node_color=[read[node] for node in range(nodes)],
             cmap="YlOrRd",
             vmin=0,
-            vmax=1.4 * max(max(read.values()), 1e-9),  # keeps the labels readable
+            vmax=1.4 * most_read,  # keeps the labels readable
             edgecolors=GREY,
             linewidths=0.4,
         )
         short = {node: label.strip("<>")[:3] for node, label in enumerate(labels)}
         nx.draw_networkx_labels(net, position, short, ax=axes, font_size=6)
-        weights = [abs(weight) for _, _, weight in net.edges(data="weight")]
-        highest = max([*weights, 1.0])
+        weights = [abs(weight) for *_, weight in net.edges(data="weight")]
         nx.draw_networkx_edges(
             net,
             position,
@@ -238,15 +265,12 @@ def attention_graph(
             edge_color=weights,
             edge_cmap=colormaps["Blues"],
             edge_vmin=-0.3,  # so that the weakest is still seen
-            edge_vmax=max([*weights, 0.5]),
+            edge_vmax=darkest,
             arrowsize=6,
             node_size=90,
             connectionstyle="arc3,rad=-0.5",
         )
-        above = max([target - source for source, target in net.edges], default=1)
-        below = max([source - target for source, target in net.edges], default=0)
-        ends = (-0.27 * max(below, 0) - 0.8, 0.27 * max(above, 0) + 0.6)
-        axes.set(title=f"head {head + 1}", aspect="equal", ylim=ends)
+        axes.set(title=f"head {head + 1}", aspect="equal", xlim=(-1, nodes), ylim=ends)
         axes.title.set(fontsize=8)
         axes.axis("off")
     figure.suptitle(f"{title}: the {strongest} strongest edges to each node", fontsize=10)

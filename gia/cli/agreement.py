@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig
-from rich.console import Console
 
 from gia.cli.command import check_numbers, command
+from gia.cli.items import console, read_items
 
 if TYPE_CHECKING:  # --help needs no heavy library
     from torch_geometric.data import Data
 
-    from gia.analysis import Agreement, ItemAttention
+    from gia.analysis import Agreement
 
-console = Console(markup=False, emoji=False, highlight=False)
 NAMES = {
     "auroc": "AUROC",
     "average_precision": "AP",
@@ -24,8 +23,6 @@ NAMES = {
     "precision_L2": "P@L/2",
     "precision_L5": "P@L/5",
 }
-PARTS = ("train", "val", "test", "all")
-MOST_TOLD = 10  # rows that are told one by one
 
 
 @command("agreement")
@@ -42,7 +39,7 @@ def agreement(cfg: DictConfig) -> None:
     check_numbers(cfg, max_items=2, max_nodes=2, fit_items=1, seed=0)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    items, kind, attention = _read(task, trained, cfg)
+    items, source, attention = read_items(task, trained, cfg, structures=True)
     items, separation = _some(items, cfg), cfg.separation
     if separation is not None:
         separation = list(separation) if isinstance(separation, ListConfig) else [separation]
@@ -50,64 +47,8 @@ def agreement(cfg: DictConfig) -> None:
         items, attention, separations=separation, fit_items=cfg.fit_items, seed=cfg.seed
     )
     _tell(found, attention.reads_edges(items[found.example[0]]))
+    kind = getattr(source, "items", source).kind
     _write(found, items, kind, out)
-
-
-def _read(task: Any, trained: DictConfig, cfg: DictConfig) -> tuple[Any, str, ItemAttention]:
-    """The items, what their text is, and what draws attention over them."""
-    from hydra.utils import instantiate
-
-    from gia.analysis import ItemAttention
-    from gia.data import SequenceDataset
-    from gia.training import other_items, trained_data
-
-    other = cfg.data.path is not None or "_target_" in cfg.data
-    if other and cfg.part is not None:
-        raise ValueError("part= is of the data of the training: leave it out, or data.path")
-    part = cfg.part or ("all" if other else "test")
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
-    own = instantiate(trained.data)
-    if isinstance(own.dataset, SequenceDataset):
-        attention = ItemAttention(
-            task.model,
-            of_sequences=True,
-            bos=_bos(own, trained),
-            steps=lambda data: own.transform(own.pre_transform(data)),
-        )
-        if "_target_" not in cfg.data:
-            raise ValueError(
-                "the model was trained on sequences, whose neighbours alone are joined: name data "
-                "with a structure, data=protein_structures data.path=..."
-            )
-        found = other_items(trained, cfg.data)
-        _tell_read(found)
-        return found.graphs, found.kind, attention
-    attention = ItemAttention(task.model)
-    data = trained_data(trained, cfg.data, whole=part == "all" and cfg.data.path is None)
-    _tell_read(data.items)
-    return data.part("test" if part == "all" else part), data.items.kind, attention
-
-
-def _bos(own: Any, trained: DictConfig) -> int | None:
-    """What a language model has seen at the beginning of each sequence."""
-    if trained.inputs.tokenizer["kind"] != "characters":
-        raise ValueError(
-            "the model reads bytes or parts of words, and items have a symbol a node: give a model "
-            "that was trained on letters"
-        )
-    framed = own.target_type == "next_token" and trained.inputs.get("framed", True)
-    return own.tokenizer.bos if framed else None
-
-
-def _tell_read(items: Any) -> None:
-    for note in items.notes:
-        console.print(f"  {note}", soft_wrap=True)
-    for entry in items.rejected[:MOST_TOLD]:
-        told = f"  row {entry.row} ({entry.name}) is left out: {entry.reason}"
-        console.print(told, soft_wrap=True)
-    if len(items.rejected) > MOST_TOLD:
-        console.print(f"  and {len(items.rejected) - MOST_TOLD:,} more rows are left out")
 
 
 def _some(items: Sequence[Data], cfg: DictConfig) -> list[Data]:

@@ -5,6 +5,7 @@ import sys
 from gia.cli import commands
 from gia.cli.agreement import agreement
 from gia.cli.check import check
+from gia.cli.inspect import inspect
 from gia.cli.matbench import matbench
 from gia.cli.score import score
 from gia.cli.search import search
@@ -17,6 +18,7 @@ gia: graph-aware transformers
   gia predict     predict a table with it          gia predict ckpt_path=... data.path=new.csv
   gia embed       write its vectors to a file      gia embed ckpt_path=... out=vectors.npz
   gia score       score variants with it           gia score ckpt_path=... sequence=GLFDII out=s.csv
+  gia inspect     look at its attention graphs     gia inspect ckpt_path=... input=GLFDIIKKI
   gia agreement   find bonds in its attention      gia agreement ckpt_path=... out=bonds.csv
   gia check       look for leaks in a model        gia check data=esol model=gps
   gia generate    write sequences with it          gia generate ckpt_path=runs/.../best.ckpt
@@ -36,6 +38,7 @@ def main() -> None:
         "predict": commands.predict,
         "embed": commands.embed,
         "score": score,
+        "inspect": inspect,
         "agreement": agreement,
         "check": check,
         "generate": commands.generate,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from omegaconf import DictConfig
 
 from gia.cli.command import command
+from gia.cli.items import console, given_item
 
 if TYPE_CHECKING:  # --help needs no heavy library
     from torch_geometric.data import Data
@@ -19,10 +17,8 @@ if TYPE_CHECKING:  # --help needs no heavy library
     from gia.data.columns import Columns
     from gia.tasks import VariantScorer
 
-console = Console(markup=False, emoji=False, highlight=False)
 COLUMNS = ("name", "position", "wild_type", "mutant", "variant", "score")
 MOST_PICTURES = 20  # sequences that have a heat map
-GIVEN = "sequence"  # what a sequence of the command line is called
 
 
 @command("score")
@@ -90,12 +86,7 @@ def _data(trained: DictConfig, cfg: DictConfig) -> Any:
 
     if cfg.sequence is None:  # all of it, also where the data would be split
         return trained_data(trained, cfg.data, whole="_target_" in cfg.data)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "sequence.csv"
-        with file.open("w", newline="") as stream:
-            csv.writer(stream).writerows([["name", "sequence"], [GIVEN, cfg.sequence]])
-        columns = {"path": str(file), "sequence_column": "sequence", "name_column": "name"}
-        return trained_data(trained, OmegaConf.create(columns))
+    return given_item(trained, cfg.sequence, "sequence")[1]
 
 
 def _write_singles(scorer: VariantScorer, items: Sequence[Data], out: Path) -> None:

@@ -21,14 +21,14 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf, open_dict
 # Keys of files and folders, in which a leading ~ is the home folder. A * matches within a name.
 PATHS = (
     *("tokenizer.chat_template",),
-    *("ckpt", "ckpt_path", "init_from", "out", "resume", "run_dir", "variants"),
+    *("adapter_path", "ckpt", "ckpt_path", "init_from", "out", "resume", "run_dir", "variants"),
     *("data.path", "data.*_path", "data.*_file", "data.root", "data.dataset.root"),
     *("evidence", "report", "scratch", "trainer.default_root_dir"),
     *("callbacks.*.dirpath", "logger.*.save_dir", "hydra.run.dir", "hydra.sweep.dir"),
 )
 # Keys of other texts.
 TEXTS = (
-    *("name", "prompt", "sequence", "trust", "variant_column", "of_column"),
+    *("name", "prompt", "sequence", "input", "trust", "variant_column", "of_column"),
     *(
         "base",
         "model.base",

@@ -99,6 +99,20 @@ class LanguageModeling(Supervised):
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
         metrics.update(self.model(batch), batch)
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What makes the model's symbols."""
+        return read_tokenizer(self.hparams["settings"]["inputs"]["tokenizer"])
+
+    def tokens(self, text: str) -> Tensor:
+        """The tokens of a text, or of a prompt of a model that was trained on them, ``[L]``, as
+        the model has seen such begin.
+
+        Raises:
+            ValueError: If the text has a symbol that the model does not know.
+        """
+        return _beginning(text, self.tokenizer, self.hparams["settings"]["inputs"])
+
     def generate(
         self,
         prompt: str | Tensor = "",
@@ -126,13 +140,10 @@ class LanguageModeling(Supervised):
             ValueError: If the prompt has a symbol that the model does not know, or a setting is
                 out of its range.
         """
-        settings = self.hparams["settings"]
-        tokenizer = read_tokenizer(settings["inputs"]["tokenizer"])
+        inputs, tokenizer = self.hparams["settings"]["inputs"], self.tokenizer
         # A model of windows of a text has seen neither the start nor the end of a sequence.
-        windows = not settings["inputs"]["framed"]
-        tokens = prompt
-        if isinstance(prompt, str):
-            tokens = _beginning(prompt, tokenizer, settings["inputs"])
+        windows = not inputs["framed"]
+        tokens = self.tokens(prompt) if isinstance(prompt, str) else prompt
         write = getattr(self.model, "generate", None) or partial(generate, self.model)
         never = (tokenizer.bos, tokenizer.unk, tokenizer.eos if windows else None)
         sequences = write(

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from laws import make_model, sequences
@@ -54,7 +56,41 @@ def test_arcs_to_earlier_nodes_are_seen_too():
     low, high = axes.get_ylim()
     assert low < -0.25 * 6  # the longest arc, 6 -> 0, lies below
     assert 0.25 * 2 < high < 0.25 * 6
-    assert attention_graph(graph, LABELS).get_figheight() > 4
+    later = Data(edge_index=edge_index.flip(0), edge_weight=graph.edge_weight, num_nodes=7)
+    above, below = attention_graph(later, LABELS).axes[0].get_ylim(), (low, high)
+    assert above[1] - above[0] == pytest.approx(below[1] - below[0], rel=0.15)
+
+
+def test_arcs_of_all_heads_have_one_scale_and_line_up():
+    edge_index = torch.tensor([[0, 0, 3], [6, 1, 4]])
+    weight = torch.tensor([[1.0, 0.0], [0.0, 0.5], [0.0, 0.25]])
+    graph = Data(edge_index=edge_index, edge_weight=weight, num_nodes=7)
+    first, second = attention_graph(graph, LABELS).axes
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim() == second.get_ylim()
+    (strong,), weak = first.patches, second.patches
+    assert strong.get_linewidth() > max(arc.get_linewidth() for arc in weak)
+
+
+def test_labels_of_a_heat_map_do_not_overlap():
+    length = 64
+    source, target = torch.tril_indices(length, length).flip(0)
+    weight = torch.rand(len(source), 3)
+    graph = Data(edge_index=torch.stack([source, target]), edge_weight=weight, num_nodes=length)
+    figure = attention_heat_map(graph, ["W"] * length)
+    figure.draw_without_rendering()
+    named = 0
+    for axes in figure.axes[:3]:
+        for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+            boxes = [label.get_window_extent() for label in labels if label.get_visible()]
+            assert len(boxes) in (0, length)  # heads within are not named again
+            assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+            named += len(boxes)
+    assert named == 4 * length
+    many = attention_heat_map(
+        Data(edge_index=graph.edge_index, edge_weight=weight, num_nodes=200), ["W"] * 200
+    )
+    assert 20 < len(many.axes[0].get_xticks()) < 60
 
 
 def test_curves_have_the_names_of_the_task():
