@@ -15,6 +15,8 @@ import torch
 from conftest import ROOT
 from runs import SMALL, in_fresh_process, peptides_fasta
 
+from gia import __version__
+
 GIA = [sys.executable, "-m", "gia.cli"]
 TRAIN = [sys.executable, str(ROOT / "train.py")]
 FAST = [*SMALL, "trainer.max_epochs=2", "data.tokens_per_batch=1024"]
@@ -298,3 +300,13 @@ def test_what_reads_whole_sequences_does_not_write_them(tmp_path):
     done = gia("train", *data, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert "and so what it is to write: give task=masked" in done.stderr
+
+
+def test_versions_and_what_is_installed(tmp_path):
+    assert gia("--version", cwd=tmp_path).stdout == f"gia {__version__}\n"
+    said = gia("info", cwd=tmp_path).stdout
+    for name in ("python", "torch ", "extra llm", "cpu", "threads", "cuda", "GIA_CACHE"):
+        assert name in said
+    wrong = gia("info", "all=1", cwd=tmp_path, check=False)
+    assert wrong.returncode == 1
+    assert "takes no settings" in wrong.stderr

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from gia.analysis.agreement_measures import MEASURES, agreement, chance
 from gia.analysis.pairs import Head, Pairs, far_apart, given_pairs, pairs_of, sequence_distance
-from gia.data.items import progress
+from gia.data.progress import progress
 
 FITTED_PAIRS = 20_000  # the most of an item that the regression is fitted on
 REGRESSION, RANDOM, HEAD = "regression", "random", "head"

@@ -5,6 +5,7 @@ import sys
 from gia.cli import commands
 from gia.cli.agreement import agreement
 from gia.cli.check import check
+from gia.cli.info import info
 from gia.cli.inspect import inspect
 from gia.cli.matbench import matbench
 from gia.cli.score import score
@@ -25,6 +26,7 @@ gia: graph-aware transformers
   gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
   gia matbench    record Matbench's five folds     gia matbench runs=... out=record.json
+  gia info        versions, devices and caches     gia --version
 
 Settings are given as key=value, or in a file as @FILE; gia COMMAND --help lists them all.
 """
@@ -45,10 +47,16 @@ def main() -> None:
         "search": search,
         "duel": duel,
         "matbench": matbench,
+        "info": info,
     }
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
         print(HELP)
+        return
+    if name in ("-V", "--version"):
+        from gia import __version__
+
+        print(f"gia {__version__}")
         return
     if name not in known:
         sys.exit(f"gia: no command {name!r}\n\n{HELP}")

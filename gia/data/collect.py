@@ -14,7 +14,8 @@ from torch_geometric.data import Data
 from gia.data.cache import digest, processed
 from gia.data.chemistry import same_molecule
 from gia.data.components import BETWEEN, components
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
+from gia.data.progress import progress
 from gia.data.residues import same_sequence
 from gia.data.schema import (
     check_alike,

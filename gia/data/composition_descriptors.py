@@ -14,8 +14,8 @@ from gia.data.elements import (
     read_formula,
 )
 from gia.data.ions import IONS, ion_descriptors
-from gia.data.items import progress
 from gia.data.oxidation import CHARGES, charge_descriptors
+from gia.data.progress import progress
 
 NORMS = (2, 3, 5, 7, 10)
 STATISTICS = ("mean", "deviation", "min", "max", "range", "mode")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gia.data.chemistry import require_rdkit
-from gia.data.items import progress
 from gia.data.optional import require
+from gia.data.progress import progress
 from gia.data.tokenizer import AMINO_ACIDS
 
 # What grows with an exponential of the size, beyond single precision: its logarithm is taken.

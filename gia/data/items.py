@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch_geometric.data import Data
 
-T = TypeVar("T")
-
-# From this many graphs on, reading them takes long enough to show how far it is.
-MANY = 1000
 # How the reason begins for which a sequence that is empty is no item.
 NO_SEQUENCE = "the sequence "
 # Which fields are lists of rows.
@@ -135,12 +129,3 @@ def from_plain(fields: dict[str, Any]) -> Items:
     graphs = [Data(**dict(zip(columns, row, strict=True))) for row in rows]
     told = {key: [Rejected(**row) for row in fields[key]] for key in ROWS}
     return Items(**fields | {"graphs": graphs} | told)
-
-
-def progress(items: Iterable[T], total: int, description: str, many: int = MANY) -> Iterator[T]:
-    """Iterate with a bar, where there are more than ``many`` items and someone to look at it."""
-    console = Console(stderr=True)
-    hidden = total <= many or not console.is_terminal
-    yield from track(
-        items, description, total=total, console=console, transient=True, disable=hidden
-    )

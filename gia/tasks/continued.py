@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from gia.attention import Cache
-from gia.data.items import progress
+from gia.data.progress import progress
 from gia.data.schema import IGNORED
 from gia.nn import LanguageModel
 from gia.ops.onednn_linear import OneDNNLinear

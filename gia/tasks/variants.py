@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from gia.data import Tokenizer
-from gia.data.items import progress
+from gia.data.progress import progress
 from gia.data.schema import IGNORED
 from gia.data.tokenizer import SPECIALS
 from gia.tasks.continued import fast, log_ratios

@@ -5,7 +5,6 @@ from gia.training.build import resolve_model
 from gia.training.callbacks import (
     BestCheckpoint,
     History,
-    ProgressBar,
     RandomState,
     StepCheckpoint,
     Throughput,
@@ -19,6 +18,7 @@ from gia.training.joined import join
 from gia.training.learned import Learned
 from gia.training.load import calibrate, load_trained
 from gia.training.measured import MeasuredRun
+from gia.training.progress_bar import ProgressBar
 from gia.training.run import Interrupted, Run
 from gia.training.samples import Samples
 from gia.training.trained_data import other_items, trained_data

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from gia.training.checkpoint import read_checkpoint
@@ -215,12 +215,3 @@ class Throughput(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.log("train/tokens_per_second", self.tokens_per_second)
-
-
-class ProgressBar(RichProgressBar):
-    """Lightning's rich progress bar, without the logger's version number."""
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        items = super().get_metrics(trainer, pl_module)
-        items.pop("v_num", None)
-        return items

@@ -13,7 +13,8 @@ from torch_geometric.data import Data
 
 from gia.data.bad_rows import sort_out
 from gia.data.cache import digest, processed
-from gia.data.items import Items, chosen, progress
+from gia.data.items import Items, chosen
+from gia.data.progress import progress
 from gia.data.targets import ClassNames, read_targets
 from gia.data.transforms import Steps, described
 

@@ -18,8 +18,9 @@ from gia.data.elements import (
     read_formula,
     same_formula,
 )
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
 from gia.data.oxidation import KINDS, assigned
+from gia.data.progress import progress
 
 # Amounts below 1 that nearly add up to 1 are fractions; by how much they may differ from it after
 # rounding, and before they are taken for stoichiometric numbers.

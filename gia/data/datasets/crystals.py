@@ -15,8 +15,9 @@ from gia.data.crystals import UNREADABLE, Atoms, Neighbours, crystal_graph, read
 from gia.data.datasets.table import TableDataset
 from gia.data.elements import require_pymatgen
 from gia.data.files import expand, read_text
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
 from gia.data.parallel import on_all_cores
+from gia.data.progress import progress
 
 STRUCTURES = (".cif", ".vasp", ".poscar", ".json")
 PROPERTIES = "id_prop.csv"  # of a folder as CGCNN has it: no header, an id and its targets

@@ -14,7 +14,8 @@ from gia.data.cache import digest
 from gia.data.datasets.base import Dataset, check_choice
 from gia.data.datasets.json_lines import Line, read_lines
 from gia.data.files import expand
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
+from gia.data.progress import progress
 from gia.data.prompts import CHAT, Part, answer_parts, chat_parts, check_chats, choose_template
 from gia.data.schema import IGNORED
 from gia.data.tokenizer import ByteTokenizer, Tokenizer

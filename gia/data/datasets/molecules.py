@@ -19,7 +19,8 @@ from gia.data.datasets.records import Records
 from gia.data.datasets.sequences import Record
 from gia.data.datasets.table import TableDataset
 from gia.data.datasets.with_sequences import ATOM, with_sequences
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
+from gia.data.progress import progress
 from gia.data.targets import shortened
 from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 

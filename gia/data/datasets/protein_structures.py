@@ -17,7 +17,8 @@ from gia.data.columns import Columns, column_names, joined, read_columns, table_
 from gia.data.datasets.sequences import LEVELS
 from gia.data.datasets.table import TableDataset
 from gia.data.files import expand
-from gia.data.items import Items, Rejected, progress
+from gia.data.items import Items, Rejected
+from gia.data.progress import progress
 from gia.data.proteins import ContactEdges, chain_graph, require_gemmi
 from gia.data.structure_files import (
     find_structure,

@@ -14,7 +14,8 @@ from gia.data.alphabets import Letters, alphabet_notes
 from gia.data.cache import digest
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.table import TableDataset
-from gia.data.items import NO_SEQUENCE, Items, Rejected, progress
+from gia.data.items import NO_SEQUENCE, Items, Rejected
+from gia.data.progress import progress
 from gia.data.residues import Residues
 from gia.data.tokenizer import AMINO_ACIDS, CharTokenizer, Tokenizer
 from gia.data.transforms import SEPARATOR, Chain, NextToken, label_token
