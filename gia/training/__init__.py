@@ -1,5 +1,6 @@
 """The story of a run: its parts, its callbacks, its checkpoints."""
 
+from gia.training.attention_measures import AttentionMeasures
 from gia.training.averaging import AverageWeights
 from gia.training.build import resolve_model
 from gia.training.callbacks import (
@@ -26,6 +27,7 @@ from gia.training.trusted import RefusedError, check_settings
 
 __all__ = [
     "AtomicCheckpointIO",
+    "AttentionMeasures",
     "AverageWeights",
     "BestCheckpoint",
     "ChempropRun",
