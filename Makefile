@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format bench results clean
+.PHONY: help install train test test-slow lint format docs bench results clean
 
 RUN := $(VENV)/bin/python
 # A file of tests at a time on each core.
@@ -50,6 +50,11 @@ format:  ## fix style and format
 	$(SETUP) lint
 	$(VENV)/bin/ruff check --fix --exit-zero .
 	$(VENV)/bin/ruff format .
+
+docs:  ## build the documentation as a site into build/site; warnings are errors
+	$(SETUP) install
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	echo "open build/site/index.html"
 
 bench:  ## run the benchmarks and write benchmarks/RESULTS.md (20 minutes)
 	$(SETUP) install

@@ -61,6 +61,7 @@ FAMILIES: dict[str, Family] = {
     "gpt2": Family("h", "attn", "attn", "ln_1", output="c_proj"),
     "phi": Family("layers", "self_attn", PARALLEL, output="dense"),
 }  # fmt: skip
+"""Where layers are, by the ``model_type`` of transformers' configurations."""
 # What cannot have an adapter, and why; matched at the start of a model type.
 REFUSED = {
     "mamba": "a state-space model has no attention",
