@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gia.nn.soft_limit import soft_limit
 from gia.typing import OptTensor
-
-LIMIT = 3.0  # spreads, which no scaled feature reaches
 
 
 class GraphFeatures(nn.Module):
@@ -74,7 +73,5 @@ class GraphFeatures(nn.Module):
         scaled, others = features.tensor_split([len(self.center)], dim=1)
         scale = self.scale.masked_fill(self.scale == 0, torch.inf)
         u = (scaled - self.center) / scale
-        # The hypotenuse, since the square of a far outlier would be infinite.
-        z = u / torch.hypot(torch.ones_like(u), u / LIMIT)
-        z = z.masked_fill(~scaled.isfinite(), 0.0)
+        z = soft_limit(u).masked_fill(~scaled.isfinite(), 0.0)
         return self.dropout(torch.cat([z, others], dim=1))

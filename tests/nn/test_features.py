@@ -132,6 +132,31 @@ def test_another_encoding_is_a_name_and_at_most_a_module():
     assert encoder(data).shape == other(data).shape == (6, 8)
 
 
+def test_what_training_has_hardly_seen_rules_nothing():
+    """A column that is 0 but for one node in ten thousand is dozens of spreads away from it."""
+    torch.manual_seed(0)
+    encoder = EncodingEncoder(2, 16).train()
+    seen = torch.rand(10_000, 2)
+    seen[:, 1] = 0
+    seen[0, 1] = 0.01
+    for _ in range(100):  # for the running statistics
+        encoder(seen)
+    encoder.eval()
+    rare, common = torch.tensor([[0.5, 0.25]]), torch.tensor([[0.5, 0.0]])
+    assert encoder.norm(rare)[0, 1] > 40
+    apart = (encoder(rare) - encoder(common)).norm()
+    assert apart < 3.1 * encoder.lin.weight[:, 1].norm()
+    assert encoder(1e30 * rare).isfinite().all()
+
+
+def test_what_is_usual_is_as_it_was():
+    encoder = EncodingEncoder(3, 8).eval()
+    encoding = 0.1 * torch.randn(20, 3)
+    torch.testing.assert_close(
+        encoder(encoding), encoder.lin(encoder.norm(encoding)), rtol=0.01, atol=1e-3
+    )
+
+
 def test_dropout_is_on_the_sum():
     encoder = NodeEncoder(64, categories=[5, 3], encodings=ENCODINGS, dropout=0.5)
     assert 0.3 < (encoder(graph(20, 30)) == 0).float().mean() < 0.7
