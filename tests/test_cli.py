@@ -307,6 +307,7 @@ def test_versions_and_what_is_installed(tmp_path):
     said = gia("info", cwd=tmp_path).stdout
     for name in ("python", "torch ", "extra llm", "cpu", "threads", "cuda", "GIA_CACHE"):
         assert name in said
+    assert "takes no settings" in gia("info", "--help", cwd=tmp_path).stdout
     wrong = gia("info", "all=1", cwd=tmp_path, check=False)
     assert wrong.returncode == 1
     assert "takes no settings" in wrong.stderr

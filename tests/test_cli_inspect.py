@@ -52,6 +52,13 @@ def test_a_sequence(folder):
     assert not (folder / "looked/layer_1.png").exists()  # that was not named
 
 
+def test_signs_that_no_file_can_hold(folder):
+    tiny_base(folder / "base")
+    look(folder, "base=base", "input=One \x07day\x1b[31m", "out=signs")
+    assert (folder / "signs/report.html").exists()
+    assert all(label.isprintable() for label in labels(folder, "signs"))
+
+
 def test_chosen_layers_and_heads_of_the_data(folder):
     settings = ["item=3", "layers=1", "heads=[2]", "out=some"]
     done = look(folder, f"ckpt_path={CAUSAL}", *settings)
@@ -125,6 +132,7 @@ def test_a_pretrained_model_and_its_adapter(folder):
         ([f"ckpt_path={MOLECULES}", "input=C1CC"], "rdkit rejects 'C1CC'"),
         (["base=nowhere/at/all", "input=a"], "there is no model nowhere/at/all"),
         (["base=base"], "a pretrained model is given a text"),
+        (["base=base", "input=a\udcff"], "no UTF-8"),
     ],
 )
 def test_what_is_wrong_is_told(folder, settings, said):

@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 
 
 @torch.no_grad()
-def base_attention(model: nn.Module, input_ids: Tensor) -> list[Data]:
+def base_attention(model: nn.Module, input_ids: Tensor) -> list[Data | None]:
     """What the attention of each layer draws over a text, whatever is trained of the model.
 
     The weights come from transformers' eager attention, which is put in the place of the model's
@@ -18,10 +18,10 @@ def base_attention(model: nn.Module, input_ids: Tensor) -> list[Data]:
 
     Returns:
         list of Data: For each layer ``edge_index [2, E]``, every pair that some head sees, and
-        ``edge_weight [E, H]``.
+        ``edge_weight [E, H]``; None for a layer of another kind, such as a state space.
 
     Raises:
-        ValueError: If a layer says nothing of its attention, such as one of a state space.
+        ValueError: If no layer says what its attention is.
     """
     own = model.config._attn_implementation
     model.set_attn_implementation("eager")
@@ -31,13 +31,17 @@ def base_attention(model: nn.Module, input_ids: Tensor) -> list[Data]:
         ).attentions
     finally:
         model.set_attn_implementation(own)
-    if not found or any(weight is None for weight in found):
+    if not any(weight is not None for weight in found or ()):
         raise ValueError(
-            f"a {type(model).__name__} does not say what its attention is: its layers are of "
-            "another kind"
+            f"a {type(model).__name__} does not say what its attention is: no layer of it is "
+            "attention, as transformers have it"
         )
     graphs = []
-    for (weight,) in found:  # [H, L, L] of one text
+    for of_layer in found:
+        if of_layer is None:
+            graphs.append(None)
+            continue
+        (weight,) = of_layer  # [H, L, L] of one text
         target, source = (weight > 0).any(0).nonzero().unbind(1)
         graphs.append(
             Data(

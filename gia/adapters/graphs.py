@@ -1,5 +1,6 @@
 """The graphs that an adapter reads, as PyG has graphs."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -60,6 +61,12 @@ def graphs(
             "and gia.adapters.enable(model) where adapters are disabled"
         )
     return [_batch(seen[layer], layer, input_ids, attention_mask) for layer in sorted(seen)]
+
+
+def by_layer(found: Sequence[Batch]) -> list[Batch | None]:
+    """The graphs of an adapter in the places of its layers, of which it need not be in all."""
+    placed = {int(graph.get_example(0).layer): graph for graph in found}
+    return [placed.get(layer) for layer in range(max(placed, default=-1) + 1)]
 
 
 def _look(seen: dict[int, Adjacency], layer: int, part: nn.Module, args: tuple) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch_geometric.data import Batch, Data
 
-from gia.adapters.graphs import graphs
+from gia.adapters.graphs import by_layer, graphs
 from gia.adapters.learned import learned
 from gia.adapters.learning_rates import lr_factors
 from gia.adapters.packing import Rows
@@ -170,8 +170,8 @@ class PretrainedLM(nn.Module):
             data (Data): A single sequence.
 
         Returns:
-            For each layer of the adapter a ``Batch`` with ``edge_index [2, E]`` and
-            ``edge_weight [E, H]``, H = 1 where heads share a graph.
+            For each layer up to the adapter's last a ``Batch`` with ``edge_index [2, E]`` and
+            ``edge_weight [E, H]``, H = 1 where heads share a graph; None where it has no part.
         """
         if not isinstance(self.tuning, Adapter):
             return []
@@ -186,7 +186,7 @@ class PretrainedLM(nn.Module):
         for graph in found:
             if graph.edge_weight.dim() == 1:
                 graph.edge_weight = graph.edge_weight.unsqueeze(1)
-        return list(found)
+        return by_layer(found)
 
     def learned(self) -> dict[str, Tensor]:
         """What the adapter has learned of messages: see :func:`gia.adapters.learned`."""

@@ -22,6 +22,7 @@ from gia.data.files import write_atomically
 BLUE, ORANGE, GREY = "#2c6fbb", "#e07b39", "#8a8f98"
 LABEL = 0.13  # inches that a label needs beside the next one
 MOST_LABELS = 66  # of which a matrix has each; of more, every so manieth
+LONGEST_NAME = 14  # letters of a node beside a matrix
 NAME = 40  # letters of a name in a file's name
 
 
@@ -34,6 +35,11 @@ def ink(colour: Any) -> str:
     """Black or white, whichever is read on a colour."""
     red, green, blue = to_rgb(colour)
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
+
+
+def shortened(text: str, letters: int) -> str:
+    """A text of at most so many letters, with a sign where there were more."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
 def with_unit(name: str, unit: str | None) -> str:
@@ -113,7 +119,7 @@ def readable_ticks(labels: Sequence[str], most: int = MOST_LABELS) -> range:
 
 def name_nodes(axes: Axes, labels: Sequence[str], ticks: Sequence[int]) -> None:
     """Write the names of nodes beside a matrix and under it."""
-    names = [labels[node] for node in ticks]
+    names = [shortened(labels[node], LONGEST_NAME) for node in ticks]
     long = any(len(name) > 3 for name in names)
     axes.set_xticks(ticks, names, fontsize=6.5, rotation=90 if long else 0)
     axes.set_yticks(ticks, names, fontsize=6.5)

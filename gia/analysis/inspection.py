@@ -13,6 +13,7 @@ from gia.analysis.agreement_measures import agreement
 from gia.analysis.pairs import Head, given_pairs
 from gia.analysis.rollout import attention_rollout
 from gia.analysis.topology import Topology, topology
+from gia.data.progress import progress
 
 
 @dataclass
@@ -80,18 +81,26 @@ def inspect_attention(
             "no layer of the model draws a graph of its own: it has no attention to look at"
         )
     dense = {number: _matrices(graph, item.num_nodes) for number, graph in drawn.items()}
+    for number, weight in dense.items():
+        if not np.isfinite(weight).all():
+            raise ValueError(f"the attention of layer {number} has weights that are not finite")
     chosen = _chosen("layers", layers, [*drawn])
-    most = max(len(weight) for weight in dense.values())
+    most = max(len(dense[number]) for number in chosen)
     every = _chosen("heads", heads, list(range(1, most + 1)))
+    chosen = [number for number in chosen if min(every) <= len(dense[number])]
     of_layer = {number: [head for head in every if head <= len(dense[number])] for number in chosen}
     places = {number: [head - 1 for head in numbers] for number, numbers in of_layer.items()}
     weights = {number: dense[number][places[number]] for number in chosen}
     apart, joined = _apart(item), _joined(item)
     measures = {}
-    for number, weight in weights.items():
-        for head, of_head in zip(of_layer[number], weight, strict=True):
-            found = topology(of_head, apart)
-            measures[number, head] = found._replace(agreement=_agreement(of_head, joined))
+    every_head = [
+        (number, head, weight)
+        for number in chosen
+        for head, weight in zip(of_layer[number], weights[number], strict=True)
+    ]
+    for number, head, weight in progress(every_head, len(every_head), "measuring heads", many=48):
+        found = topology(weight, apart)
+        measures[number, head] = found._replace(agreement=_agreement(weight, joined))
     return Inspection(
         item=item,
         labels=list(labels),
@@ -138,9 +147,9 @@ def _chosen(option: str, asked: Sequence[int] | None, there: Sequence[int]) -> l
 
 
 def _apart(item: Data) -> np.ndarray | None:
-    """How far nodes are apart: in the sequence, or along the item's edges where there is no order;
-    None where there are neither."""
-    if item.get("seq_pos") is not None:
+    """How far nodes are apart: in the sequence, or along the item's edges where there is no order,
+    or several parts; None where there are neither."""
+    if item.get("seq_pos") is not None and item.get("component") is None:
         place = item.seq_pos.cpu().numpy()
         return np.abs(place[:, None] - place)
     if not _has_edges(item):
@@ -156,7 +165,7 @@ def _joined(item: Data) -> np.ndarray | None:
     if not _has_edges(item) or item.num_nodes < 2:
         return None
     joined = given_pairs(item)
-    if item.get("seq_pos") is not None:
+    if item.get("seq_pos") is not None and item.get("component") is None:
         first, second = np.triu_indices(item.num_nodes, 1)
         place = item.seq_pos.cpu().numpy()
         if (np.abs(place[first] - place[second])[joined] == 1).all():

@@ -21,7 +21,7 @@ MEANINGS = {
     "density": "edges over ordered pairs of different nodes",
     "entropy": "of what a node reads, in nats, mean over nodes",
     "self_loops": "the share that a node reads of itself",
-    "strongest_sink": "the share of all reading that the most read node gets",
+    "strongest_sink": "the share of all reading that the most read node gets of others",
     "distance": "between a node and what it reads: places, or steps along the data's edges",
     "reciprocity": "the share of the weight that is returned",
     "clustering": "weighted clustering coefficient of the undirected graph",

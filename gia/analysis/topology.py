@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 NAN = float("nan")
+TIED = 1e-5  # by so little do equal weights differ in single precision
 
 
 class Topology(NamedTuple):
@@ -30,8 +31,9 @@ class Topology(NamedTuple):
         clustering: Of the undirected graph, weighted (Onnela et al. 2005), in the mean over nodes.
         spectral_gap: The second smallest eigenvalue of its normalised Laplacian.
         small_world: :math:`\\sigma = (C / C_r) / (L / L_r)` (Humphries and Gurney 2008) of the
-            undirected graph of the edges whose share is over the mean of their target's, with
-            the random graph's :math:`C_r = k / (n - 1)` and :math:`L_r = \\ln n / \\ln k`.
+            undirected graph of the edges that weigh at least as much as those that arrive with
+            them do in the mean, loops left out, with the random graph's
+            :math:`C_r = k / (n - 1)` and :math:`L_r = \\ln n / \\ln k`.
         agreement: The area under the ROC curve of :math:`|A_{ij}| + |A_{ji}|` for the data's edges.
     """
 
@@ -141,11 +143,12 @@ def small_world(joined: np.ndarray) -> float:
 
 
 def _backbone(weight: np.ndarray) -> np.ndarray:
-    """The edges, in either direction, that are over the mean of those that arrive with them."""
-    number = np.count_nonzero(weight, axis=1, keepdims=True)
-    mean = weight.sum(1, keepdims=True) / np.maximum(number, 1)
-    joined = (weight > mean) | ((weight > 0) & (number == 1))
-    np.fill_diagonal(joined, False)
+    """The edges, in either direction, that weigh at least as much as those that arrive with them
+    do in the mean: equal ones all stay, whatever their rounding."""
+    others = weight - np.diag(weight.diagonal())
+    number = np.count_nonzero(others, axis=1, keepdims=True)
+    mean = others.sum(1, keepdims=True) / np.maximum(number, 1)
+    joined = (others > 0) & (others >= (1 - TIED) * mean)
     return joined | joined.T
 
 

@@ -26,7 +26,7 @@ gia: graph-aware transformers
   gia search      find better settings             gia search data=esol trials=20
   gia duel        compare models fairly            gia duel plan=graphs
   gia matbench    record Matbench's five folds     gia matbench runs=... out=record.json
-  gia info        versions, devices and caches     gia --version
+  gia info        versions, devices and caches     gia info
 
 Settings are given as key=value, or in a file as @FILE; gia COMMAND --help lists them all.
 """

@@ -20,6 +20,9 @@ def info() -> None:
     """Print what this installation is made of."""
     import gia
 
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print("gia info: versions, devices, kernels and caches; it takes no settings")
+        return
     if len(sys.argv) > 1:
         sys.exit(f"gia: info takes no settings, got {' '.join(sys.argv[1:])}")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

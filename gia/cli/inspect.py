@@ -148,7 +148,9 @@ def _of_checkpoint(cfg: DictConfig) -> Looked:
     kind = getattr(source, "items", source).kind
     tokenizer = getattr(source, "tokenizer", None)
     item = _some_item(items, cfg)
-    symbols = None if tokenizer is None or item.get("token") is None else tokenizer.symbols
+    # Atoms beside a sequence have names of their own.
+    reads_tokens = item.get("token") is not None and item.get("x") is None
+    symbols = tokenizer.symbols if tokenizer is not None and reads_tokens else None
     return Looked(item, kind, graphs, symbols, name)
 
 
@@ -158,6 +160,7 @@ def _of_base(cfg: DictConfig) -> Looked:
 
     import gia.adapters
     from gia.adapters import PretrainedLM
+    from gia.adapters.graphs import by_layer
     from gia.data.pretrained_tokenizer import PretrainedTokenizer
 
     if cfg.input is None:
@@ -173,7 +176,7 @@ def _of_base(cfg: DictConfig) -> Looked:
         tokens = torch.cat([torch.tensor([tokenizer.bos]), tokens])
     looked = _of_tokens(cfg, model, tokens, tokenizer, name)
     if cfg.adapter_path is not None:
-        looked.graphs = lambda item: _by_layer(gia.adapters.graphs(model.lm, item.token[None]))
+        looked.graphs = lambda item: by_layer(gia.adapters.graphs(model.lm, item.token[None]))
     return looked
 
 
@@ -182,6 +185,10 @@ def _check_input(cfg: DictConfig) -> None:
         raise ValueError("input= is the item itself: leave out data.path, part and item")
     if not str(cfg.input).strip():
         raise ValueError("input= is empty: give at least one symbol")
+    try:
+        str(cfg.input).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("input= has bytes that are no UTF-8") from error
 
 
 def _of_tokens(
@@ -209,13 +216,7 @@ def _drawing(model: Any) -> Callable[[Data], Sequence[Data | None]]:
 
     if not isinstance(model, PretrainedLM):
         return ItemAttention(model)
-    return lambda item: _by_layer(model.graphs(item)) or base_attention(model.lm, item.token)
-
-
-def _by_layer(graphs: Sequence[Data]) -> list[Data | None]:
-    """The graphs of an adapter in the places of its layers: it need not be in all of them."""
-    placed = {int(graph.layer): graph for graph in graphs}
-    return [placed.get(layer) for layer in range(max(placed, default=-1) + 1)]
+    return lambda item: model.graphs(item) or base_attention(model.lm, item.token)
 
 
 def _some_item(items: Sequence[Data], cfg: DictConfig) -> Data:
@@ -241,13 +242,20 @@ def _plain(symbol: str) -> str:
     """A token as it is read: its space as one, ends of lines as a sign."""
     for space in SPACES:
         symbol = symbol.replace(space, " ")
-    symbol = symbol.replace("\n", "⏎").replace("Ċ", "⏎").replace("<0x0A>", "⏎")
-    return symbol if symbol.strip() else "␣"
+    for end in ("\n", "Ċ", "<0x0A>", "\\x0a"):
+        symbol = symbol.replace(end, "⏎")
+    return _printable(symbol) if symbol.strip() else "␣"
+
+
+def _printable(text: str) -> str:
+    """A text without what no picture or file can hold."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _short(text: Any) -> str:
-    text = " ".join(str(text).split())
-    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+    from gia.analysis.figures import shortened
+
+    return shortened(_printable(" ".join(str(text).split())), SHORT)
 
 
 def _tell(found: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # --help needs no heavy library
 console = Console(markup=False, emoji=False, highlight=False)
 PARTS = ("train", "val", "test", "all")
 MOST_TOLD = 10  # rows that are told one by one
+COLUMNS = ("smiles_column", "sequence_column", "formula_column")
 GIVEN = "input"  # the column of what was given at the command line
 
 
@@ -92,14 +93,25 @@ def given_item(trained: DictConfig, text: str, name: str) -> tuple[Sequence[Data
     Returns:
         tuple: The items, one or none, and their datamodule.
     """
+    from hydra.utils import instantiate
+
+    from gia.data import SequenceDataset
     from gia.training import trained_data
 
-    columns = {"sequence_column": GIVEN}
-    for key in ("smiles_column", "formula_column"):
-        if isinstance(trained.data.get(key), str):
-            columns = {key: GIVEN}
-    if trained.data.get("structure_column") is not None:
-        raise ValueError("a structure does not fit into input=: give its file, data.path=...")
+    known = [key for key in COLUMNS if trained.data.get(key) is not None]
+    several = len(known) > 1 or not all(isinstance(trained.data[key], str) for key in known)
+    if several:
+        raise ValueError(
+            f"input= holds one text, and this model reads {', '.join(map(str, known))}: give a "
+            "table, data.path=..."
+        )
+    sequences = isinstance(instantiate(trained.data).dataset, SequenceDataset)
+    if not (known or sequences):
+        raise ValueError(
+            "input= is a sequence, a SMILES or a formula, and this model reads none: give a file, "
+            "data.path=..., or an item=... of its data"
+        )
+    columns = dict.fromkeys(known or ["sequence_column"], GIVEN)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "input.csv"
         with file.open("w", newline="") as stream:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
@@ -35,16 +36,18 @@ class AttentionMeasures(Callback):
     whole. It is of the weights that are being trained, also where averages of them are validated.
 
     Args:
-        number (int): How many validation items: the first of at most 128 nodes, or the beginnings
-            of the first sequences where all are longer.
+        number (int): How many validation items: the first of at most 128 nodes, or the first 128
+            nodes of the first items where all are larger.
 
     Raises:
         ValueError: If the number is below 1; when training starts, if the model draws no graphs.
     """
 
     def __init__(self, number: int = 2):
-        if number < 1:
-            raise ValueError(f"callbacks.measures.number must be at least 1, got {number}")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(
+                f"callbacks.measures.number must be a whole number of at least 1, got {number!r}"
+            )
         self.number = number
         self.rows: list[dict[str, Any]] = []
         self._items: list[Data] = []
@@ -60,30 +63,35 @@ class AttentionMeasures(Callback):
             return
         model = pl_module.model
         self._items = few_items(trainer.datamodule.val_data, self.number)
-        there = callable(getattr(model, "graphs", None))
-        found = layer_measures(model, self._items, pl_module.device) if there else {}
-        if self._items and not found:
+        if not self._items:
+            return
+        draw = getattr(model, "graphs", lambda item: [])
+        drawn = draw(self._items[0].clone().to(pl_module.device))
+        if all(graph is None for graph in drawn):
             raise ValueError(
                 f"callbacks=measures: a {model_name(model)} draws no graphs: leave it out, or "
                 "take a model of attention"
             )
-        if not self.rows:  # where it starts from
-            self._add(trainer, found)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._items and not self.rows:  # where it starts from
+            self._add(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not self._items:
-            return
-        self._add(trainer, layer_measures(pl_module.model, self._items, pl_module.device))
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        lines = [[_cell(row.get(name)) for name in columns] for row in self.rows]
-        write_csv(Path(trainer.default_root_dir) / f"{FILE}.csv", columns, lines)
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and self._items:
+            self._add(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.rows and trainer.is_global_zero:
+        if not self._items:
+            return
+        if not self.rows or self.rows[-1]["step"] < trainer.global_step:  # without a validation
+            self._add(trainer, pl_module)
+        if self.rows:
             save(measure_curves(self.rows), Path(trainer.default_root_dir) / FILE)
 
-    def _add(self, trainer: pl.Trainer, found: dict[int, dict[str, float]]) -> None:
+    def _add(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = trainer.global_step
+        found = layer_measures(pl_module.model, self._items, pl_module.device)
         # A run resumed from the end of an epoch may validate that epoch again.
         self.rows = [row for row in self.rows if row["step"] < step]
         self.rows += [{"step": step, "layer": layer, **of} for layer, of in found.items()]
@@ -94,25 +102,23 @@ class AttentionMeasures(Callback):
         }
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        lines = [[_cell(row.get(name)) for name in columns] for row in self.rows]
+        write_csv(Path(trainer.default_root_dir) / f"{FILE}.csv", columns, lines)
 
 
 def few_items(items: Sequence[Data], number: int) -> list[Data]:
-    """The first small ones, or the beginnings of the first sequences."""
+    """The first small ones; where all are large, the beginnings of the first."""
     small = []
     for place in range(len(items)):
         if items[place].num_nodes <= LONGEST:
             small.append(items[place])
         if len(small) == number:
-            return small
+            break
     if small:
         return small
-    first = [items[place] for place in range(min(number, len(items)))]
-    if all(item.get("token") is not None and item.get("seq_pos") is not None for item in first):
-        return [
-            Data(token=item.token[:LONGEST], seq_pos=item.seq_pos[:LONGEST], num_nodes=LONGEST)
-            for item in first
-        ]
-    return [min(first, key=lambda item: item.num_nodes)] if first else []
+    first = torch.arange(LONGEST)
+    return [items[place].subgraph(first) for place in range(min(number, len(items)))]
 
 
 def layer_measures(model: nn.Module, items: Sequence[Data], device: Any) -> dict[int, dict]:
@@ -120,6 +126,7 @@ def layer_measures(model: nn.Module, items: Sequence[Data], device: Any) -> dict
     seen: dict[int, list[Topology]] = {}
     for item in items:
         graphs = model.graphs(item.clone().to(device))
+        graphs = [graph if graph is not None and _is_finite(graph) else None for graph in graphs]
         if all(graph is None for graph in graphs):
             continue
         found = inspect_attention(item, graphs, [""] * item.num_nodes)
@@ -141,15 +148,28 @@ def single_numbers(model: nn.Module) -> dict[int, dict[str, float]]:
     """Of each block, by its number from 1, the means of its parameters that are single numbers or
     one for each head."""
     found: dict[int, dict[str, list[float]]] = {}
+    if callable(getattr(model, "learned", None)):  # an adapter says it itself
+        for key, value in model.learned().items():
+            layer, *_, name = key.split(".")
+            found.setdefault(int(layer) + 1, {}).setdefault(name, []).append(float(value.mean()))
     for name, parameter in model.named_parameters():
         head, *rest = name.split(".")
-        if head == "blocks" and parameter.dim() < 2 and rest[-1] not in WEIGHTS:
+        if head == "blocks" and parameter.dim() < 2 and _is_single(rest[-1]):
             of_layer = found.setdefault(int(rest[0]) + 1, {})
             of_layer.setdefault(rest[-1], []).append(float(parameter.detach().float().mean()))
     return {
         layer: {name: float(np.mean(values)) for name, values in of.items()}
         for layer, of in found.items()
     }
+
+
+def _is_single(name: str) -> bool:
+    """Whether a parameter says something by itself: no weight, and none that is yet to be bent."""
+    return name not in WEIGHTS and not name.startswith("raw_")
+
+
+def _is_finite(graph: Data) -> bool:
+    return bool(graph.edge_weight.isfinite().all())
 
 
 def _cell(value: Any) -> str:

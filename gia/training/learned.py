@@ -68,7 +68,11 @@ class Learned(Callback):
             )
         texts = trainer.datamodule.val_data
         looked = [
-            [graph.cpu() for graph in model.graphs(_beginning(texts[i], pl_module.device))]
+            [
+                graph.cpu()
+                for graph in model.graphs(_beginning(texts[i], pl_module.device))
+                if graph is not None
+            ]
             for i in range(min(self.number, len(texts)))
         ]
         for graphs in zip(*looked, strict=True):  # of a layer

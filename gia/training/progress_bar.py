@@ -27,10 +27,13 @@ class ProgressBar(RichProgressBar):
     def __init__(self, every: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.every = EVERY if every is None else every
-        if self.every < 0:
-            raise ValueError(f"callbacks.progress_bar.every must be at least 0, got {every}")
+        if not isinstance(self.every, int | float) or self.every < 0:
+            raise ValueError(
+                f"callbacks.progress_bar.every must be a number of at least 0, got {every!r}"
+            )
         self._clock: Clock | None = None  # where lines are written
         self._before = 0.0  # the share that a resumed training has behind it
+        self._first_step = 0
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         items = super().get_metrics(trainer, pl_module)
@@ -46,7 +49,9 @@ class ProgressBar(RichProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         if self.is_disabled and self.refresh_rate > 0 and trainer.is_global_zero:
-            self._clock, self._before = Clock(self.every), _share(trainer)
+            # Of an epoch that a checkpoint has ended, batches are still counted.
+            self._clock, self._before = Clock(self.every), _share(trainer, within=False)
+            self._first_step = trainer.global_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
@@ -64,7 +69,8 @@ class ProgressBar(RichProgressBar):
         super().on_train_end(trainer, pl_module)
         if self._clock is not None:
             passed = duration(self._clock.passed)
-            print(f"  trained for {trainer.global_step:,} steps in {passed}", flush=True)
+            steps = trainer.global_step - self._first_step
+            print(f"  trained for {steps:,} steps in {passed}", flush=True)
             self._clock = None
 
     def _tell(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -82,13 +88,19 @@ class ProgressBar(RichProgressBar):
         print(f"  {told}; {self._clock.times(done)}", flush=True)
 
 
-def _share(trainer: Trainer) -> float:
-    """How much of a training is done, between 0 and 1; 0 where it has no end."""
+def _share(trainer: Trainer, *, within: bool = True) -> float:
+    """How much of a training is done, between 0 and 1; 0 where it has no end.
+
+    Args:
+        trainer (Trainer): Whose training.
+        within (bool): Whether the batches of the epoch that is going on count.
+    """
     shares = [0.0]
     batches = trainer.num_training_batches
     if trainer.max_epochs not in (None, -1, 0) and math.isfinite(batches) and batches:
-        within = trainer.fit_loop.epoch_loop.batch_progress.current.processed / batches
-        shares.append((trainer.current_epoch + min(within, 1)) / trainer.max_epochs)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed / batches
+        epochs = trainer.current_epoch + (min(done, 1) if within else 0)
+        shares.append(epochs / trainer.max_epochs)
     if trainer.max_steps > 0:
         shares.append(trainer.global_step / trainer.max_steps)
     return min(max(shares), 1.0)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
+import matplotlib.image
 import networkx as nx
 import numpy as np
 import pytest
@@ -81,6 +82,33 @@ def test_what_is_not_there(choice):
     (option,) = choice
     with pytest.raises(ValueError, match=f"{option}=.*with a graph are 1, (2|3)"):
         inspect_attention(item(), [graph(causal(0)), None, graph(causal(1))], LABELS, **choice)
+
+
+def test_heads_that_only_some_layers_have():
+    layers = [graph(causal(0, heads=2)), graph(causal(1, heads=5))]
+    found = inspect_attention(item(), layers, LABELS, heads=[3, 2])
+    assert found.heads == {1: [2], 2: [3, 2]}
+    assert inspect_attention(item(), layers, LABELS, heads=[4]).heads == {2: [4]}
+    with pytest.raises(ValueError, match=r"heads with a graph are 1, 2$"):
+        inspect_attention(item(), layers, LABELS, layers=[1], heads=[3])
+
+
+def test_weights_that_are_not_finite():
+    broken = graph(causal(0))
+    broken.edge_weight[3, 1] = torch.nan
+    with pytest.raises(ValueError, match="layer 2 has weights that are not finite"):
+        inspect_attention(item(), [graph(causal(0)), broken], LABELS)
+
+
+def test_distance_between_parts_is_along_edges():
+    """Atoms beside a sequence all have place 0."""
+    data = Data(
+        edge_index=torch.tensor([[0, 1], [1, 0]]), seq_pos=torch.tensor([0, 0, 0, 1]),
+        component=torch.tensor([0, 0, 1, 1]), num_nodes=4,
+    )  # fmt: skip
+    weight = np.zeros((1, 4, 4))
+    weight[0, 0, 1] = weight[0, 0, 3] = 0.5
+    assert inspect_attention(data, [graph(weight)], "CCWW").measures[1, 1].distance == 1
 
 
 def test_nothing_to_look_at():
@@ -216,6 +244,21 @@ def test_signed_weights_in_a_browser(tmp_path):
     )
     said = float(re.search(r"reads \w \(\d\): (-[\d.e-]+)", html.unescape(seen))[1])
     assert said == pytest.approx(float(weights[0].min()), abs=0.01)
+
+
+def test_long_names_do_not_burst_pictures(tmp_path):
+    labels = ["A" * 3000, *"BCDEFGH"]
+    found = inspect_attention(item(), [graph(causal(0))], labels)
+    write_inspection(found, tmp_path, title="ours")
+    for name in ("layer_1", "effective"):
+        height, width, _ = matplotlib.image.imread(tmp_path / f"{name}.png").shape
+        assert max(height, width) < 3000
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
+def test_what_is_no_node_chooses_none(found, tmp_path):
+    write_inspection(found, tmp_path, title="ours")
+    assert 'data-ready="true"' in browse(tmp_path / "report.html", "#target=1.5&source=x&layer=7")
 
 
 def test_pictures_of_structure(tmp_path):

@@ -97,6 +97,20 @@ def test_small_worlds():
     assert math.isnan(small_world(np.zeros((4, 4), dtype=bool)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_world_of_equal_weights_is_that_of_the_edges(dtype):
+    """Whatever the rounding: with weights of one, with means over neighbours, and with loops."""
+    joined = nx.to_numpy_array(nx.watts_strogatz_graph(60, 6, 0.1, seed=0), dtype=bool)
+    expected = small_world(joined)
+    weight = joined.astype(dtype)
+    means = weight / weight.sum(1, keepdims=True)
+    assert expected > 2
+    for one in (weight, means, means + 5 * np.eye(60, dtype=dtype)):
+        assert topology(one).small_world == pytest.approx(expected)
+    causal = np.tril(np.ones((9, 9), dtype=dtype)) / np.arange(1, 10, dtype=dtype)[:, None]
+    assert topology(causal).small_world == pytest.approx(math.log(9) / math.log(8))
+
+
 def test_clustering_of_a_triangle_with_a_tail():
     weight = np.zeros((4, 4))
     for i, j in ((0, 1), (1, 2), (0, 2), (2, 3)):

@@ -89,21 +89,71 @@ def test_of_molecules(tmp_path):
     assert 0 <= float(row["agreement"]) <= 1  # with bonds
 
 
+def test_of_long_sequences_with_edges(tmp_path):
+    """The beginnings of labelled sequences, whose neighbours are joined."""
+    rows = [["ACDEFGHIKLMNPQRSTVWY" * 8 + "A" * (i % 9), i] for i in range(30)]
+    write_table(tmp_path / "long.csv", ["sequence", "y"], rows)
+    config = compose_config(
+        "data=labelled_csv", f"data.path={tmp_path}/long.csv", "data.sequence_column=sequence",
+        "data.target_column=y", "data.split=random", "data.features=null", "blend=none",
+        "trainer.max_epochs=1", *SMALL, f"run_dir={tmp_path}/run", MEASURES,
+    )  # fmt: skip
+    run_of(config).fit()
+    assert float(table(tmp_path / "run")[-1]["density"]) > 0
+
+
+def test_of_an_adapter(tmp_path):
+    """In the places of its layers, with what they have learned."""
+    from bases import base_and_sums
+
+    base_and_sums(tmp_path)
+    config = compose_config(
+        "data=instruct", f"data.path={tmp_path}/sums.jsonl", "data.prompt_field=question",
+        "data.answer_field=answer", "model=pretrained", f"model.base={tmp_path}/base",
+        "adapter=graph_lora", "+adapter.layers=[1]", "trainer.max_epochs=1",
+        "callbacks.progress_bar=null", "logger.tensorboard=null", "data.max_length=64",
+        "name=test", f"run_dir={tmp_path}/run", MEASURES,
+    )  # fmt: skip
+    run_of(config).fit()
+    rows = table(tmp_path / "run")
+    assert {row["layer"] for row in rows} == {"2"}
+    assert float(rows[0]["g"]) == 0  # where it starts from
+
+
+def test_a_run_that_goes_on_with_it(fasta, tmp_path):
+    """Its first row is of the step that it goes on from."""
+    run_of(small_run(tmp_path / "one", fasta, "trainer.max_epochs=1")).fit()
+    checkpoint = f"ckpt_path={tmp_path}/one/checkpoints/last.ckpt"
+    run_of(small_run(tmp_path / "two", fasta, MEASURES, "trainer.max_epochs=2", checkpoint)).fit()
+    steps = [int(row["step"]) for row in table(tmp_path / "two")]
+    assert len(set(steps)) == 2
+    assert 0 < steps[0] == steps[-1] // 2
+
+
+def test_without_a_validation(fasta, tmp_path):
+    settings = [MEASURES, "trainer.max_epochs=1", "trainer.limit_val_batches=0"]
+    run_of(small_run(tmp_path / "run", fasta, *settings)).fit()
+    assert len({row["step"] for row in table(tmp_path / "run")}) == 2
+    assert (tmp_path / "run/measures.png").exists()
+
+
 def test_items_that_are_looked_at():
     def sequence(nodes):
-        return Data(token=torch.zeros(nodes), seq_pos=torch.arange(nodes), num_nodes=nodes)
+        chain = torch.stack([torch.arange(nodes - 1), torch.arange(1, nodes)])
+        return Data(token=torch.zeros(nodes), edge_index=chain, num_nodes=nodes)
 
     few = few_items([sequence(500), sequence(9), sequence(128), sequence(7)], 2)
     assert [item.num_nodes for item in few] == [9, 128]
-    assert [item.num_nodes for item in few_items([sequence(500), sequence(400)], 1)] == [128]
-    large = [Data(num_nodes=300), Data(num_nodes=200)]
-    assert [item.num_nodes for item in few_items(large, 2)] == [200]
+    (cut,) = few_items([sequence(500), sequence(400)], 1)
+    assert cut.num_nodes == len(cut.token) == 128
+    assert cut.edge_index.size(1) == 127
     assert few_items([], 2) == []
 
 
 def test_what_cannot_be(fasta, tmp_path):
-    with pytest.raises(ValueError, match="number must be at least 1, got 0"):
-        AttentionMeasures(0)
+    for number in (0, 1.5, True):
+        with pytest.raises(ValueError, match="must be a whole number of at least 1, got"):
+            AttentionMeasures(number)
     config = small_run(tmp_path / "run", fasta, MEASURES, "model=cnn", "task=masked")
     with pytest.raises(ValueError, match=r"callbacks=measures: a .+ draws no graphs"):
         run_of(config).fit()

@@ -56,6 +56,7 @@ def test_a_resumed_run_counts_its_own_time(fasta, tmp_path, capsys):
     run_of(again).fit()
     found = [re.fullmatch(LINE, line) for line in lines(capsys.readouterr().out)]
     assert {match[1] for match in found} == {"2"}
+    assert all(match[5] for match in found[:-2])  # what is left
 
 
 def test_short_trainings_say_one_line(fasta, tmp_path, capsys):
@@ -74,6 +75,7 @@ def test_a_terminal_has_the_bar(fasta, tmp_path, capsys, monkeypatch):
     assert "Epoch" in said
 
 
-def test_negative_seconds():
-    with pytest.raises(ValueError, match="every must be at least 0, got -1"):
-        ProgressBar(every=-1)
+@pytest.mark.parametrize("every", [-1, "x"])
+def test_seconds_that_are_none(every):
+    with pytest.raises(ValueError, match="every must be a number of at least 0, got"):
+        ProgressBar(every=every)
