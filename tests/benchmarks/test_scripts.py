@@ -255,7 +255,8 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
         "generate_over_base_B1",
         "generate_over_base_B2",
     }
-    names |= {f"graph_lora_{name}" for name in names}
+    generated = {name for name in names if name.startswith("generate")}
+    names |= {f"graph_lora_{name}" for name in names} | {f"lora_{name}" for name in generated}
     assert set(ratios) == names | {"memory_of_a_token_longest_over_second"}
     assert ratios["peak_memory_over_lora"] == 1.1
     assert ratios["generate_over_base"] == min(ratios[f"generate_over_base_B{b}"] for b in (1, 2))
