@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 NAN = float("nan")
+DENSE = 16  # neighbours of a node from which on products find paths faster than a search
 TIED = 1e-5  # by so little do equal weights differ in single precision
 
 
@@ -135,11 +136,27 @@ def small_world(joined: np.ndarray) -> float:
     degree = joined.sum() / nodes
     if degree <= 1:  # no random graph of so few edges hangs together
         return NAN
-    steps = shortest_path(csr_array(joined), directed=False, unweighted=True)
-    length = steps.sum() / (nodes * (nodes - 1))
+    length = _steps(joined) / (nodes * (nodes - 1))
     clustered = clustering(joined.astype(np.float64)).mean()
     index = (clustered / (degree / (nodes - 1))) / (length / (np.log(nodes) / np.log(degree)))
     return float(index)
+
+
+def _steps(joined: np.ndarray) -> float:
+    """The lengths of the shortest paths between all ordered pairs of a graph that hangs together,
+    added up.
+
+    Of few edges by a search from each node; of many, where paths are short, by products.
+    """
+    if joined.sum() < DENSE * len(joined):
+        return float(shortest_path(csr_array(joined), directed=False, unweighted=True).sum())
+    edges, reached = joined.astype(np.float32), np.eye(len(joined), dtype=np.float32)
+    total, length = 0.0, 0
+    while (missing := reached.size - reached.sum()) > 0:
+        length += 1
+        reached = np.minimum(reached + reached @ edges, 1)
+        total += length * float(missing - (reached.size - reached.sum()))
+    return total
 
 
 def _backbone(weight: np.ndarray) -> np.ndarray:

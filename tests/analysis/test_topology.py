@@ -111,6 +111,18 @@ def test_small_world_of_equal_weights_is_that_of_the_edges(dtype):
     assert topology(causal).small_world == pytest.approx(math.log(9) / math.log(8))
 
 
+@pytest.mark.parametrize("neighbours", [4, 15, 16, 40])
+def test_small_world_of_few_and_of_many_edges(neighbours):
+    """Paths are as long as NetworkX says, found by a search or by products."""
+    graph = nx.connected_watts_strogatz_graph(90, neighbours, 0.05, seed=0)
+    joined = nx.to_numpy_array(graph, dtype=bool)
+    degree = joined.sum() / 90
+    expected = (nx.average_clustering(graph) / (degree / 89)) / (
+        nx.average_shortest_path_length(graph) / (math.log(90) / math.log(degree))
+    )
+    assert small_world(joined) == pytest.approx(expected)
+
+
 def test_clustering_of_a_triangle_with_a_tail():
     weight = np.zeros((4, 4))
     for i, j in ((0, 1), (1, 2), (0, 2), (2, 3)):
