@@ -4,6 +4,7 @@ from gia.analysis.agreement import Agreement, measure_agreement
 from gia.analysis.agreement_figures import agreement_heat_maps, agreement_map
 from gia.analysis.agreement_measures import agreement
 from gia.analysis.attention_edges import AttentionEdges
+from gia.analysis.attention_figures import attention_graph, attention_heat_map
 from gia.analysis.attribution import (
     OfEncodings,
     integrated_gradients,
@@ -20,8 +21,6 @@ from gia.analysis.explained_figures import (
     explained_row,
 )
 from gia.analysis.figures import (
-    attention_graph,
-    attention_heat_map,
     graph_matrices,
     learning_curves,
     save,

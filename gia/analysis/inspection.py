@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,9 +11,9 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_dense_adj
 
 from gia.analysis.agreement_measures import agreement
-from gia.analysis.pairs import Head, given_pairs
+from gia.analysis.pairs import Head, given_pairs, sequence_distance
 from gia.analysis.rollout import attention_rollout
-from gia.analysis.topology import Topology, topology
+from gia.analysis.topology import Topology, laplacian_eigenvalues, topology
 from gia.data.progress import progress
 
 
@@ -46,6 +47,15 @@ class Inspection:
     def name(self) -> str:
         """What the item is called."""
         return str(self.item.get("name") or "the item")
+
+    @cached_property
+    def eigenvalues(self) -> dict[Head, np.ndarray]:
+        """Of the normalised Laplacian of each layer and head, ``[N]``."""
+        return {
+            (layer, head): laplacian_eigenvalues(weight)
+            for layer, matrices in self.weights.items()
+            for head, weight in zip(self.heads[layer], matrices, strict=True)
+        }
 
 
 def inspect_attention(
@@ -165,12 +175,9 @@ def _joined(item: Data) -> np.ndarray | None:
     if not _has_edges(item) or item.num_nodes < 2:
         return None
     joined = given_pairs(item)
-    if item.get("seq_pos") is not None and item.get("component") is None:
-        first, second = np.triu_indices(item.num_nodes, 1)
-        place = item.seq_pos.cpu().numpy()
-        if (np.abs(place[first] - place[second])[joined] == 1).all():
-            return None
-    return joined
+    of_sequence = item.get("seq_pos") is not None and item.get("component") is None
+    neighbours = of_sequence and (sequence_distance(item)[joined] == 1).all()
+    return None if neighbours else joined
 
 
 def _has_edges(item: Data) -> bool:

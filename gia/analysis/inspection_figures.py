@@ -7,8 +7,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from gia.analysis.figures import BLUE, name_nodes, readable_ticks
-from gia.analysis.topology import laplacian_eigenvalues
+from gia.analysis.attention_figures import LABEL, MOST_LABELS, name_nodes, readable_ticks
+from gia.analysis.figures import BLUE
+from gia.analysis.pairs import Head
 
 SIDE = 1.25  # inches of a matrix among many
 DARKEST = 0.995  # the share of weights that colours tell apart
@@ -58,7 +59,7 @@ def effective_graph(effective: np.ndarray, labels: Sequence[str], title: str = "
         labels (list of str): A name for each node.
         title (str): Over the figure.
     """
-    side = min(max(0.13 * len(labels), 3.2), 8.6)
+    side = LABEL * min(max(len(labels), 25), MOST_LABELS)
     figure = Figure(figsize=(side + 1.2, side + 0.6), layout="constrained")
     axes = figure.subplots()
     scale = _scale(effective)
@@ -72,23 +73,25 @@ def effective_graph(effective: np.ndarray, labels: Sequence[str], title: str = "
     return figure
 
 
-def eigenvalue_curves(weights: Mapping[int, np.ndarray], title: str = "") -> Figure:
+def eigenvalue_curves(eigenvalues: Mapping[Head, np.ndarray], title: str = "") -> Figure:
     """The eigenvalues of each head's normalised Laplacian, in their order, a panel a layer.
 
     Args:
-        weights (dict): ``[H, N, N]`` of each layer, by its number.
+        eigenvalues (dict): ``[N]`` of each layer and head, the smallest first.
         title (str): Over the whole figure.
     """
-    columns = min(len(weights), 4)
-    rows = -(-len(weights) // columns)
+    layers = list(dict.fromkeys(layer for layer, _ in eigenvalues))
+    columns = min(len(layers), 4)
+    rows = -(-len(layers) // columns)
     figure = Figure(figsize=(2.5 * columns + 0.4, 2.0 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes in grid.flat[len(weights) :]:
+    for axes in grid.flat[len(layers) :]:
         axes.axis("off")
-    for axes, (layer, matrices) in zip(grid.flat, weights.items(), strict=False):
-        for matrix in matrices:
-            values = laplacian_eigenvalues(matrix)
-            axes.plot(np.arange(1, len(values) + 1), values, color=BLUE, alpha=0.6, linewidth=1)
+    panels = dict(zip(layers, grid.flat, strict=False))
+    for (layer, _), values in eigenvalues.items():
+        number = np.arange(1, len(values) + 1)
+        panels[layer].plot(number, values, color=BLUE, alpha=0.6, linewidth=1)
+    for layer, axes in panels.items():
         axes.set_title(f"layer {layer}", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -100,8 +103,12 @@ def eigenvalue_curves(weights: Mapping[int, np.ndarray], title: str = "") -> Fig
     return figure
 
 
+def darkest(weight: np.ndarray) -> float:
+    """The size of the weights from which on colours tell nothing apart; 1 where there are none."""
+    size = np.abs(weight)
+    return float(np.quantile(size[size > 0], DARKEST)) if size.any() else 1.0
+
+
 def _scale(weight: np.ndarray) -> PowerNorm:
     """Colours by the root of a weight, up to nearly the largest."""
-    size = np.abs(weight)
-    highest = float(np.quantile(size[size > 0], DARKEST)) if size.any() else 1.0
-    return PowerNorm(0.5, vmin=0, vmax=highest, clip=False)
+    return PowerNorm(0.5, vmin=0, vmax=darkest(weight), clip=False)

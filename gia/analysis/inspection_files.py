@@ -1,6 +1,5 @@
 """An inspection as files: pictures, tables, graphs for other programs, and a page."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +8,16 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from gia.analysis.attention_figures import attention_graph, attention_heat_map
 from gia.analysis.attention_panels import strongest_edges
 from gia.analysis.contact_figures import contact_attention
 from gia.analysis.crystal_figures import crystal_attention
-from gia.analysis.figures import attention_graph, attention_heat_map, save
+from gia.analysis.figures import save
 from gia.analysis.inspection import Inspection, measure_rows
 from gia.analysis.inspection_figures import all_heads, effective_graph, eigenvalue_curves
 from gia.analysis.molecule_figures import molecule_attention
-from gia.analysis.prediction_table import number_cell, write_csv
+from gia.analysis.prediction_table import cell, number_cell, write_csv
 from gia.analysis.report_page import report_page
-from gia.analysis.topology import laplacian_eigenvalues
 from gia.data.depict import Depiction
 from gia.data.depict_crystal import CellDepiction
 from gia.data.files import write_atomically
@@ -75,7 +74,7 @@ def _pictures(
     figures = {
         "heads": all_heads(found.weights, found.heads, name),
         "effective": effective_graph(found.effective, labels, name),
-        "eigenvalues": eigenvalue_curves(found.weights, name),
+        "eigenvalues": eigenvalue_curves(found.eigenvalues, name),
     }
     for layer in found.named:
         title = f"{name}, layer {layer}"
@@ -95,14 +94,13 @@ def _pictures(
 
 def _tables(found: Inspection, folder: Path) -> None:
     columns, rows = measure_rows(found.measures)
-    write_csv(folder / "measures.csv", columns, [list(map(_cell, row)) for row in rows])
+    write_csv(folder / "measures.csv", columns, [list(map(cell, row)) for row in rows])
     of_nodes = ["in_degree", "out_degree", "in_strength", "out_strength"]
     columns = ["layer", "head", "node", "label", *of_nodes]
     write_csv(folder / "nodes.csv", columns, _node_rows(found))
     columns, rows = ["layer", "head", "number", "eigenvalue"], []
-    for layer, head, weight in _matrices(found):
-        values = laplacian_eigenvalues(weight).tolist()
-        rows += [[layer, head, at, number_cell(value)] for at, value in enumerate(values, 1)]
+    for of_head, values in found.eigenvalues.items():
+        rows += [[*of_head, at, number_cell(value)] for at, value in enumerate(values, 1)]
     write_csv(folder / "eigenvalues.csv", columns, rows)
 
 
@@ -148,9 +146,3 @@ def _labelled(found: Inspection, layer: int, graph: Data) -> Data:
     graph.layer, graph.head = layer, torch.tensor(found.heads[layer])
     graph.label = list(found.labels)
     return graph
-
-
-def _cell(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "" if math.isnan(value) else number_cell(value)

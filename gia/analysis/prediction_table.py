@@ -92,6 +92,13 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]
         table.writerows(lines)
 
 
+def cell(value: Any) -> Any:
+    """A value as a cell of a table: six digits, and nothing where it is not known."""
+    if value is None or value != value:
+        return ""
+    return number_cell(value) if isinstance(value, float) else value
+
+
 def number_cell(value: float) -> str:
     """A number as a cell of a table: six digits."""
     return f"{value:.6g}"

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from gia.analysis.inspection import Inspection, measure_rows
+from gia.analysis.inspection_figures import darkest
 
 MEAN = 0  # the number of the mean over the heads of a layer; as a layer's, all of them together
 MOST_BYTES = 3_500_000  # of all matrices in the page, which with pictures stays under 5 MB
 LEVELS = (255, 51, 15)  # of weights, of which the finest is taken that the page has room for
-DARKEST = 0.995  # the share of weights that colours tell apart
 MARK = "GIA_REPORT_DATA"
 MEANINGS = {
     "density": "edges over ordered pairs of different nodes",
@@ -91,12 +91,11 @@ def _layer(number: int, heads: Sequence[int], weight: np.ndarray, levels: int) -
     coarse = np.rint(levels * root) / levels
     bytes_ = np.rint(128 + 127 * coarse if signed else 255 * coarse).astype(np.uint8)
     packed = base64.b64encode(zlib.compress(bytes_.tobytes())).decode()
-    darkest = float(np.quantile(size[size > 0], DARKEST)) if size.any() else most
     return {
         "number": number,
         "heads": list(heads),
         "most": most,
-        "darkest": darkest,
+        "darkest": darkest(weight),
         "signed": signed,
         "maps": packed,
     }

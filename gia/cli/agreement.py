@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, ListConfig
 
@@ -113,13 +113,8 @@ def _write(found: Agreement, items: Sequence[Data], kind: str, out: Path) -> Non
     """The table, and two pictures beside it."""
     from gia.analysis import agreement_heat_maps, agreement_map, save, write_csv
     from gia.analysis.agreement import Value
-    from gia.analysis.prediction_table import number_cell
+    from gia.analysis.prediction_table import cell
     from gia.data.node_labels import node_labels
-
-    def cell(value: Any) -> Any:
-        if isinstance(value, float):
-            return number_cell(value) if value == value else ""
-        return "" if value is None else value
 
     write_csv(out, Value._fields, [list(map(cell, value)) for value in found.values])
     place, pairs = found.example

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from gia.cli.command import command
+from gia.cli.items import check_apart
 
 # Names of columns, classes and folders are printed as they are: [nM] is no style, :x: no picture.
 console = Console(markup=False, emoji=False, highlight=False)
@@ -95,7 +96,7 @@ def predict(cfg: DictConfig) -> None:
     if cfg.ckpt_path is None:
         raise ValueError("ckpt_path is missing: give ckpt_path=...")
     path, part = cfg.data.path, cfg.part or "test"
-    _check_apart(cfg.part, path is not None)
+    check_apart(cfg.part, path is not None)
     _check_part(part, "train", "val", "test")
     confidence = check_confidence(cfg.confidence)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
@@ -140,7 +141,7 @@ def embed(cfg: DictConfig) -> None:
     from gia.training import load_trained, trained_data
 
     part, other = cfg.part or "all", cfg.data.path is not None or "_target_" in cfg.data
-    _check_apart(cfg.part, other)
+    check_apart(cfg.part, other)
     _check_part(part, "train", "val", "test", "all")
     out = check_new(cfg.out)
     task, trained = load_trained(cfg.ckpt_path, trust=cfg.trust)
@@ -184,8 +185,3 @@ def generate(cfg: DictConfig) -> None:
 def _check_part(part: str, *parts: str) -> None:
     if part not in parts:
         raise ValueError(f"part must be {', '.join(parts[:-1])} or {parts[-1]}, got {part!r}")
-
-
-def _check_apart(part: str | None, other_data: bool) -> None:
-    if other_data and part is not None:
-        raise ValueError("part= is of the data of the training: leave it out, or data.path")

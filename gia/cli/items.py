@@ -23,14 +23,19 @@ COLUMNS = ("smiles_column", "sequence_column", "formula_column")
 GIVEN = "input"  # the column of what was given at the command line
 
 
+def check_apart(part: str | None, other: bool) -> None:
+    """See that no part of the training's data is asked for where other data is given."""
+    if other and part is not None:
+        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+
+
 def check_part(part: str | None, other: bool, default: str) -> str:
     """The part that is asked for.
 
     Raises:
         ValueError: If there is no such part, or it is asked for of other data.
     """
-    if other and part is not None:
-        raise ValueError("part= is of the data of the training: leave it out, or data.path")
+    check_apart(part, other)
     part = part or ("all" if other else default)
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")

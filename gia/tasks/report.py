@@ -10,11 +10,10 @@ from rich.console import Console
 from torch import nn
 from torch_geometric.data import Data
 
+from gia.analysis.attention_figures import attention_graph, attention_heat_map
 from gia.analysis.contact_figures import contact_attention
 from gia.analysis.crystal_figures import crystal_attention
 from gia.analysis.figures import (
-    attention_graph,
-    attention_heat_map,
     learning_curves,
     save,
     with_unit,

@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 from gia.analysis.figures import save
 from gia.analysis.inspection import inspect_attention
 from gia.analysis.measure_figures import measure_curves
-from gia.analysis.prediction_table import number_cell, write_csv
+from gia.analysis.prediction_table import cell, write_csv
 from gia.analysis.summary import model_name
 from gia.analysis.topology import Topology
 
@@ -103,7 +103,7 @@ class AttentionMeasures(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        lines = [[_cell(row.get(name)) for name in columns] for row in self.rows]
+        lines = [[cell(row.get(name)) for name in columns] for row in self.rows]
         write_csv(Path(trainer.default_root_dir) / f"{FILE}.csv", columns, lines)
 
 
@@ -170,9 +170,3 @@ def _is_single(name: str) -> bool:
 
 def _is_finite(graph: Data) -> bool:
     return bool(graph.edge_weight.isfinite().all())
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else number_cell(value)
