@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import gia.adapters
 from gia.adapters import GraphLoRAConfig, SparseGINConfig
+from gia.adapters.decoder_head import losses_of_tokens
 
 # A small Llama, as in TinyStories' 15 million: what is measured where no model is given.
 SMALL = {
@@ -20,6 +21,8 @@ SMALL = {
     "tie_word_embeddings": True,
 }
 SIDES = ("lora", "sparse_gin", "graph_lora")
+# LoRA as ``gia train`` trains it, and as PEFT does: with the model's own loss.
+STEPS = ("gia_lora", *SIDES)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Case:
     """A training step.
 
     Attributes:
-        side (str): One of :data:`SIDES`, or ``base``.
+        side (str): One of :data:`STEPS`, or ``base``.
         model (str, optional): A folder or name of a Hugging Face model; a small Llama with random
             weights if left out.
         text (str, optional): A file with text; random tokens if left out.
@@ -51,9 +54,17 @@ def training(case: Case) -> Callable[[], float]:
     ids = tokens(case.model, case.text, case.batch, case.length)
     optimizer = torch.optim.AdamW(trained(model), lr=1e-4)
 
+    def loss_of_gia() -> Tensor:
+        target = ids[:, 1:].flatten()
+        place = torch.arange(ids.numel()).view(ids.shape)[:, :-1].flatten()
+        return losses_of_tokens(model.get_base_model(), {"input_ids": ids}, place, target).mean()
+
     def step() -> float:
         optimizer.zero_grad()
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        if case.side == "gia_lora":
+            loss = loss_of_gia()
+        else:
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -64,7 +75,7 @@ def training(case: Case) -> Callable[[], float]:
 def adapted(case: Case) -> nn.Module:
     """The model of a case, its adapter with it."""
     model = base(case.model, case.length)
-    if case.side == "lora":
+    if case.side in ("lora", "gia_lora"):
         return with_lora(model, case.rank)
     if case.side == "graph_lora":
         gia.adapters.add(model, GraphLoRAConfig(r=case.rank))

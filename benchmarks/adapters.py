@@ -1,7 +1,8 @@
 """Adapters: a training step and cached generation, against PEFT's LoRA and the model alone.
 
 LoRA is on all linear layers; the others have as many trainable parameters within 2 %. A step is
-forward, loss, backward and the optimizer's. Memory is the peak of a step beyond the model. What is
+forward, loss, backward and the optimizer's; all but gia_lora, which is LoRA as ``gia train`` trains
+it, take the model's own loss. Memory is the peak of a step beyond the model. What is
 generated is greedy, with the model's own generate and its cache.
 """
 
@@ -13,13 +14,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from adapter_models import SIDES, Case, adapted, base, count, tokens, training
+from adapter_models import SIDES, STEPS, Case, adapted, base, count, tokens, training
 from generate import llama_generate
 from harness import interleave, make_parser, medians, peak_memory
 from report import Report, bars_figure
 
 TOLERANCE = 0.02
-PREFIX = {"sparse_gin": "", "graph_lora": "graph_lora_"}  # of the names of ratios
+# Of the names of ratios.
+PREFIX = {"sparse_gin": ""} | {side: f"{side}_" for side in ("graph_lora", "lora", "gia_lora")}
 # Where they lie beside the checkout; attention of random weights has other edges than a model's.
 MODEL, TEXT = "../shared/models/stories15M", "../shared/data/text/tinyshakespeare.txt"
 
@@ -68,17 +70,17 @@ def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, fl
     rows, bars, alone = [], {}, {}
     for number, length in enumerate(args.lengths):
         batch = max(1, args.tokens // length)
-        cases = {side: replace(case, side=side, batch=batch, length=length) for side in SIDES}
+        cases = {side: replace(case, side=side, batch=batch, length=length) for side in STEPS}
         with report.console.status(f"steps at length {length}"):
             times = medians(
                 interleave(
-                    {side: training(cases[side]) for side in SIDES},
+                    {side: training(cases[side]) for side in STEPS},
                     seconds=args.seconds,
                     repeats=args.repeats,
                 )
             )
         memory = {}
-        for side in SIDES:
+        for side in STEPS:
             with report.console.status(f"memory of {side} at length {length}"):
                 memory[side] = peak_memory(
                     training, cases[side], replace(cases[side], batch=1, length=16),
@@ -86,7 +88,7 @@ def steps(report: Report, args: Namespace, case: Case) -> dict[str, dict[str, fl
                 )  # fmt: skip
         alone[length] = memory["sparse_gin"] / (batch * length)
         key = "" if number == 0 else f"_L{length}"
-        for side in SIDES:
+        for side in STEPS:
             time = over = None
             if side != "lora":
                 name = PREFIX[side]
@@ -123,13 +125,12 @@ def generation(report: Report, args: Namespace, case: Case) -> dict[str, dict[st
         for name, time in times.items():
             over = None
             if name != "base":
-                prefix = PREFIX.get(name, f"{name}_")
-                ratio = f"{prefix}generate_over_base_B{batch}"
+                ratio = f"{PREFIX[name]}generate_over_base_B{batch}"
                 over = report.ratio(ratio, times["base"], time)
             rows.append([batch, name, batch * args.new_tokens / time, over])
         bars[f"generation, B {batch}"] = times
-    for prefix in (*PREFIX.values(), "lora_"):
-        name = f"{prefix}generate_over_base"
+    for side in SIDES:
+        name = f"{PREFIX[side]}generate_over_base"
         report.ratios[name] = min(report.ratios[f"{name}_B{batch}"] for batch in args.batches)
     report.table("Generation", ["B", "model", "tokens/s", "over the base"], rows)
     return bars

@@ -17,6 +17,7 @@ from gia.ops.add_at import add_at
 from gia.ops.csr import CSR, follow
 from gia.ops.dropout import drop
 from gia.ops.lay_out import lay_out
+from gia.ops.linear_cross_entropy import linear_cross_entropy
 from gia.ops.move_rows import move_rows
 from gia.ops.pair_dots import pair_dots
 from gia.ops.recompute import forgetting
@@ -29,8 +30,9 @@ from gia.ops.silu import gated
 from gia.ops.softmax_gradient import softmax_gradient
 from gia.ops.top_k import top_k, top_k_of_rows
 
-# Edges of a node; how many have a square that is not large; atoms of a small molecule.
-EDGES, FEW, SHORT = 16, 2048, 12
+# Edges of a node; how many have a square that is not large; atoms of a small molecule; symbols of
+# a pretrained model.
+EDGES, FEW, SHORT, CLASSES = 16, 2048, 12, 32_000
 Function = Callable[..., Any]
 
 
@@ -41,6 +43,7 @@ USED: dict[str, Function] = {
     "forgetting": forgetting,
     "gated": gated,
     "lay_out": lay_out,
+    "linear_cross_entropy": linear_cross_entropy,
     "move_rows": move_rows,
     "pair_dots": pair_dots,
     "relu_in_place": relu_in_place,
@@ -118,6 +121,11 @@ def kernels(args: Namespace) -> dict[str, Callable[[], Kernel]]:
         "dropout": lambda: of(drop, random(nodes, args.width), 0.1),
         "forgetting": lambda: _forgetting(random(nodes, 3 * args.width), args),
         "gated": lambda: of(gated, random(nodes, 3 * args.width), random(nodes, 3 * args.width)),
+        "linear_cross_entropy": lambda: of(
+            linear_cross_entropy, random(nodes, args.width),
+            random(CLASSES, args.width).detach() / args.width**0.5,
+            torch.randint(CLASSES, (nodes,)),
+        ),
         "move_rows": lambda: of(
             move_rows, random(nodes, args.width), *places(), nodes + nodes // 8
         ),

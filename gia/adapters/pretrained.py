@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from os import PathLike
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch_geometric.data import Batch, Data
 
+from gia.adapters.decoder_head import logits_are_linear, logits_of_tokens, losses_of_tokens
 from gia.adapters.graphs import by_layer, graphs
 from gia.adapters.learned import learned
 from gia.adapters.learning_rates import lr_factors
 from gia.adapters.packing import Rows
 from gia.adapters.tuning import Adapter, Tuning, tuning
 from gia.data.pretrained_tokenizer import check_installed, not_loaded, place_of
+from gia.data.schema import IGNORED
 from gia.nn.models.generation import check_sampling
 from gia.typing import OptTensor
 
@@ -89,6 +91,7 @@ class PretrainedLM(nn.Module):
         self.base, self.dtype, self.pack = str(base), dtype, pack
         self.lm = load_base(base, dtype)
         self.check_length(max_length)
+        self._linear_logits: bool | None = None  # not known yet
         kept = {id(value) for value in self.lm.state_dict(keep_vars=True).values()}
         self.lm.requires_grad_(False).train()
         self.tuning: Tuning | None = None if adapter is None else tuning(adapter)
@@ -137,17 +140,30 @@ class PretrainedLM(nn.Module):
 
     def forward(self, data: Data) -> Tensor:
         """The logits of the token that follows each node."""
+        return logits_of_tokens(self.lm, *self._rows(data))
+
+    def losses(self, data: Data, y: Tensor) -> Tensor:
+        """The cross-entropy of each token that is scored, where it can be without logits.
+
+        Args:
+            data (Data): As in :meth:`forward`.
+            y (Tensor): The token that follows each node, ``[N]``; -100 where it is not scored.
+
+        Returns:
+            ``[M]`` for M scored tokens, in their order.
+        """
+        scored = (y != IGNORED).nonzero().squeeze(1)
+        if self._linear_logits is None:
+            self._linear_logits = logits_are_linear(self.lm)
+        if not self._linear_logits:
+            return cross_entropy(self(data)[scored].float(), y[scored], reduction="none")
+        inputs, place = self._rows(data)
+        return losses_of_tokens(self.lm, inputs, place[scored], y[scored])
+
+    def _rows(self, data: Data) -> tuple[dict[str, Tensor], Tensor]:
+        """What the decoder is given, and where in it the tokens lie."""
         rows = Rows.of(_sizes(data), pack=self.pack).to(data.token.device)
-        inputs = {"input_ids": rows.fill(data.token), "position_ids": rows.position}
-        head = self.lm.get_output_embeddings()
-        if head is None:
-            return self.lm(**inputs, use_cache=False).logits.flatten(0, 1)[rows.place]
-        # Nothing is as large as the logits: they are made of tokens alone, and copied nowhere.
-        hook = head.register_forward_pre_hook(partial(_of_tokens, rows.place), with_kwargs=True)
-        try:
-            return self.lm(**inputs, use_cache=False).logits[0]
-        finally:
-            hook.remove()
+        return {"input_ids": rows.fill(data.token), "position_ids": rows.position}, rows.place
 
     @contextmanager
     def as_pretrained(self) -> Iterator["PretrainedLM"]:
@@ -251,17 +267,6 @@ class PretrainedLM(nn.Module):
             _ended(row[longest - len(prompt) :], len(prompt), stop)
             for row, prompt in zip(found, prompts, strict=True)
         ]
-
-
-def _of_tokens(
-    place: Tensor, head: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the head is given, in the order of the tokens: ``[R, C, D]`` to ``[1, N, D]``."""
-
-    def chosen(value: Any) -> Any:
-        return value.flatten(0, 1)[place].unsqueeze(0) if isinstance(value, Tensor) else value
-
-    return tuple(map(chosen, args)), {name: chosen(value) for name, value in kwargs.items()}
 
 
 def _sizes(data: Data) -> list[int]:

@@ -71,6 +71,6 @@ def _measured(
     model.eval()
     for batch in batches:
         batch = batch.to(device)
-        metrics.update(model(batch), batch)
+        metrics.measure(model, batch)
     model.train(was_training)
     return float(metrics.compute()["loss"]) if metrics.update_called else None

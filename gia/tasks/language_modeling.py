@@ -58,6 +58,14 @@ class LanguageMetrics(Metrics):
         if mask is not None and mask.any():
             self.accuracy.update(logits[mask], data.y[mask])
 
+    def measure(self, model: nn.Module, data: Data) -> None:
+        """Add what a model says of a batch, without logits where it can do so."""
+        mask = getattr(data, "label_mask", None)
+        if hasattr(model, "losses") and (mask is None or not mask.any()):
+            self.loss.update(model.losses(data, data.y))
+        else:
+            self.update(model(data), data)
+
     def compute(self) -> dict[str, Tensor]:
         loss = self.loss.compute()
         results = {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
@@ -93,11 +101,14 @@ class LanguageModeling(Supervised):
         return "a language model"
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        if hasattr(self.model, "losses"):
+            losses = self.model.losses(batch, batch.y)
+            return losses.mean(), len(losses)
         logits, y = _scored(self.model(batch), batch.y)
         return cross_entropy(logits.float(), y), len(y)
 
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
-        metrics.update(self.model(batch), batch)
+        metrics.measure(self.model, batch)
 
     @property
     def tokenizer(self) -> Tokenizer:

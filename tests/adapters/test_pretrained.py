@@ -4,7 +4,7 @@ import pytest
 import torch
 from bases import as_gguf, tiny_base
 from torch import nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 import gia.adapters as adapters
 from gia.adapters import (
@@ -96,6 +96,49 @@ def test_as_pretrained_is_the_base(base, kind):
             torch.testing.assert_close(found(TOKENS), expected)
         assert torch.equal(lm(TOKENS), tuned)
     assert torch.allclose(tuned, expected) == (kind == "none")
+
+
+@ALL
+@pytest.mark.parametrize("pack", [True, False])
+def test_losses_are_those_of_the_logits(base, kind, pack):
+    lm = changed(base, kind)
+    lm.pack = pack
+    batch = Batch.from_data_list([Data(token=TOKENS.token[:n], num_nodes=n) for n in (5, 2, 3)])
+    y = torch.tensor([3, 1, -100, 7, 5, -100, -100, 2, 9, 1])
+    expected = nn.functional.cross_entropy(lm(batch), y, reduction="none")[y != -100]
+    losses = lm.losses(batch, y)
+    torch.testing.assert_close(losses, expected)
+    if kind == "none":
+        return
+    trained = [value for value in lm.parameters() if value.requires_grad]
+    grads = [torch.autograd.grad(one.square().sum(), trained) for one in (losses, expected)]
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_scaled_logits_have_their_losses(base):
+    class Scaled(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 3
+
+    lm = PretrainedLM(base, LoRA(r=2)).eval()
+    y = TOKENS.token
+    plain = lm.losses(TOKENS, y)
+    for scale in ("a head of another kind", "what comes after the head"):
+        other = PretrainedLM(base, LoRA(r=2)).eval()
+        if scale == "a head of another kind":
+            head = other.lm.get_output_embeddings()
+            head.__class__ = Scaled
+        else:
+            other.lm.register_forward_hook(_three_times)
+        losses = other.losses(TOKENS, y)
+        expected = nn.functional.cross_entropy(other(TOKENS), y, reduction="none")
+        torch.testing.assert_close(losses, expected)
+        assert not torch.allclose(losses, plain)
+
+
+def _three_times(lm, args, out):
+    out.logits = out.logits * 3
 
 
 @pytest.mark.parametrize("kind", ["lora", "sparse_gin", "graph_lora", "full"])

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 import gia.ops
 from gia.ops.add_at import add_at
 from gia.ops.csr import CSR, follow
+from gia.ops.linear_cross_entropy import linear_cross_entropy
 from gia.ops.move_rows import move_rows
 from gia.ops.pair_dots import pair_dots
 from gia.ops.relu import relu_in_place
@@ -96,7 +97,19 @@ TWICE = {
     "csr multiply by ones": lambda n: (CSR.multiply, matrix(n), None, normal(n, D)),
     "csr dots": lambda n: (CSR.dots, matrix(n), normal(n, D), normal(n, D)),
 }  # fmt: skip
-ONCE = {"running_max": lambda n: (running_max, normal(2, n, D))}
+ONCE = {
+    "running_max": lambda n: (running_max, normal(2, n, D)),
+    "linear_cross_entropy": lambda n: (
+        linear_cross_entropy, normal(n, D), torch.randn(6, D), torch.randint(6, (n,)),
+    ),
+    "linear_cross_entropy with a bias": lambda n: (
+        linear_cross_entropy, normal(n, D), torch.randn(6, D), torch.randint(6, (n,)),
+        torch.randn(6),
+    ),
+    "linear_cross_entropy of a trained weight": lambda n: (
+        linear_cross_entropy, normal(n, D), normal(6, D), torch.randint(6, (n,)), normal(6),
+    ),
+}  # fmt: skip
 NEVER = {
     "csr argmax": lambda n: (CSR.argmax, matrix(n), levels(n, D)),
     "follow": lambda n: (
