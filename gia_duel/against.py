@@ -5,9 +5,9 @@ from collections import Counter
 
 from matplotlib.figure import Figure
 
-from gia_duel.results import Results, Row, Table
+from gia_duel.results import Results, Table
 from gia_duel.statistics import CONFIDENCE, Difference
-from gia_duel.text import NONE, grid, mean_text, number
+from gia_duel.text import NONE, difference_text, grid, mean_text
 
 CLEAR = (
     f"Against a single variant a win is a mean paired difference whose {CONFIDENCE:.0%} interval "
@@ -29,7 +29,8 @@ def means(results: Results) -> str:
         for variant in variants:
             row = table.rows.get(variant)
             text = "" if row is None else mean_text(row)
-            cells.append(text + (_number(len(row.chosen)) if row and _is_part(row) else ""))
+            part = row is not None and 0 < len(row.chosen) < table.dataset.replicates
+            cells.append(text + (_number(len(row.chosen)) if part else ""))
         rows.append([f"{name} ({table.dataset.metric})", *cells])
     return grid(["data set", *variants], rows, left=(0,))
 
@@ -103,22 +104,12 @@ def _panel(axes, table: Table, others: list[str], name: str) -> None:
 def _cell(table: Table, variant: str, difference: Difference | None) -> str:
     if difference is None:
         return NONE if variant in table.rows else ""
-    mean = number(difference.mean, difference.error, signed=True)
-    row = table.rows[variant]
-    part = _number(difference.number) if difference.number < row.replicates else ""
-    if math.isnan(difference.error):
-        return mean + part
-    ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
-    bold = "**" if difference.clear in ("win", "loss") else ""
-    return f"{bold}{mean}{bold} ({' to '.join(ends)}){part}"
+    part = difference.number < table.dataset.replicates
+    return difference_text(difference) + (_number(difference.number) if part else "")
 
 
 def _has(table: Table, name: str) -> bool:
     return name in table.rows and bool(table.rows[name].chosen)
-
-
-def _is_part(row: Row) -> bool:
-    return 0 < len(row.chosen) < row.replicates
 
 
 def _number(replicates: int) -> str:

@@ -115,6 +115,7 @@ class Evidence:
             "seconds": _rounded(result.seconds),
             "seconds_per_epoch": _rounded(result.seconds_per_epoch),
             "curve": _rounded(thinned(result.curve, CURVE)),
+            **({"details": _rounded(result.details)} if result.details else {}),
             "split": result.split,
             "digest": self.digest(trial),
             "versions": {**{name: _version(name) for name in PACKAGES}, **result.versions},

@@ -1,6 +1,7 @@
 """What is compared with what: the variants, the data sets and the budget of a comparison."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -74,6 +75,7 @@ class Variant:
         datasets (list of str, optional): The only data sets that it is for.
         matched (bool): False if it has no parameters to match and no steps, as a random forest.
         trials (list, optional): Its own trials, as many as those of the others.
+        replicates (int, optional): How many it has at most, where the data set has more.
     """
 
     name: str
@@ -82,6 +84,13 @@ class Variant:
     datasets: tuple[str, ...] | None = None
     matched: bool = True
     trials: tuple[tuple[str, ...], ...] | None = None
+    replicates: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.replicates is not None and self.replicates < 1:
+            raise ValueError(
+                f"variants.{self.name}.replicates must be at least 1, got {self.replicates}"
+            )
 
 
 @dataclass(frozen=True)
@@ -212,10 +221,15 @@ class Plan:
         """Of the data set that has the most."""
         return max(dataset.replicates for dataset in self.datasets.values())
 
+    def replicates(self, dataset: str, variant: str) -> int:
+        """How often a variant is trained and tested on a data set."""
+        own = self.variants[variant].replicates
+        return min(self.datasets[dataset].replicates, math.inf if own is None else own)
+
     def has(self, dataset: str, variant: str, replicate: int) -> bool:
         """Whether there is such a cell: not every data set has as many replicates."""
         only = self.variants[variant].datasets
-        return replicate < self.datasets[dataset].replicates and (only is None or dataset in only)
+        return replicate < self.replicates(dataset, variant) and (only is None or dataset in only)
 
     def cell(self, dataset: str, variant: str, replicate: int) -> list[Trial]:
         """The trials of one cell, none if there is no such cell.

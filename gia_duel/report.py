@@ -10,12 +10,14 @@ from gia.analysis.figures import save
 from gia.data.files import write_atomically
 from gia_duel.against import CLEAR, against, intervals, means
 from gia_duel.curves import validation_curves
+from gia_duel.generalisation import generalisation, trajectories
 from gia_duel.plan import TOLERANCE, Plan
 from gia_duel.results import Results, Row, Table
 from gia_duel.runner import without_paths
 from gia_duel.statistics import CONFIDENCE, RULE, Difference
 from gia_duel.text import NONE, grid, mean_text, number, spread_text
 
+BEYOND = "beyond_training"  # of a picture's name
 LISTED = 20  # broken and changed runs that are named
 EQUAL_BUDGET = (
     "Every training on a replicate takes the same number of optimiser steps (the budget, rounded "
@@ -42,8 +44,11 @@ def write_report(results: Results, path: Path, images: Path) -> str:
     images.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     save(validation_curves(results), images)
+    beyond = trajectories(results)
+    if beyond is not None:
+        save(beyond, _beside(images, BEYOND))
     for name in _compared(results):
-        save(intervals(results, name), images.with_name(f"{images.name}_{name}"))
+        save(intervals(results, name), _beside(images, name))
     picture = Path(os.path.relpath(images.with_suffix(".png"), path.parent)).as_posix()
     text = markdown(results, picture)
     with write_atomically(path) as file:
@@ -68,6 +73,7 @@ def markdown(results: Results, picture: str) -> str:
         *_summary(results),
         *_missing(results),
         *_against_each(results, picture),
+        *generalisation(results, _drawn(picture, BEYOND)),
         "## How it was compared",
         *_protocol(results),
         *(part for table in results.tables.values() for part in _section(plan, table)),
@@ -112,14 +118,23 @@ def _against_each(results: Results, picture: str) -> list[str]:
         return []
     parts = ["## Every variant on every data set", "Means on test, ± the standard error.",
              means(results), CLEAR]  # fmt: skip
-    place = PurePosixPath(picture)
     for name in names:
-        drawn = place.with_stem(f"{place.stem}_{name}")
         parts += [
             *against(results, name),
-            f"![Differences to {name} on test, with intervals]({drawn})",
+            f"![Differences to {name} on test, with intervals]({_drawn(picture, name)})",
         ]
     return parts
+
+
+def _beside(images: Path, what: str) -> Path:
+    """The name of another picture of the report."""
+    return images.with_name(f"{images.name}_{what}")
+
+
+def _drawn(picture: str, what: str) -> str:
+    """Where that is, relative to the report."""
+    place = PurePosixPath(picture)
+    return str(place.with_stem(f"{place.stem}_{what}"))
 
 
 def _missing(results: Results) -> list[str]:

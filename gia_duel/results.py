@@ -173,8 +173,8 @@ class Results:
         for name, dataset in plan.datasets.items():
             rows = {
                 variant.name: Row(
-                    variant.name, variant.family, chosen[name, variant.name], dataset.replicates,
-                    dataset.metric,
+                    variant.name, variant.family, chosen[name, variant.name],
+                    plan.replicates(name, variant.name), dataset.metric,
                 )
                 for variant in plan.variants.values()
                 if (name, variant.name) in chosen

@@ -45,6 +45,7 @@ class Result:
         versions (dict): Of other programs that took part.
         reliability (dict): How far what the model says of its errors on test is true, ``before`` it
             is calibrated and ``after``; empty if it is not.
+        details (dict): What :mod:`gia_duel.generalisation` reads, where the plan asks for it.
     """
 
     steps: int
@@ -58,6 +59,7 @@ class Result:
     curve: Sequence[tuple[int, float]] = field(default=())
     versions: Mapping[str, str] = field(default_factory=dict)
     reliability: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runner(Protocol):

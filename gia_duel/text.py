@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from gia_duel.results import Row
-from gia_duel.statistics import Sample
+from gia_duel.statistics import Difference, Sample
 
 NONE = "missing"
 
@@ -25,6 +25,16 @@ def mean_text(row: Row, part: str = "test") -> str:
     sample = Sample.of(values)
     text = number(sample.mean, sample.error)
     return text if sample.number < 2 else f"{text} ± {number(sample.error, sample.error)}"
+
+
+def difference_text(difference: Difference) -> str:
+    """A mean difference with its interval, if there is one."""
+    mean = number(difference.mean, difference.error, signed=True)
+    if math.isnan(difference.error):
+        return mean
+    ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
+    bold = "**" if difference.clear in ("win", "loss") else ""
+    return f"{bold}{mean}{bold} ({' to '.join(ends)})"
 
 
 def spread_text(row: Row) -> str:

@@ -18,6 +18,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gia.analysis.reliability_figures import AFTER, BEFORE
 from gia.nn import Several, count_parameters
 from gia.training import EnsembleRun, Interrupted, Run, resolve_model, run_of
+from gia.training.attention_measures import single_numbers
+from gia_duel.evidence import CURVE, thinned
+from gia_duel.generalisation import BEST, ITEMS, LAYERS, TRAIN
 from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
@@ -48,10 +51,13 @@ class Training:
         sized (bool): Whether the plan's number of parameters makes models as large, by
             ``model.num_parameters``; else each is as large as it is configured, and the number is
             what they are held to.
+        details (bool): Whether to keep losses of training, losses of each test sequence and what
+            layers have learned too, for language models: see :mod:`gia_duel.generalisation`.
     """
 
     config_name: str = "train"
     sized: bool = True
+    details: bool = False
     # What is known of the data that was read last, by the settings of that data.
     _data: dict[str, tuple[dict[str, Any], str]] = field(
         default_factory=dict, compare=False, repr=False
@@ -166,6 +172,7 @@ class Training:
             curve=[(row["step"], row[name]) for row in epochs if name in row],
             versions=getattr(run.task.model, "versions", {}),
             reliability=_reliability(run),
+            details=_details(run, epochs, best, dataset) if self.details else {},
         )
 
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
@@ -204,6 +211,29 @@ def _reliability(run: Run) -> dict[str, dict[str, float]]:
         when: {name: value for name, value in metrics[key].items() if "/" not in name}
         for when, key in (("before", BEFORE), ("after", AFTER))
         if key in metrics
+    }
+
+
+def _details(
+    run: Run, epochs: list[dict[str, float]], best: dict[str, float], dataset: Dataset
+) -> dict[str, Any]:
+    """Of a language model: its losses in training at each validation, the step of the best one,
+    what its layers have learned, and the nats and symbols of each test sequence."""
+    watched = dataset.watched[0]
+    curve = [
+        (row["step"], row[f"train_eval/{watched}"]) for row in epochs if f"val/{watched}" in row
+    ]
+    numbers = single_numbers(run.task.model)
+    names = dict.fromkeys(name for of_layer in numbers.values() for name in of_layer)
+    items = run.task.item_losses(run.datamodule.loader("test"), trainer=run.trainer)
+    return {
+        BEST: best["step"],
+        TRAIN: thinned(curve, CURVE),
+        LAYERS: {
+            name: [of_layer[name] for _, of_layer in sorted(numbers.items()) if name in of_layer]
+            for name in names
+        },
+        ITEMS: [items[row] for row in sorted(items)],
     }
 
 

@@ -33,7 +33,10 @@ from gia.nn import (
 )
 
 SCOPES = [CausalScope, FullScope]
-ATTENTIONS = ["gin", "gin_out_proj", "gin_two_hops", "pna", "pna_all", "softmax"]
+ATTENTIONS = [
+    "gin", "gin_out_proj", "gin_two_hops", "pna", "pna_all", "pna_own",
+    "softmax", "softmax_of_nodes",
+]  # fmt: skip
 # Those whose graphs a cache cannot continue.
 SPARSE_ATTENTIONS = ["gin_top_k", "gin_differential", "pna_threshold", "pna_token"]
 
@@ -75,6 +78,11 @@ def make_attention(name: str, width: int = 16, heads: int = 2, form: str = "auto
         return PNAAttention(
             width, heads, adjacency=adjacency, aggregators=aggregators, threshold=0.1
         )
+    if name == "pna_own":
+        aggregators = ["sum", "mean", "own", "var"]
+        return PNAAttention(width, heads, adjacency=adjacency, aggregators=aggregators)
+    if name == "softmax_of_nodes":
+        return SoftmaxAttention(width, heads, adjacency=adjacency, values=False)
     if name == "softmax":
         return SoftmaxAttention(width, heads, adjacency=adjacency)
     if name == "gin":

@@ -83,6 +83,7 @@ LAYERS = {f"gin {aggr}": (lambda aggr=aggr, **k: gin(aggr=aggr, **k)) for aggr i
     "pna": lambda **k: pna(towers=2, **k),
     "pna without pre-layers": bare_pna,
     "pna of tokens": lambda **k: bare_pna(aggregators=["token_max", "mean", "token_min"], **k),
+    "pna with a node's own": lambda **k: bare_pna(aggregators=["own", "sum", "max"], **k),
     "pna that counts": lambda **k: bare_pna(degree="count", **k),
     "sum": lambda **k: WeightedSumConv(2, **k),
 }

@@ -122,12 +122,12 @@ def published_parameters(name: str, vector: dict[str, torch.Tensor]) -> dict[str
     return ours
 
 
-def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
+def build(name: str, vector: dict[str, torch.Tensor], *chosen: str) -> torch.nn.Module:
     """Our layer, configured, with the published parameters."""
     ours = published_parameters(name, vector)
     first = ours["conv.nn.net.0.weight"]
     multiplier = first.size(1) * INDEX[name]["heads"] / INDEX[name]["hidden"]
-    cfg = compose_config(*overrides(name), f"attention.multiplier={multiplier}")
+    cfg = compose_config(*overrides(name), f"attention.multiplier={multiplier}", *chosen)
     layer = instantiate(cfg.attention)
     missing, unexpected = layer.load_state_dict(ours, strict=False)
     assert not unexpected
@@ -135,6 +135,14 @@ def build(name: str, vector: dict[str, torch.Tensor]) -> torch.nn.Module:
     known = ("sharpening", "threshold", "avg_deg_lin", "avg_deg_log")
     assert all(key.endswith(known) for key in missing), missing
     return layer
+
+
+def inputs(vector: dict[str, torch.Tensor]) -> tuple:
+    """The nodes of all sequences, their scope and their angles."""
+    batch, length, _ = vector["x"].shape
+    scope = CausalScope(torch.arange(batch + 1) * length)
+    rotary = torch.stack([vector["cos"], vector["sin"]]).view(2, length, 1, -1)
+    return vector["x"].flatten(0, 1).requires_grad_(), scope, rotary.repeat(1, batch, 1, 1)
 
 
 @pytest.mark.usefixtures("float64")
@@ -146,11 +154,8 @@ def test_published_layer(name, form):
     if form == "edges" and layer.adjacency.published:
         pytest.skip("the published form looks at whole sequences: it has no edge form")
     layer.adjacency.form = form
-    batch, length, _ = vector["x"].shape
-    scope = CausalScope(torch.arange(batch + 1) * length)
-    rotary = torch.stack([vector["cos"], vector["sin"]]).view(2, length, 1, -1)
-    rotary = rotary.repeat(1, batch, 1, 1)
-    x = vector["x"].flatten(0, 1).requires_grad_()
+    x, scope, rotary = inputs(vector)
+    length = vector["x"].size(1)
 
     out = layer(x, scope, rotary)
     expected = vector["out"] if "out" in vector else vector["out_intended"]
@@ -167,6 +172,23 @@ def test_published_layer(name, form):
         torch.testing.assert_close(
             x.grad.view_as(vector["grad_x"]), vector["grad_x"], rtol=0, atol=TOLERANCE
         )
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("form", ["auto", "dense", "edges"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("pna_") and "token" not in n])
+def test_own_is_what_the_published_code_takes_for_the_maximum(name, form):
+    vector = load_vector(name)
+    layer = build(name, vector, "attention.aggregators=[sum,mean,own,var]")
+    layer.adjacency.form = form
+    out = layer(*inputs(vector))
+    expected, intended = vector["out_published"], vector["out_intended"]
+    there = expected.isfinite()  # its maximum over no neighbours is not
+    assert there.sum() > 0.5 * there.numel()
+    torch.testing.assert_close(
+        out.view_as(expected)[there], expected[there], rtol=0, atol=TOLERANCE
+    )
+    assert not torch.allclose(expected[there], intended[there])
 
 
 def test_there_are_vectors():

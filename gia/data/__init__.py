@@ -24,6 +24,7 @@ from gia.data.datasets import (
     Structures,
     TableDataset,
     Text,
+    counting,
     to_data,
     windows,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "clusters",
     "collect",
     "contiguous_split",
+    "counting",
     "file_split",
     "given_split",
     "join_components",

@@ -153,13 +153,17 @@ class SoftmaxAttention(GraphAttention):
         width (int): Channels D of a node.
         heads (int): Heads H.
         adjacency (nn.Module): The graph.
+        values (bool): Whether values are projected; without, nodes are sent as they are, as
+            :class:`GINAttention` sends them.
     """
 
-    def __init__(self, width: int, heads: int, *, adjacency: AttentionAdjacency):
+    def __init__(
+        self, width: int, heads: int, *, adjacency: AttentionAdjacency, values: bool = True
+    ):
         super().__init__(
             adjacency=adjacency,
             conv=WeightedSumConv(heads),
-            value=nn.Linear(width, width, bias=False),
+            value=nn.Linear(width, width, bias=False) if values else None,
             out=nn.Linear(width, width, bias=False),
         )
 

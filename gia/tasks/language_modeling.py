@@ -1,15 +1,19 @@
 """Language modelling: predict the symbol that follows each node."""
 
 import math
+from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch_geometric.data import Batch, Data
+from torch_geometric.utils import scatter
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -51,9 +55,9 @@ class LanguageMetrics(Metrics):
         return self.loss.update_called
 
     def update(self, logits: Tensor, data: Data) -> None:
-        known, y = _scored(logits, data.y)
-        if len(y):
-            self.loss.update(cross_entropy(known.float(), y, reduction="none"))
+        losses = _losses_of(logits, data.y)
+        if len(losses):
+            self.loss.update(losses)
         mask = getattr(data, "label_mask", None)
         if mask is not None and mask.any():
             self.accuracy.update(logits[mask], data.y[mask])
@@ -62,7 +66,7 @@ class LanguageMetrics(Metrics):
         """Add what a model says of a batch, without logits where it can do so."""
         mask = getattr(data, "label_mask", None)
         if hasattr(model, "losses") and (mask is None or not mask.any()):
-            self.loss.update(model.losses(data, data.y))
+            self.loss.update(_losses(model, data))
         else:
             self.update(model(data), data)
 
@@ -101,14 +105,35 @@ class LanguageModeling(Supervised):
         return "a language model"
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        if hasattr(self.model, "losses"):
-            losses = self.model.losses(batch, batch.y)
-            return losses.mean(), len(losses)
-        logits, y = _scored(self.model(batch), batch.y)
-        return cross_entropy(logits.float(), y), len(y)
+        losses = _losses(self.model, batch)
+        return losses.mean(), len(losses)
 
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
         metrics.measure(self.model, batch)
+
+    @torch.no_grad()
+    def item_losses(
+        self, batches: Iterable[Batch], *, trainer: pl.Trainer | None = None
+    ) -> dict[int, tuple[float, int]]:
+        """By an item's row: the nats of all that is scored of it, and how many symbols that are.
+
+        Args:
+            batches (iterable of Batch): As of a datamodule's ``loader(part)``.
+            trainer (Trainer, optional): Whose precision to predict in.
+        """
+        self.eval()
+        found = {}
+        for batch in batches:
+            batch = batch.to(self.device)
+            with trainer.precision_plugin.forward_context() if trainer else nullcontext():
+                losses = _losses(self.model, batch)
+            owner = batch.batch[batch.y != IGNORED]
+            nats = scatter(losses.double(), owner, dim_size=batch.num_graphs)
+            symbols = owner.bincount(minlength=batch.num_graphs)
+            found |= zip(
+                batch.row.tolist(), zip(nats.tolist(), symbols.tolist(), strict=True), strict=True
+            )
+        return found
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -217,10 +242,19 @@ class LanguageModeling(Supervised):
         return summary
 
 
-def _scored(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """What is scored of the logits ``[N, V]`` and symbols ``[N]``; no copy where all of it is."""
+def _losses(model: nn.Module, data: Data) -> Tensor:
+    """The cross-entropy of each symbol that is scored, ``[M]``, without logits if the model can."""
+    if hasattr(model, "losses"):
+        return model.losses(data, data.y)
+    return _losses_of(model(data), data.y)
+
+
+def _losses_of(logits: Tensor, y: Tensor) -> Tensor:
+    """The same of logits ``[N, V]`` and symbols ``[N]``; no copy where all of them are scored."""
     scored = y != IGNORED
-    return (logits, y) if scored.all() else (logits[scored], y[scored])
+    if not scored.all():
+        logits, y = logits[scored], y[scored]
+    return cross_entropy(logits.float(), y, reduction="none")
 
 
 def _example(graphs: list[Data]) -> Data:

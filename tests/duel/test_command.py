@@ -52,6 +52,14 @@ def test_every_cell_leaves_one_small_file_and_there_is_a_report(finished):
     assert all(record["curve"][-1][0] == record["steps"] for record in records)
     assert records[0]["split"] == records[2]["split"] != records[1]["split"]
     assert all(abs(record["parameters"] - 6000) <= 60 for record in records)
+    for record in records:
+        details = record["details"]
+        assert [step for step, _ in details["train_curve"]] == [s for s, _ in record["curve"]]
+        assert details["best_step"] in [step for step, _ in record["curve"]]
+        assert len(details["layers"]["sharpening"]) == 2
+        nats, symbols = (sum(column) for column in zip(*details["test_items"], strict=True))
+        assert nats / symbols == pytest.approx(record["test"]["loss"], rel=1e-4)
+    assert "## Beyond the training" not in (folder / "report.md").read_text()  # against nobody
     assert "4 runs, 4 to do" in done.stdout
     assert re.search(r"parameters on peptides: gin [\d,]+, softmax [\d,]+", done.stdout)
     tally = re.search("ours against baseline: (.*)", done.stdout)[1]

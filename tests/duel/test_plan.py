@@ -5,6 +5,8 @@ from comparisons import make_plan
 
 from gia_duel import Trial
 
+VARIANT = {"family": "baseline", "overrides": []}
+
 
 def test_cells_are_all_combinations_that_there_are():
     plan = make_plan()
@@ -32,6 +34,16 @@ def test_cells_out_of_range_are_none_and_unknown_names_are_errors():
         plan.cell("a", "x", 0)
     with pytest.raises(ValueError, match="replicate must be a number from 0 on, got -1"):
         plan.cell("a", "gin", -1)
+
+
+def test_a_variant_may_have_fewer_replicates():
+    few = {**VARIANT, "replicates": 2}
+    plan = make_plan(variants={"gin": {**VARIANT, "family": "ours"}, "few": few})
+    assert [len(plan.cell("a", "few", r)) for r in range(3)] == [2, 2, 0]
+    assert plan.replicates("a", "gin") == 3
+    assert plan.replicates("a", "few") == plan.replicates("b", "few") == 2
+    with pytest.raises(ValueError, match=r"variants.few.replicates must be at least 1, got 0"):
+        make_plan(variants={"gin": VARIANT, "few": {**few, "replicates": 0}})
 
 
 def test_later_settings_win():

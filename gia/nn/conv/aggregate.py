@@ -23,6 +23,8 @@ AGGREGATORS = {
 
 # Whole vectors and not single channels: not PyG's, but of the published token-wise PNA.
 TOKEN_AGGREGATORS = ("token_max", "token_min")
+OWN = "own"
+NOT_PYGS = (*TOKEN_AGGREGATORS, OWN)
 
 
 def aggregator_name(aggregator: str | aggr.Aggregation) -> str:
@@ -31,13 +33,13 @@ def aggregator_name(aggregator: str | aggr.Aggregation) -> str:
     Raises:
         ValueError: If it is none of them.
     """
-    if aggregator in TOKEN_AGGREGATORS:
+    if aggregator in NOT_PYGS:
         return aggregator
     name = AGGREGATORS.get(type(aggregation_resolver(aggregator)))
     if name is None:
         raise ValueError(
             f"aggregator {aggregator!r} has no meaning on a weighted graph: "
-            f"use one of {', '.join([*AGGREGATORS.values(), *TOKEN_AGGREGATORS])}"
+            f"use one of {', '.join([*AGGREGATORS.values(), *NOT_PYGS])}"
         )
     return name
 
@@ -58,15 +60,16 @@ def aggregate(
     PyG's aggregators. ``token_max`` (``token_min``) is the vector of the neighbour with the largest
     (smallest) norm among those with a weight above a threshold, and the node's own where there is
     none, from `"Graph-Aware Isomorphic Attention" <https://arxiv.org/abs/2501.02393>`_; the norm
-    chooses and has no gradient.
+    chooses and has no gradient. ``own`` is the node itself, without any neighbour: what the code of
+    that paper computes in the place of ``max``.
 
     Args:
         names (list): Which ones, in PyG's words.
         x (Tensor): Features of the sources, ``[N, H, d]``.
         adjacency (Adjacency): The graph.
         threshold (float): Of ``token_max`` and ``token_min``.
-        own (Tensor, optional): What they give a node without such a neighbour, ``[N, H, d]``; x if
-            left out.
+        own (Tensor, optional): What is a node's own, ``[N, H, d]``, which ``token_max`` and
+            ``token_min`` give a node without such a neighbour; x if left out.
     """
     wanted = set(names)
     found: dict[str, Tensor] = {}
@@ -90,6 +93,8 @@ def aggregate(
         for name, sign in zip(TOKEN_AGGREGATORS, (1, -1), strict=True):
             if name in wanted:
                 found[name] = _vector_of(strong.argmax(sign * norm), x, x if own is None else own)
+    if OWN in wanted:
+        found[OWN] = x if own is None else own
     return [found[name] for name in names]
 
 

@@ -12,7 +12,7 @@ from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, OptTensor, Size
 
 from gia.graph import Adjacency
-from gia.nn.conv.aggregate import TOKEN_AGGREGATORS, aggregate, aggregator_name
+from gia.nn.conv.aggregate import NOT_PYGS, TOKEN_AGGREGATORS, aggregate, aggregator_name
 from gia.nn.conv.inputs import as_adjacency, check_edge_attr, take_edge_attr, written_out
 from gia.nn.conv.message_passing import WeightedMessagePassing, arriving
 
@@ -100,7 +100,7 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
             in_channels,
             out_channels,
             # The parent knows its own, and makes as much room for each.
-            ["max" if name in TOKEN_AGGREGATORS else name for name in aggregators],
+            ["max" if name in NOT_PYGS else name for name in aggregators],
             scalers,
             deg,
             edge_dim,
@@ -223,8 +223,8 @@ class PNAConv(WeightedMessagePassing, PyGPNAConv, layer=True):
         return bool(set(self.aggregators) & set(TOKEN_AGGREGATORS)) or len(self.pre_nns) > 0
 
     def __prepare_scriptable__(self) -> "PNAConv":
-        if set(self.aggregators) & set(TOKEN_AGGREGATORS):
-            raise NotImplementedError(f"TorchScript knows no {' and no '.join(TOKEN_AGGREGATORS)}")
+        if set(self.aggregators) & set(NOT_PYGS):
+            raise NotImplementedError(f"TorchScript knows no {' and no '.join(NOT_PYGS)}")
         return self
 
     def reset_parameters(self) -> None:
