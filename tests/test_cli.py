@@ -311,3 +311,30 @@ def test_versions_and_what_is_installed(tmp_path):
     wrong = gia("info", "all=1", cwd=tmp_path, check=False)
     assert wrong.returncode == 1
     assert "takes no settings" in wrong.stderr
+
+
+def at_a_terminal(*arguments, cwd, **env):
+    """What a command writes where its output is a terminal."""
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [*GIA, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
+        env={**os.environ, **env},
+    )  # fmt: skip
+    os.close(follower)
+    text = b""
+    with contextlib.suppress(OSError):  # there is no other end any more
+        while part := os.read(leader, 65536):
+            text += part
+    os.close(leader)
+    assert process.wait() == 0, text.decode()
+    return text.decode()
+
+
+def test_a_terminal_has_bars_and_a_cell_of_a_notebook_lines(tmp_path):
+    peptides_fasta(tmp_path)
+    small = [one for one in FAST if "progress_bar" not in one]
+    arguments = ["train", "data=fasta", "data.path=peptides.fasta", *small]
+    assert "it/s" in at_a_terminal(*arguments, "run_dir=one", cwd=tmp_path, TERM="xterm")
+    found = at_a_terminal(*arguments, "run_dir=two", cwd=tmp_path, TERM="xterm", JPY_PARENT_PID="1")
+    assert "it/s" not in found
+    assert "trained for" in found

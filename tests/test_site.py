@@ -34,6 +34,10 @@ def test_every_page_is_there(site):
         name = page.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
         assert name in found
     assert {"index.html", "CHANGELOG.html", "benchmarks/RESULTS.html"} <= found.keys()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        text = found[f"notebooks/{path.stem}.html"].read_text()
+        assert "\x1b[" not in text
+        assert ".ipynb" not in text
     for name in ("nn", "attention", "graph", "data", "adapters", "analysis", "tasks", "training"):
         assert f"reference/gia.{name}.html" in found
 

@@ -12,11 +12,13 @@ import griffe
 import yaml
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("nn", "attention", "graph", "data", "adapters", "analysis", "tasks", "training")
 # Files from elsewhere that are pages, and what stands beside them.
-PAGES = ("CHANGELOG.md", "benchmarks/*.md", "benchmarks/images/*", "notebooks/*.ipynb")
+PAGES = ("CHANGELOG.md", "benchmarks/*.md", "benchmarks/images/*")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal
 FORMULA = re.compile(
     r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL
 )  # as arithmatex leaves it
@@ -35,12 +37,30 @@ def on_files(files, config):
         for path in sorted(ROOT.glob(pattern)):
             uri = path.relative_to(ROOT).as_posix()
             files.append(File.generated(config, uri, abs_src_path=str(path)))
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text, pictures = notebook(path)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
     return files
 
 
 def on_page_markdown(markdown, page, **_):
     """Links between the documentation and what lies beside it lead to pages of the site."""
-    return markdown.replace("](../benchmarks/", "](benchmarks/").replace("](docs/", "](")
+    markdown = markdown.replace("](../benchmarks/", "](benchmarks/").replace("](docs/", "](")
+    if page.file.src_uri.startswith("notebooks/"):
+        markdown = markdown.replace("](../docs/", "](../")
+    return re.sub(r"\]\(([\w./]*)\.ipynb", r"](\1.md", markdown)
+
+
+def notebook(path):
+    """A notebook and its outputs as a page, and the pictures of it."""
+    exporter = MarkdownExporter()
+    text, resources = exporter.from_filename(
+        str(path), resources={"unique_key": path.stem, "output_files_dir": path.stem}
+    )
+    text = re.sub(r"<style scoped>.*?</style>", "", text, flags=re.DOTALL)
+    return COLOURS.sub("", text), resources["outputs"]
 
 
 def on_page_content(html, **_):
