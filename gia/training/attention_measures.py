@@ -59,19 +59,21 @@ class AttentionMeasures(Callback):
         self.rows = list(state_dict["rows"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.datamodule is None or not trainer.is_global_zero:
+        if trainer.datamodule is None:
             return
         model = pl_module.model
-        self._items = few_items(trainer.datamodule.val_data, self.number)
-        if not self._items:
+        items = few_items(trainer.datamodule.val_data, self.number)
+        if not items:
             return
         draw = getattr(model, "graphs", lambda item: [])
-        drawn = draw(self._items[0].clone().to(pl_module.device))
+        drawn = draw(items[0].clone().to(pl_module.device))
         if all(graph is None for graph in drawn):
             raise ValueError(
                 f"callbacks=measures: a {model_name(model)} draws no graphs: leave it out, or "
                 "take a model of attention"
             )
+        if trainer.is_global_zero:  # all processes refuse, one measures
+            self._items = items
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._items and not self.rows:  # where it starts from

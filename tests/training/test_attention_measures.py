@@ -1,6 +1,7 @@
 """Measures of attention over a training: the table, the picture, the logger, a resumed run."""
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -157,3 +158,15 @@ def test_what_cannot_be(fasta, tmp_path):
     config = small_run(tmp_path / "run", fasta, MEASURES, "model=cnn", "task=masked")
     with pytest.raises(ValueError, match=r"callbacks=measures: a .+ draws no graphs"):
         run_of(config).fit()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_all_processes_refuse_and_one_measures(first):
+    item = Data(token=torch.zeros(3, dtype=torch.long), num_nodes=3)
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(val_data=[item]), is_global_zero=first)
+    measures, without = AttentionMeasures(), SimpleNamespace(model=SimpleNamespace(), device="cpu")
+    drawing = SimpleNamespace(model=SimpleNamespace(graphs=lambda item: [item]), device="cpu")
+    measures.on_fit_start(trainer, drawing)
+    assert bool(measures._items) == first
+    with pytest.raises(ValueError, match="draws no graphs"):
+        AttentionMeasures().on_fit_start(trainer, without)
