@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gia_duel.results import Results, Table
 from gia_duel.statistics import CONFIDENCE, Difference
-from gia_duel.text import NONE, difference_text, grid, mean_text
+from gia_duel.text import NONE, difference_text, grid, mean_text, part_text
 
 CLEAR = (
     f"Against a single variant a win is a mean paired difference whose {CONFIDENCE:.0%} interval "
@@ -28,9 +28,7 @@ def means(results: Results) -> str:
         cells = []
         for variant in variants:
             row = table.rows.get(variant)
-            text = "" if row is None else mean_text(row)
-            part = row is not None and 0 < len(row.chosen) < table.dataset.replicates
-            cells.append(text + (_number(len(row.chosen)) if part else ""))
+            cells.append("" if row is None else mean_text(row) + part_text(row, table.dataset))
         rows.append([f"{name} ({table.dataset.metric})", *cells])
     return grid(["data set", *variants], rows, left=(0,))
 
@@ -105,12 +103,8 @@ def _cell(table: Table, variant: str, difference: Difference | None) -> str:
     if difference is None:
         return NONE if variant in table.rows else ""
     part = difference.number < table.dataset.replicates
-    return difference_text(difference) + (_number(difference.number) if part else "")
+    return difference_text(difference) + (f" (n={difference.number})" if part else "")
 
 
 def _has(table: Table, name: str) -> bool:
     return name in table.rows and bool(table.rows[name].chosen)
-
-
-def _number(replicates: int) -> str:
-    return f" (n={replicates})"

@@ -1,8 +1,9 @@
 """How far what language models have learned holds beyond their training.
 
-Where the plan's runner has ``details: true``, its runs keep more than their results: the loss in
-training at each validation, both in eval mode; the step of the best validation; what each layer has
-learned; and, on test, the nats and symbols of every sequence. This is read here.
+Where the plan's runner has ``details: true``, its runs keep more than their results: the losses of
+each validation, of the validation part and of as many sequences of the training part, both in eval
+mode; the best one of these; what each layer has learned; and the nats and symbols of every sequence
+of the test part. This is read here.
 """
 
 import math
@@ -14,21 +15,22 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from gia_duel.plan import Dataset
 from gia_duel.results import Results, Row, Table
 from gia_duel.statistics import Sample, bootstrap, paired
 from gia_duel.text import difference_text, grid, number
 
-BEST, TRAIN, LAYERS, ITEMS = "best_step", "train_curve", "layers", "test_items"
+BEST, LOSSES, LAYERS, ITEMS = "best", "losses", "layers", "test_items"
 SAMPLES = 2000  # of the bootstrap
 EXPLAINED = (
-    "Losses are nats per symbol, in eval mode. The gap is what validation has more than training: "
-    "at the end, after as many steps for all; and at equal training loss, the lowest that both "
-    "this variant and {reference} reach, where it is the difference of the two gaps (below 0: "
-    "this variant generalises better). The ratio is that of the lowest validation losses. The last "
-    "columns say how much less a symbol of the test part costs than under {reference}, with "
-    "Student's interval over replicates, and with that of a bootstrap over the sequences of each "
-    "replicate's test part ({samples:,} samples). ±: standard error of the mean."
+    "Losses are nats per symbol, in eval mode, of the validation part and of as many sequences of "
+    "the training part. The gap is what validation has more than training: at the end, after as "
+    "many steps for all; and at equal training loss, the lowest that both this variant and "
+    "{reference} reach, where it is the difference of the two gaps (below 0: this variant "
+    "generalises better). The ratio is that of the lowest validation losses. The last columns say "
+    "how much less a symbol of the test part costs than under {reference}, with Student's interval "
+    "over replicates, and with that of a bootstrap over the sequences of each test part "
+    "({samples:,} samples). n: replicates; of {reference} those alone count that the variant has. "
+    "±: standard error of the mean."
 )
 Runs = Mapping[int, "Details"]
 
@@ -42,7 +44,8 @@ class Details:
         epoch (float): When that was.
         train, val (array): Losses at each validation.
         items (array): Nats and symbols of the sequences of the test part, ``[M, 2]``.
-        layers (dict): What each layer has learned, by name.
+        layers (dict): What each layer has learned, by name; None for a layer without it.
+        split (str): The fingerprint of the split.
     """
 
     lowest: float
@@ -50,25 +53,23 @@ class Details:
     train: np.ndarray
     val: np.ndarray
     items: np.ndarray
-    layers: Mapping[str, Sequence[float]]
+    layers: Mapping[str, Sequence[float | None]]
+    split: str
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], dataset: Dataset) -> "Details":
+    def of(cls, record: Mapping[str, Any]) -> "Details":
         """Of a record that has them."""
-        watched, details = dataset.watched[0], record["details"]
-        nats = math.log if watched == "perplexity" else float
-        train, val = (
-            {step: nats(value) for step, value in curve if value is not None}
-            for curve in (details[TRAIN], record["curve"])
-        )
-        steps = sorted(train.keys() & val.keys())
+        details = record["details"]
+        step, lowest = details[BEST]
+        _, train, val = np.array(details[LOSSES], dtype=float).T
         return cls(
-            lowest=nats(record["val"][watched]),
-            epoch=details[BEST] * record["epochs"] / record["steps"],
-            train=np.array([train[step] for step in steps]),
-            val=np.array([val[step] for step in steps]),
+            lowest=lowest,
+            epoch=step * record["epochs"] / record["steps"],
+            train=train,
+            val=val,
             items=np.array(details[ITEMS], dtype=float),
             layers=details[LAYERS],
+            split=record["split"],
         )
 
     @property
@@ -85,14 +86,15 @@ class Details:
     def gap_at(self, loss: float) -> float:
         """Validation minus training loss where that of training first falls to this.
 
-        Between two validations both are linear. NaN if training never gets there.
+        Between two validations both are linear. NaN if training never gets there, or was below it
+        at the first validation already.
         """
         below = np.flatnonzero(self.train <= loss)
-        if not len(below):
+        if not len(below) or self.train[0] < loss:
             return math.nan
         at = below[0]
         if at == 0:
-            return float(self.val[0] - self.train[0])
+            return float(self.val[0] - loss)
         before, after = self.train[at - 1], self.train[at]
         share = (before - loss) / (before - after)
         return float(self.val[at - 1] + share * (self.val[at] - self.val[at - 1]) - loss)
@@ -111,7 +113,7 @@ def generalisation(results: Results, picture: str) -> list[str]:
     reference = results.plan.against[0]
     parts = ["## Beyond the training", EXPLAINED.format(reference=reference, samples=SAMPLES)]
     for table in tables:
-        runs = {name: _runs(row, table.dataset) for name, row in table.rows.items()}
+        runs = {name: _runs(row) for name, row in table.rows.items()}
         parts += [f"### {table.dataset.name}, against {reference}", _compared(runs, reference)]
         parts += _learned(runs)
     drawn = "Validation loss against training loss, a panel for each data set"
@@ -132,7 +134,7 @@ def trajectories(results: Results) -> Figure | None:
         drawn = []
         for i, name in enumerate(results.plan.variants):
             row = table.rows.get(name)
-            runs = {} if row is None else _runs(row, table.dataset)
+            runs = {} if row is None else _runs(row)
             if not runs:
                 continue
             length = min(len(run.train) for run in runs.values())
@@ -166,12 +168,13 @@ def _compared(variants: Mapping[str, Runs], reference: str) -> str:
             continue
         rows.append([
             name,
+            str(len(runs)),
             _mean([math.exp(run.lowest) for run in runs.values()]),
             _mean([run.epoch for run in runs.values()]),
             _mean([run.gap for run in runs.values()]),
             *_beside(runs, {} if name == reference else variants.get(reference, {})),
         ])  # fmt: skip
-    heads = ["model", "lowest validation perplexity", "after epochs", "gap at the end",
+    heads = ["model", "n", "lowest validation perplexity", "after epochs", "gap at the end",
              "gap at equal training loss", "loss ratio", "better on test, over replicates",
              "over sequences"]  # fmt: skip
     return grid(heads, rows, left=(0,))
@@ -189,7 +192,7 @@ def _beside(runs: Runs, others: Runs) -> list[str]:
         for (one, other), loss in zip(pairs, reached, strict=True)
     ]
     tests = [{r: of[r].test for r in common} for of in (runs, others)]
-    low, high = bootstrap([(one.items, other.items) for one, other in pairs], SAMPLES)
+    low, high = bootstrap(_test_parts(pairs), SAMPLES)
     interval = (number(end, (high - low) / 4, signed=True) for end in (low, high))
     return [
         _mean(gaps, signed=True),
@@ -199,13 +202,25 @@ def _beside(runs: Runs, others: Runs) -> list[str]:
     ]
 
 
+def _test_parts(pairs: Sequence[tuple[Details, Details]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Nats and symbols of each test part on both sides, means over the replicates that share it."""
+    splits: dict[str, list[tuple[Details, Details]]] = {}
+    for one, other in pairs:
+        splits.setdefault(one.split, []).append((one, other))
+    return [
+        tuple(np.mean([side.items for side in sides], axis=0) for sides in zip(*of, strict=True))
+        for of in splits.values()
+    ]
+
+
 def _learned(variants: Mapping[str, Runs]) -> list[str]:
     """What layers have learned, from the first to the last, where there is anything."""
     rows = []
     for name, runs in variants.items():
         for key in dict.fromkeys(key for run in runs.values() for key in run.layers):
             values = [run.layers[key] for run in runs.values() if key in run.layers]
-            rows.append([name, key, *(_mean(of_layer) for of_layer in zip(*values, strict=True))])
+            layers = zip(*values, strict=True)
+            rows.append([name, key, *(_mean([x for x in of if x is not None]) for of in layers)])
     if not rows:
         return []
     width = max(map(len, rows))
@@ -217,16 +232,14 @@ def _learned(variants: Mapping[str, Runs]) -> list[str]:
 def _detailed(results: Results) -> list[Table]:
     """The data sets of which there are details."""
     return [
-        table
-        for table in results.tables.values()
-        if any(_runs(row, table.dataset) for row in table.rows.values())
+        table for table in results.tables.values() if any(_runs(row) for row in table.rows.values())
     ]
 
 
-def _runs(row: Row, dataset: Dataset) -> Runs:
+def _runs(row: Row) -> Runs:
     """What is kept of each replicate that has details."""
     return {
-        replicate: Details.of(record, dataset)
+        replicate: Details.of(record)
         for replicate, (_, record) in row.chosen.items()
         if "details" in record
     }

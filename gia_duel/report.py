@@ -15,7 +15,7 @@ from gia_duel.plan import TOLERANCE, Plan
 from gia_duel.results import Results, Row, Table
 from gia_duel.runner import without_paths
 from gia_duel.statistics import CONFIDENCE, RULE, Difference
-from gia_duel.text import NONE, grid, mean_text, number, spread_text
+from gia_duel.text import NONE, grid, mean_text, number, part_text, spread_text
 
 BEYOND = "beyond_training"  # of a picture's name
 LISTED = 20  # broken and changed runs that are named
@@ -92,7 +92,8 @@ def _summary(results: Results) -> list[str]:
         dataset = table.dataset
         picks = [table.pick(family) for family in (ours, theirs)]
         shown = [
-            NONE if row is None else f"{row.variant} {mean_text(row, 'test')}" for row in picks
+            NONE if row is None else f"{row.variant} {mean_text(row)}{part_text(row, dataset)}"
+            for row in picks
         ]
         rows.append([name, f"{dataset.metric} ({dataset.better} is better)", *shown,
                      *_difference(table.outcome)])  # fmt: skip
@@ -178,8 +179,8 @@ def _protocol(results: Results) -> list[str]:
             "is trained" + (f" (not for {', '.join(loose)}: nothing to match)." if loose else ".")
         )
     points += [
-        "A family's pick is its variant with the best mean on validation over the replicates. "
-        "Test is never looked at to choose.",
+        "A family's pick is its variant with the best mean on validation over the replicates that "
+        "all of its variants have. Test is never looked at to choose.",
         "±: standard error of the mean over replicates; spread: standard deviation over them. "
         f"Intervals are Student's, {CONFIDENCE:.0%}, of the paired differences.",
         "Replicates are seeds, each with a split of its own where a split is drawn, or the folds "

@@ -79,15 +79,17 @@ class Table:
     duel: tuple[str, str]
 
     def pick(self, family: str) -> Row | None:
-        """A family's best on validation, by the mean over replicates; test is not looked at.
+        """A family's best on validation, by the mean over the replicates that all of its variants
+        have; test is not looked at.
 
         None if the family has no variant here or one of them is not complete.
         """
         rows = [row for row in self.rows.values() if row.family == family]
         if not rows or any(row.missing for row in rows):
             return None
+        common = set.intersection(*(set(row.chosen) for row in rows))
         best = min if self.dataset.better == "lower" else max
-        return best(rows, key=lambda row: mean(row.values("val").values()))
+        return best(rows, key=lambda row: mean(row.values("val")[r] for r in common))
 
     def difference(self, ours: Row | None, theirs: Row | None) -> Difference | None:
         """How much better ours is on test; None unless both are complete."""

@@ -108,18 +108,16 @@ def paired(ours: Mapping[int, float], theirs: Mapping[int, float], better: str) 
     return Difference(sample.number, sample.mean, sample.error, low, high)
 
 
-def bootstrap(
-    replicates: Sequence[tuple[ArrayLike, ArrayLike]], samples: int
-) -> tuple[float, float]:
+def bootstrap(parts: Sequence[tuple[ArrayLike, ArrayLike]], samples: int) -> tuple[float, float]:
     r"""The interval of how much less a symbol costs on one side, over the sequences of test parts.
 
-    The sequences of each replicate's test part are drawn with repetition, the same ones for both
-    sides, and the mean difference over replicates is taken, so many times. Each call has the same
-    draws (`Efron and Tibshirani, 1993, chapter 13 <https://doi.org/10.1201/9780429246593>`_).
+    The sequences of each test part are drawn with repetition, the same ones for both sides, and the
+    mean difference over the parts is taken, so many times. Each call has the same draws (`Efron and
+    Tibshirani, 1993, chapter 13 <https://doi.org/10.1201/9780429246593>`_).
 
     Args:
-        replicates (list of pairs): Of each, nats and symbols of every sequence on our side and on
-            theirs, ``[M, 2]``, in the same order.
+        parts (list of pairs): Of each test part nats and symbols of every sequence on our side and
+            on theirs, ``[M, 2]``, in the same order. They are taken to be independent.
         samples (int): How many times.
 
     Returns:
@@ -130,12 +128,12 @@ def bootstrap(
     """
     draw = np.random.default_rng(0)
     total = np.zeros(samples)
-    for ours, theirs in replicates:
+    for ours, theirs in parts:
         ours, theirs = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
         if ours.shape != theirs.shape or (ours[:, 1] != theirs[:, 1]).any():
             raise ValueError("two runs of one replicate were tested on other sequences")
         counts = draw.multinomial(len(ours), np.full(len(ours), 1 / len(ours)), size=samples)
         total += counts @ (theirs[:, 0] - ours[:, 0]) / (counts @ ours[:, 1])
     ends = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
-    low, high = np.quantile(total / len(replicates), ends)
+    low, high = np.quantile(total / len(parts), ends)
     return float(low), float(high)

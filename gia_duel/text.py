@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from gia_duel.plan import Dataset
 from gia_duel.results import Row
 from gia_duel.statistics import Difference, Sample
 
@@ -25,6 +26,12 @@ def mean_text(row: Row, part: str = "test") -> str:
     sample = Sample.of(values)
     text = number(sample.mean, sample.error)
     return text if sample.number < 2 else f"{text} ± {number(sample.error, sample.error)}"
+
+
+def part_text(row: Row, dataset: Dataset) -> str:
+    """How many replicates of a data set a variant has, where it has some and not all of them."""
+    part = 0 < len(row.chosen) < dataset.replicates
+    return f" (n={len(row.chosen)})" if part else ""
 
 
 def difference_text(difference: Difference) -> str:

@@ -20,7 +20,7 @@ from gia.nn import Several, count_parameters
 from gia.training import EnsembleRun, Interrupted, Run, resolve_model, run_of
 from gia.training.attention_measures import single_numbers
 from gia_duel.evidence import CURVE, thinned
-from gia_duel.generalisation import BEST, ITEMS, LAYERS, TRAIN
+from gia_duel.generalisation import BEST, ITEMS, LAYERS, LOSSES
 from gia_duel.plan import Dataset
 from gia_duel.runner import PLACES, Checked, Result
 
@@ -92,6 +92,8 @@ class Training:
         values = {key: value for key, value in values.items() if key not in IDLE}
         callbacks = values.get("callbacks") or {}
         values["callbacks"] = {k: v for k, v in callbacks.items() if k not in IDLE_CALLBACKS}
+        if self.details:
+            values["details"] = True
         return _without_places(values)
 
     def check(self, overrides: list[str]) -> Checked:
@@ -143,6 +145,11 @@ class Training:
     def _finish(self, run: Run, dataset: Dataset, accept: Callable[[Checked], None]) -> Result:
         config = OmegaConf.load(run.folder / "config.yaml")
         accept(Checked(count_parameters(run.task.model), config.split_fingerprint))
+        if self.details and not hasattr(run.task, "item_losses"):
+            raise ValueError(
+                f"details: true is for language models, and datasets.{dataset.name} is for "
+                f"{run.task.kind}: leave it out of the plan's run"
+            )
         try:
             test = run.fit()
         except Interrupted as stop:
@@ -172,7 +179,7 @@ class Training:
             curve=[(row["step"], row[name]) for row in epochs if name in row],
             versions=getattr(run.task.model, "versions", {}),
             reliability=_reliability(run),
-            details=_details(run, epochs, best, dataset) if self.details else {},
+            details=_details(run, epochs, best) if self.details else {},
         )
 
     def _inputs(self, cfg: DictConfig) -> tuple[dict[str, Any], str]:
@@ -214,25 +221,17 @@ def _reliability(run: Run) -> dict[str, dict[str, float]]:
     }
 
 
-def _details(
-    run: Run, epochs: list[dict[str, float]], best: dict[str, float], dataset: Dataset
-) -> dict[str, Any]:
-    """Of a language model: its losses in training at each validation, the step of the best one,
-    what its layers have learned, and the nats and symbols of each test sequence."""
-    watched = dataset.watched[0]
-    curve = [
-        (row["step"], row[f"train_eval/{watched}"]) for row in epochs if f"val/{watched}" in row
-    ]
-    numbers = single_numbers(run.task.model)
-    names = dict.fromkeys(name for of_layer in numbers.values() for name in of_layer)
+def _details(run: Run, epochs: list[dict[str, float]], best: dict[str, float]) -> dict[str, Any]:
+    """Of a language model: its losses at each validation, the best one of these, what its layers
+    have learned, and the nats and symbols of each test sequence."""
+    numbers = [of_layer for _, of_layer in sorted(single_numbers(run.task.model).items())]
+    names = dict.fromkeys(name for of_layer in numbers for name in of_layer)
     items = run.task.item_losses(run.datamodule.loader("test"), trainer=run.trainer)
+    losses = [(row["step"], row["train_eval/loss"], row["val/loss"]) for row in epochs]
     return {
-        BEST: best["step"],
-        TRAIN: thinned(curve, CURVE),
-        LAYERS: {
-            name: [of_layer[name] for _, of_layer in sorted(numbers.items()) if name in of_layer]
-            for name in names
-        },
+        BEST: (best["step"], best["val/loss"]),
+        LOSSES: thinned(losses, CURVE),
+        LAYERS: {name: [of_layer.get(name) for of_layer in numbers] for name in names},
         ITEMS: [items[row] for row in sorted(items)],
     }
 

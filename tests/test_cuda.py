@@ -22,6 +22,7 @@ from gia import adapters
 from gia.adapters import SparseGINConfig
 from gia.data import SequenceLoader, TokenBatchSampler
 from gia.ops import varlen
+from gia.ops.linear_cross_entropy import LOGITS, linear_cross_entropy
 from gia.ops.running_max import running_max
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -96,6 +97,24 @@ def test_a_training_step_does_not_wait_for_the_gpu(name, precision):
                 optimizer.step()
         finally:
             torch.cuda.set_sync_debug_mode(before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_losses_without_logits_on_the_gpu(dtype, monkeypatch):
+    """A few rows at a time, in any precision, as on the CPU."""
+    monkeypatch.setitem(LOGITS, "cuda", 61 * 5)
+    torch.manual_seed(0)
+    x, weight = torch.randn(23, 16, requires_grad=True), torch.randn(61, 16)
+    y = torch.randint(61, (23,))
+    found = []
+    for device in ("cpu", "cuda"):
+        at = x.detach().to(device, dtype).requires_grad_()
+        losses = linear_cross_entropy(at, weight.to(device, dtype), y.to(device))
+        losses.square().sum().backward()
+        found.append((losses.detach().cpu(), at.grad.cpu().float()))
+    tolerance = 1e-4 if dtype == torch.float32 else 0.05
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "gemma3", "gpt2"])

@@ -1,7 +1,7 @@
 """What `mkdocs build` needs beyond the pages: formulas, and pages that are made of the code.
 
-Pages of their own are the README, the changes, the benchmarks' results, a reference of all
-configuration files, and one of each package out of its docstrings.
+Pages of their own are the README, the changes, the benchmarks' results, the notebooks, a reference
+of all configuration files, and one of each package out of its docstrings.
 """
 
 import ast

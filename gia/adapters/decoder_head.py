@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from gia.ops.linear_cross_entropy import linear_cross_entropy
 
@@ -58,22 +59,35 @@ def losses_of_tokens(
 
 @torch.no_grad()
 def logits_are_linear(lm: nn.Module) -> bool:
-    """Whether the logits are what a linear layer makes of the last hidden state, as a single token
-    shows. Some decoders scale or bound them."""
-    head, seen = lm.get_output_embeddings(), []
+    """Whether the logits are what a linear layer makes of the last hidden state.
+
+    Some decoders scale or bound them. That shows where the head is given, in the place of a hidden
+    state, one of which it makes logits larger than any bound.
+    """
+    head, found = lm.get_output_embeddings(), []
     if type(head) is not nn.Linear:
         return False
 
-    def see(head: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen.extend((*args, *kwargs.values()))
+    def probe(head: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple:
+        found.append(len(args) + len(kwargs))
+        return (x.view(1, 1, -1),), {}
 
-    was_training = lm.training
+    weight = head.weight
+    x = torch.arange(weight.size(1), device=weight.device).cos().to(weight.dtype)
+    x = x * (1000 / linear(x, weight).abs().max())
+    # No padding, of which some decoders know nothing and others say that it should be masked.
+    place = torch.zeros(1, 1, dtype=torch.long, device=weight.device)
+    token = place + int(lm.config.get_text_config().pad_token_id == 0)
+    modes = {module: module.training for module in lm.modules()}
     lm.eval()
-    with _before(head, see):
-        token = torch.zeros(1, 1, dtype=torch.long, device=head.weight.device)
-        logits = lm(input_ids=token, use_cache=False).logits
-    lm.train(was_training)
-    return len(seen) == 1 and torch.equal(logits, head(*seen).to(logits.dtype))
+    try:
+        with _before(head, probe):
+            logits = lm(input_ids=token, position_ids=place, use_cache=False).logits
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    expected = linear(x, weight, head.bias).view_as(logits)
+    return found == [1] and torch.equal(logits, expected.to(logits.dtype))
 
 
 @contextmanager

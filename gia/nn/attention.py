@@ -224,7 +224,8 @@ class PNAAttention(GraphAttention):
         heads (int): Heads H, each with an MLP of its own.
         adjacency (nn.Module): The graph.
         multiplier (float): Hidden channels of a head's MLP over its channels d.
-        aggregators, scalers, deg, degree, threshold: As in :class:`~gia.nn.PNAConv`.
+        aggregators, scalers, deg, degree, threshold: As in :class:`~gia.nn.PNAConv`; ``own`` in the
+            place of ``max`` is what the published code takes.
         dropout (float): Dropout inside the MLPs.
     """
 

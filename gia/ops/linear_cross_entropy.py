@@ -22,19 +22,20 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, y: Tensor, bias: OptTensor =
     """``cross_entropy(x @ weight.T + bias, y)`` of each row, a few rows at a time.
 
     Of V classes nothing is kept: the gradient of x is made beside the loss, with a memory of
-    ``[N, D]`` in the place of ``[N, V]``. A weight or bias that is trained takes the definition.
+    ``[N, D]`` in the place of ``[N, V]``. A weight or bias that is trained takes the definition,
+    with all logits.
     torch's own ``linear_cross_entropy``, which torch before 2.13 has not, takes longer on a CPU
     than the definition does.
 
     Shapes:
         - **x:** ``[N, D]``; **weight:** ``[V, D]``; **bias:** ``[V]``
-        - **y:** the class of each row, ``[N]``
+        - **y:** the class of each row, from 0, ``[N]``
         - **output:** ``[N]``, in float32 where x has half precision
     """
     trained = any(value is not None and value.requires_grad for value in (weight, bias))
     if trained and torch.is_grad_enabled():
         return linear_cross_entropy_definition(x, weight, y, bias)
-    if torch.is_autocast_enabled(x.device.type):
+    if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
@@ -48,7 +49,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = max(1, LOGITS.get(x.device.type, 2**24) // max(1, len(weight)))
         losses = x.new_empty(len(x), dtype=_wide(x[:0]).dtype)
         grad = torch.empty_like(x) if learns else None
-        back = weight.t().contiguous() if learns else None
         with torch.autocast(x.device.type, enabled=False), OneDNNLinear():
             for start in range(0, len(x), rows):
                 part = slice(start, start + rows)
@@ -58,7 +58,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if learns:
                     share = logits.sub_(total).exp_()
                     share.scatter_add_(1, wanted, share.new_full((), -1).expand_as(wanted))
-                    grad[part] = linear(share.to(x.dtype), back)
+                    grad[part] = linear(share.to(x.dtype), weight.t())
         ctx.save_for_backward(grad)
         return losses
 

@@ -55,9 +55,7 @@ class LanguageMetrics(Metrics):
         return self.loss.update_called
 
     def update(self, logits: Tensor, data: Data) -> None:
-        losses = _losses_of(logits, data.y)
-        if len(losses):
-            self.loss.update(losses)
+        self._add(_losses_of(logits, data.y))
         mask = getattr(data, "label_mask", None)
         if mask is not None and mask.any():
             self.accuracy.update(logits[mask], data.y[mask])
@@ -65,10 +63,14 @@ class LanguageMetrics(Metrics):
     def measure(self, model: nn.Module, data: Data) -> None:
         """Add what a model says of a batch, without logits where it can do so."""
         mask = getattr(data, "label_mask", None)
-        if hasattr(model, "losses") and (mask is None or not mask.any()):
-            self.loss.update(_losses(model, data))
-        else:
+        if mask is not None and mask.any():
             self.update(model(data), data)
+        else:
+            self._add(_losses(model, data))
+
+    def _add(self, losses: Tensor) -> None:
+        if len(losses):
+            self.loss.update(losses)
 
     def compute(self) -> dict[str, Tensor]:
         loss = self.loss.compute()

@@ -1,5 +1,6 @@
 """Questions with known answers: what is asked is what is answered, and no part gives it away."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -20,7 +21,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("task", BY_HAND)
 def test_answers_of_a_bag(task):
-    for data in counting(task, number=50, kinds=3, smallest=2, largest=9):
+    for data in counting(task, number=50, kinds=3, largest=9):
         kinds = Counter(data.x.flatten().tolist())
         expected = [BY_HAND[task](kinds, mine) for mine in data.x.flatten().tolist()]
         assert data.y.tolist() == [[answer] for answer in expected]
@@ -28,26 +29,30 @@ def test_answers_of_a_bag(task):
         assert data.num_edges == 0
 
 
-def test_two_bags_are_alike_or_differ_in_one_of_two_ways():
-    found = Counter()
-    for data in counting("multiset", number=400, kinds=3):
-        kind = data.x.flatten()
-        bags = [kind[kind < 3], kind[kind >= 3] - 3]
-        counts = [torch.bincount(bag, minlength=3) for bag in bags]
-        (equal,) = set(data.y.flatten().tolist())
-        assert equal == int(torch.equal(*counts))
-        shares = [count / count.sum() for count in counts]
-        found[equal, torch.allclose(*shares)] += 1
-    # Half alike; of the others half have the same shares, which a mean cannot tell.
-    assert found.keys() == {(1, True), (0, True), (0, False)}
-    assert 160 < found[1, True] < 240
-    assert min(found[0, True], found[0, False]) > 70
+def test_what_has_been_seen_differs_from_what_has_not_in_one_of_two_ways():
+    graphs = counting("multiset", number=1000)
+    counts = [tuple(data.x.flatten().bincount(minlength=4).tolist()) for data in graphs]
+    answers = [set(data.y.flatten().tolist()) for data in graphs]
+    seen = {count for count, answer in zip(counts, answers, strict=True) if answer == {1}}
+    others = [count for count, answer in zip(counts, answers, strict=True) if answer == {0}]
+    assert len(seen) <= 32
+    assert seen.isdisjoint(others)
+    assert 400 < len(others) < 500
+    twice = [count for count in others if tuple(number / 2 for number in count) in seen]
+    assert len(twice) > 0.4 * len(others)  # which a mean cannot tell
+    changed = [
+        count
+        for count in others
+        if any(sum(abs(a - b) for a, b in zip(count, bag, strict=True)) == 2 for bag in seen)
+    ]
+    assert len({*twice, *changed}) == len(set(others))
 
 
 def test_degrees_are_those_of_the_edges():
     degrees = set()
     for data in counting("degree", number=50):
         assert data.is_undirected()
+        assert not data.x.any()
         assert not data.has_self_loops()
         assert torch.equal(data.y.flatten(), degree(data.edge_index[1], data.num_nodes).long())
         degrees |= set(data.y.flatten().tolist())
@@ -65,11 +70,50 @@ def test_a_seed_draws_the_same(task):
 def test_order_says_nothing():
     """A shuffled bag is a duplicate of it: a split keeps the two together."""
     texts = {}
-    for data in counting("count", number=300, kinds=2, smallest=3, largest=3):
+    for data in counting("count", number=300, kinds=2, largest=8):
         key = tuple(data.x.flatten().bincount(minlength=2).tolist())
         texts.setdefault(key, set()).add(data.text)
-    assert len(texts) == 4
+    assert len(texts) > 10
     assert all(len(of_bag) == 1 for of_bag in texts.values())
+
+
+def best_answers(graphs, told):
+    """How often the best answer is right that knows a node's kind and what it is told."""
+    found = {}
+    for data in graphs:
+        for node, answer in enumerate(data.y.flatten().tolist()):
+            known = int(data.x[node]), told(data, node)
+            found.setdefault(known, Counter())[answer] += 1
+    right = sum(max(answers.values()) for answers in found.values())
+    return right / sum(sum(answers.values()) for answers in found.values())
+
+
+def shares(data, node):
+    """What a mean over a bag tells at most."""
+    counts = data.x.flatten().bincount()
+    return tuple((counts / math.gcd(*counts.tolist())).tolist())
+
+
+def has_neighbours(data, node):
+    """What a mean over neighbours that are all alike tells."""
+    return bool((data.edge_index[1] == node).any())
+
+
+@pytest.mark.parametrize(
+    ("task", "told", "most"),
+    [
+        ("count", shares, 0.4),
+        ("parity", shares, 0.75),
+        ("multiset", shares, 0.8),
+        ("degree", has_neighbours, 0.25),
+    ],
+)
+def test_means_do_not_tell_it(task, told, most):
+    assert best_answers(counting(task), told) < most
+
+
+def test_means_do_tell_the_majority():
+    assert best_answers(counting("majority", number=1000), shares) == 1
 
 
 @pytest.mark.parametrize(
@@ -78,7 +122,7 @@ def test_order_says_nothing():
         ({"task": "sum"}, "data.dataset.task must be one of count, parity.*'sum'"),
         ({"number": 0}, "data.dataset.number must be at least 1, got 0"),
         ({"kinds": 1}, "data.dataset.kinds must be at least 2, got 1"),
-        ({"smallest": 9, "largest": 4}, "data.dataset.largest must be at least 9, got 4"),
+        ({"largest": 7}, "data.dataset.largest must be at least 8, got 7"),
     ],
 )
 def test_errors_name_the_option(options, said):

@@ -54,8 +54,11 @@ def test_every_cell_leaves_one_small_file_and_there_is_a_report(finished):
     assert all(abs(record["parameters"] - 6000) <= 60 for record in records)
     for record in records:
         details = record["details"]
-        assert [step for step, _ in details["train_curve"]] == [s for s, _ in record["curve"]]
-        assert details["best_step"] in [step for step, _ in record["curve"]]
+        steps, train, val = zip(*details["losses"], strict=True)
+        assert list(steps) == [step for step, _ in record["curve"]]
+        assert list(val) == [loss for _, loss in record["curve"]]
+        assert min(train) > 0
+        assert details["best"] == [steps[val.index(min(val))], record["val"]["loss"]]
         assert len(details["layers"]["sharpening"]) == 2
         nats, symbols = (sum(column) for column in zip(*details["test_items"], strict=True))
         assert nats / symbols == pytest.approx(record["test"]["loss"], rel=1e-4)

@@ -16,23 +16,21 @@ TRAIN = {"gps": [3.0, 2.0, 1.0], "gin": [3.0, 2.5, 2.0]}
 VAL = {"gps": [3.2, 2.6, 2.4], "gin": [3.1, 2.7, 2.3]}
 
 
-def result(variant, replicate, metric="perplexity"):
-    def curve(losses):
-        known = math.exp if metric == "perplexity" else float
-        return [(10 * (i + 1), known(loss)) for i, loss in enumerate(losses)]
-
+def result(variant, replicate, metric="perplexity", split=None):
+    known = math.exp if metric == "perplexity" else float
     # A symbol costs 0.1 more or less than in validation, in one of two sequences.
     nats = VAL[variant][-1] + replicate / 100
     items = [(10 * (nats + 0.1), 10), (30 * (nats - 0.1), 30)]
+    steps = (10, 20, 30)
     details = {
-        "best_step": 30,
-        "train_curve": curve(TRAIN[variant]),
-        "layers": {"eps": [-1.0, 0.5 + replicate]} if variant == "gin" else {},
+        "best": (30, VAL[variant][-1]),
+        "losses": list(zip(steps, TRAIN[variant], VAL[variant], strict=True)),
+        "layers": {"eps": [-1.0, None, 0.5 + replicate]} if variant == "gin" else {},
         "test_items": items,
     }
-    val = curve(VAL[variant])
-    made = make_result(val[-1][1], val[-1][1], metric=metric, split=str(replicate))
-    return dataclasses.replace(made, steps=30, epochs=6.0, curve=val, details=details)
+    val = known(VAL[variant][-1])
+    made = make_result(val, val, metric=metric, split=split or str(replicate))
+    return dataclasses.replace(made, steps=30, epochs=6.0, details=details)
 
 
 @pytest.fixture(params=["perplexity", "loss"])
@@ -58,16 +56,17 @@ def test_the_table_by_its_numbers(evidence):
     section = text.partition("## Beyond the training")[2].partition("## How it was")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:3] == "| g"]
     perplexity = f"{math.exp(2.4):.2f} ± 0.0"
-    assert rows[0] == ["gps", perplexity, "6.000 ± 0.0", "1.400 ± 0.0", *["-"] * 4]
+    assert rows[0] == ["gps", "2", perplexity, "6.000 ± 0.0", "1.400 ± 0.0", *["-"] * 4]
     # Both reach 2.0 in training: there gin has a gap of 0.3, gps one of 0.6.
-    name, lowest, epoch, gap, equal, ratio, better, sequences = rows[1]
-    assert (name, lowest, epoch) == ("gin", f"{math.exp(2.3):.3f} ± 0.0", "6.000 ± 0.0")
+    name, number, lowest, epoch, gap, equal, ratio, better, sequences = rows[1]
+    assert (name, number) == ("gin", "2")
+    assert (lowest, epoch) == (f"{math.exp(2.3):.3f} ± 0.0", "6.000 ± 0.0")
     assert gap.startswith("0.300")
     assert equal.startswith("-0.300")
     assert ratio.startswith("0.9583")
     assert better.startswith(("+0.100", "**+0.100"))
     assert sequences.startswith("+0.1")
-    assert rows[2] == ["gin", "eps", "-1.000 ± 0.0", "1.00 ± 0.50"]
+    assert rows[2] == ["gin", "eps", "-1.000 ± 0.0", "-", "1.00 ± 0.50"]
     assert "pna" not in section  # of which there is nothing yet
     assert "](images/report_beyond_training.png)" in section
 
@@ -90,11 +89,11 @@ def test_without_details_nothing_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("loss", "gap"), [(3.5, 0.2), (3.0, 0.2), (2.5, 0.4), (1.5, 1.0), (1.0, 1.4), (0.9, None)]
+    ("loss", "gap"), [(3.5, None), (3.0, 0.2), (2.5, 0.4), (1.5, 1.0), (1.0, 1.4), (0.9, None)]
 )
 def test_the_gap_where_training_has_come_to(loss, gap):
     train, val = (np.array(curve["gps"]) for curve in (TRAIN, VAL))
-    details = Details(2.4, 6.0, train, val, np.ones((1, 2)), {})
+    details = Details(2.4, 6.0, train, val, np.ones((1, 2)), {}, "one")
     found = details.gap_at(loss)
     assert math.isnan(found) if gap is None else found == pytest.approx(gap)
 
@@ -115,6 +114,23 @@ def test_the_bootstrap_of_sequences():
     assert bootstrap([(ours, theirs)], 4000) == (low, high)
     two = bootstrap([(ours, theirs)] * 2, 4000)
     assert two[1] - two[0] < 0.8 * (high - low)  # each replicate has draws of its own
+
+
+def test_replicates_of_one_test_part_are_no_new_sequences(evidence):
+    def interval():
+        text = markdown(Results.of(evidence), "x.png").partition("## Beyond the training")[2]
+        row = next(line for line in text.splitlines() if line.startswith("| gin | 2"))
+        low, high = row.strip("| ").split(" | ")[-1].split(" to ")
+        return float(high) - float(low)
+
+    apart = interval()
+    for variant in TRAIN:
+        made = result(variant, 1, evidence.plan.datasets["a"].metric, split="0")
+        (first, n), (second, m) = made.details["test_items"]
+        items = [(first + 0.15, n), (second - 0.15, m)]
+        details = {**made.details, "test_items": items}
+        evidence.write(Trial("a", variant, 1, 0), dataclasses.replace(made, details=details))
+    assert interval() >= apart
 
 
 def test_other_sequences_are_refused():

@@ -56,6 +56,22 @@ def test_a_family_is_picked_on_validation_and_not_on_test(tmp_path):
     assert table.outcome.verdict == "loss"
 
 
+def test_a_pick_compares_on_the_replicates_that_all_variants_have(tmp_path):
+    plan = make_plan()
+    variants = dict(plan.variants)
+    variants["pna"] = dataclasses.replace(variants["pna"], replicates=2)
+    plan = dataclasses.replace(plan, variants=variants)
+    # The third replicate is hard: gin is better on each of the others.
+    values = {
+        ("a", "gin"): [1.0, 1.0, 2.0],
+        ("a", "pna"): [1.2, 1.2],
+        ("a", "gps"): [1.3, 1.3, 2.1],
+    }
+    table = Results.of(make_evidence(tmp_path, values, plan)).tables["a"]
+    assert table.pick("ours").variant == "gin"
+    assert table.difference(table.rows["pna"], table.rows["gps"]).number == 2
+
+
 def test_what_is_missing_is_not_guessed(tmp_path):
     evidence = make_evidence(tmp_path, ALL)
     evidence.path(Trial("a", "pna", 2, 1)).unlink()  # one of two trials

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir, initialize_config_module
 
 from gia_duel import Training, Trial
 from gia_duel.command import workshop_of
+from gia_duel.plan import Dataset
 from gia_duel.training import best_row
 
 PLANS = sorted(path.stem for path in (ROOT / "conf" / "plan").glob("*.yaml"))
@@ -72,3 +73,15 @@ def test_the_best_row_is_the_first_of_the_best():
     assert best_row(rows, "x", "higher")["step"] == 0
     with pytest.raises(ValueError, match=r"no validation gave a finite val/y; there were val/x"):
         best_row(rows, "y", "lower")
+
+
+def test_details_are_of_language_models(tmp_path):
+    dataset = Dataset("bags", (), "accuracy", "higher", steps=5, seeds=1)
+    overrides = ["data=counting", "data.dataset.number=40", "model.width=16", "steps=5"]
+    with pytest.raises(ValueError, match=r"details: true is for language models, and .*bags is"):
+        Training(details=True).run(overrides, dataset, tmp_path, lambda checked: None)
+
+
+def test_details_are_part_of_what_is_run(settings):
+    same = ["data=fasta", "data.path=x.fa"]
+    assert Training(details=True).settings(same) != Training().settings(same)

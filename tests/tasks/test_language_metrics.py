@@ -78,3 +78,19 @@ def test_the_loss_is_of_what_is_to_be_learned_alone():
     loss.backward()
     assert (logits.grad[1::2] == 0).all()
     assert (logits.grad[::2] != 0).all()
+
+
+class Without(nn.Module):
+    """A model that says what is lost, and makes no logits."""
+
+    def losses(self, data, y):
+        return torch.arange(4.0)[y != -100]
+
+
+def test_losses_without_logits_are_measured():
+    metrics = LanguageMetrics(5)
+    metrics.measure(Without(), Data(y=torch.tensor([-100, -100, -100, -100])))
+    assert not metrics.update_called  # nothing of it is scored
+    metrics.measure(Without(), Data(y=torch.tensor([1, -100, 3, -100])))
+    metrics.measure(Without(), Data(y=torch.tensor([-100, -100, -100, 0])))
+    assert metrics.compute()["loss"].item() == pytest.approx((0 + 2 + 3) / 3)
