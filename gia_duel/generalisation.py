@@ -16,8 +16,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from gia_duel.results import Results, Row, Table
-from gia_duel.statistics import Sample, bootstrap, paired
-from gia_duel.text import difference_text, grid, number
+from gia_duel.statistics import bootstrap, paired
+from gia_duel.text import difference_text, grid, number, sample_text
 
 BEST, LOSSES, LAYERS, ITEMS = "best", "losses", "layers", "test_items"
 SAMPLES = 2000  # of the bootstrap
@@ -247,8 +247,4 @@ def _runs(row: Row) -> Runs:
 
 def _mean(values: Sequence[float], signed: bool = False) -> str:
     known = [value for value in values if math.isfinite(value)]
-    if not known:
-        return "-"
-    sample = Sample.of(known)
-    text = number(sample.mean, sample.error, signed=signed)
-    return text if sample.number < 2 else f"{text} ± {number(sample.error, sample.error)}"
+    return sample_text(known, signed) if known else "-"

@@ -21,10 +21,13 @@ def number(value: float, error: float, signed: bool = False) -> str:
 def mean_text(row: Row, part: str = "test") -> str:
     """The mean of a variant over the replicates that are there, with its standard error."""
     values = list(row.values(part).values())
-    if not values:
-        return NONE
+    return sample_text(values) if values else NONE
+
+
+def sample_text(values: Sequence[float], signed: bool = False) -> str:
+    """The mean of at least one number, with its standard error if there are several."""
     sample = Sample.of(values)
-    text = number(sample.mean, sample.error)
+    text = number(sample.mean, sample.error, signed=signed)
     return text if sample.number < 2 else f"{text} ± {number(sample.error, sample.error)}"
 
 
