@@ -256,12 +256,14 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
         "generate_over_base_B2",
     }
     generated = {name for name in names if name.startswith("generate")}
+    ours = names - generated
     names |= {f"graph_lora_{name}" for name in names} | {f"lora_{name}" for name in generated}
+    names |= {f"gia_lora_{name}" for name in ours}
     assert set(ratios) == names | {"memory_of_a_token_longest_over_second"}
     assert ratios["peak_memory_over_lora"] == 1.1
     assert ratios["generate_over_base"] == min(ratios[f"generate_over_base_B{b}"] for b in (1, 2))
     assert measured == {
-        (side, length): (16 // length, 16) for side in adapter_models.SIDES for length in (8, 16)
+        (side, length): (16 // length, 16) for side in adapter_models.STEPS for length in (8, 16)
     }
     found = re.search(r"LoRA (\S+), Sparse-GIN (\S+), Graph-LoRA (\S+)\.", section)
     lora, *others = (int(number.replace(",", "")) for number in found.groups())

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from runs import compose_config
 from torch_geometric.utils import degree
 
-from gia.data import counting
+from gia.data import Counting
 from gia.data.datasets.counting import TASKS
 
 BY_HAND = {
@@ -21,7 +21,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize("task", BY_HAND)
 def test_answers_of_a_bag(task):
-    for data in counting(task, number=50, kinds=3, largest=9):
+    for data in Counting(task, number=50, kinds=3, largest=9):
         kinds = Counter(data.x.flatten().tolist())
         expected = [BY_HAND[task](kinds, mine) for mine in data.x.flatten().tolist()]
         assert data.y.tolist() == [[answer] for answer in expected]
@@ -30,7 +30,7 @@ def test_answers_of_a_bag(task):
 
 
 def test_what_has_been_seen_differs_from_what_has_not_in_one_of_two_ways():
-    graphs = counting("multiset", number=1000)
+    graphs = Counting("multiset", number=1000)
     counts = [tuple(data.x.flatten().bincount(minlength=4).tolist()) for data in graphs]
     answers = [set(data.y.flatten().tolist()) for data in graphs]
     seen = {count for count, answer in zip(counts, answers, strict=True) if answer == {1}}
@@ -50,7 +50,7 @@ def test_what_has_been_seen_differs_from_what_has_not_in_one_of_two_ways():
 
 def test_degrees_are_those_of_the_edges():
     degrees = set()
-    for data in counting("degree", number=50):
+    for data in Counting("degree", number=50):
         assert data.is_undirected()
         assert not data.x.any()
         assert not data.has_self_loops()
@@ -62,7 +62,7 @@ def test_degrees_are_those_of_the_edges():
 @pytest.mark.parametrize("task", TASKS)
 def test_a_seed_draws_the_same(task):
     def flat(**options):
-        return [data.x.tolist() for data in counting(task, number=20, **options)]
+        return [data.x.tolist() for data in Counting(task, number=20, **options)]
 
     assert flat() == flat() != flat(seed=1)
 
@@ -70,7 +70,7 @@ def test_a_seed_draws_the_same(task):
 def test_order_says_nothing():
     """A shuffled bag is a duplicate of it: a split keeps the two together."""
     texts = {}
-    for data in counting("count", number=300, kinds=2, largest=8):
+    for data in Counting("count", number=300, kinds=2, largest=8):
         key = tuple(data.x.flatten().bincount(minlength=2).tolist())
         texts.setdefault(key, set()).add(data.text)
     assert len(texts) > 10
@@ -109,11 +109,11 @@ def has_neighbours(data, node):
     ],
 )
 def test_means_do_not_tell_it(task, told, most):
-    assert best_answers(counting(task), told) < most
+    assert best_answers(Counting(task), told) < most
 
 
 def test_means_do_tell_the_majority():
-    assert best_answers(counting("majority", number=1000), shares) == 1
+    assert best_answers(Counting("majority", number=1000), shares) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_means_do_tell_the_majority():
 )
 def test_errors_name_the_option(options, said):
     with pytest.raises(ValueError, match=said):
-        counting(**options)
+        Counting(**options)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -3,7 +3,7 @@
 from gia.data.datasets.base import Dataset
 from gia.data.datasets.compositions import Compositions
 from gia.data.datasets.compounds import Compounds
-from gia.data.datasets.counting import counting
+from gia.data.datasets.counting import Counting
 from gia.data.datasets.crystals import Crystals
 from gia.data.datasets.fasta import Fasta
 from gia.data.datasets.instruct import Instruct
@@ -23,6 +23,7 @@ __all__ = [
     "TU",
     "Compositions",
     "Compounds",
+    "Counting",
     "Crystals",
     "Dataset",
     "Fasta",
@@ -38,7 +39,6 @@ __all__ = [
     "Structures",
     "TableDataset",
     "Text",
-    "counting",
     "to_data",
     "windows",
 ]

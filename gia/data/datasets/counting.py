@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.utils import degree, to_undirected
 
 from gia.data.datasets.base import check_choice
@@ -16,9 +16,7 @@ from gia.data.datasets.base import check_choice
 SEEN = 32  # bags that are known, of the task that asks whether one is
 
 
-def counting(
-    task: str = "count", *, number: int = 4000, kinds: int = 4, largest: int = 16, seed: int = 0
-) -> list[Data]:
+class Counting(InMemoryDataset):
     """Graphs of which each node is asked something that a sum can tell, and mostly no mean.
 
     A bag is a graph without edges: some copies of two to four nodes, each of one of some kinds. A
@@ -34,33 +32,45 @@ def counting(
       shares, and half differ from one in a single node;
     - ``"degree"``: of a random graph, whose nodes are alike, how many neighbours the node has.
 
+    Items have ``x [N, 1]`` and ``y [N, 1]``, both int64.
+
     Args:
         task: one of these.
         number: of graphs.
         kinds: of nodes.
-        largest: the most nodes of a bag, or of a graph for ``"degree"``; twice that of a known bag
-            may be as many.
+        largest: the most nodes of a bag, or of a graph for ``"degree"``.
         seed: of what is drawn.
-
-    Returns:
-        Graphs with ``x [N, 1]`` and ``y [N, 1]``, both int64.
+        transform: called with each item whenever it is fetched.
 
     Raises:
         ValueError: if there is no such task, or a number is out of its range.
     """
-    check_choice("dataset.task", task, TASKS)
-    for name, value, least in (("number", number, 1), ("kinds", kinds, 2), ("largest", largest, 8)):
-        if value < least:
-            raise ValueError(f"data.dataset.{name} must be at least {least}, got {value}")
-    draw = torch.Generator().manual_seed(seed)
-    make = TASKS[task]
-    if task == "multiset":
-        make = partial(make, seen=[_bag(kinds, largest // 2, draw) for _ in range(SEEN)])
-    graphs = []
-    for row in range(number):
-        graphs.append(make(kinds, largest, draw))
-        graphs[row].name = f"{task}_{row}"
-    return graphs
+
+    def __init__(
+        self,
+        task: str = "count",
+        *,
+        number: int = 4000,
+        kinds: int = 4,
+        largest: int = 16,
+        seed: int = 0,
+        transform: Callable[[Data], Data] | None = None,
+    ) -> None:
+        check_choice("dataset.task", task, TASKS)
+        for name, value, least in (
+            ("number", number, 1), ("kinds", kinds, 2), ("largest", largest, 8),
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"data.dataset.{name} must be at least {least}, got {value}")
+        super().__init__(None, transform)
+        draw = torch.Generator().manual_seed(seed)
+        make = TASKS[task]
+        if task == "multiset":
+            make = partial(make, seen=[_bag(kinds, largest // 2, draw) for _ in range(SEEN)])
+        graphs = [make(kinds, largest, draw) for _ in range(number)]
+        for row, graph in enumerate(graphs):
+            graph.name = f"{task}_{row}"
+        self.data, self.slices = self.collate(graphs)
 
 
 def _bag(kinds: int, largest: int, draw: torch.Generator) -> Tensor:
