@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -313,11 +315,11 @@ def test_versions_and_what_is_installed(tmp_path):
     assert "takes no settings" in wrong.stderr
 
 
-def at_a_terminal(*arguments, cwd, **env):
+def at_a_terminal(program, *arguments, cwd, **env):
     """What a command writes where its output is a terminal."""
     leader, follower = os.openpty()
     process = subprocess.Popen(
-        [*GIA, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
+        [*program, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
         env={**os.environ, **env},
     )  # fmt: skip
     os.close(follower)
@@ -333,8 +335,26 @@ def at_a_terminal(*arguments, cwd, **env):
 def test_a_terminal_has_bars_and_a_cell_of_a_notebook_lines(tmp_path):
     peptides_fasta(tmp_path)
     small = [one for one in FAST if "progress_bar" not in one]
-    arguments = ["train", "data=fasta", "data.path=peptides.fasta", *small]
-    assert "it/s" in at_a_terminal(*arguments, "run_dir=one", cwd=tmp_path, TERM="xterm")
-    found = at_a_terminal(*arguments, "run_dir=two", cwd=tmp_path, TERM="xterm", JPY_PARENT_PID="1")
-    assert "it/s" not in found
-    assert "trained for" in found
+    arguments = ["data=fasta", "data.path=peptides.fasta", *small]
+    for program in ([*GIA, "train"], TRAIN):
+        run = functools.partial(at_a_terminal, program, *arguments, cwd=tmp_path, TERM="xterm")
+        name = Path(program[1]).stem
+        assert "it/s" in run(f"run_dir={name}_one")
+        found = run(f"run_dir={name}_two", JPY_PARENT_PID="1")
+        assert "it/s" not in found
+        assert "trained for" in found
+
+
+@pytest.mark.parametrize("run_dir", [None, "deep/er/run", "../beside/run"])
+def test_an_empty_folder_outlives_a_command_that_fails_in_it(tmp_path, run_dir):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (tmp_path / "beside").mkdir()
+    chosen = [] if run_dir is None else [f"run_dir={run_dir}"]
+    # A process of its own, whose output is no file in the folder.
+    arguments = [*GIA, "train", "data=counting", "data.dataset.number=1", *chosen]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is one graph" in done.stderr
+    assert list(folder.iterdir()) == []
+    assert list((tmp_path / "beside").iterdir()) == []

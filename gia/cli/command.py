@@ -49,6 +49,9 @@ def run_app(app: Callable[[], None], config: str) -> None:
     ``@FILE`` stands for the settings in a file.
     """
     program, *arguments = sys.argv
+    if "JPY_PARENT_PID" in os.environ:
+        # A cell of a notebook says that it is a terminal, and keeps each state of a bar: lines.
+        os.environ.setdefault("TTY_COMPATIBLE", "0")
     try:
         arguments = with_files(arguments)
         sys.argv = [program, *as_spelled(arguments)]
@@ -62,12 +65,24 @@ def run_app(app: Callable[[], None], config: str) -> None:
 
 def fail(message: str, status: int = 1) -> None:
     """End with one line."""
-    # The run's folder, if nothing is in it yet.
     with contextlib.suppress(OSError, ValueError, OmegaConfBaseException):
-        os.removedirs(HydraConfig.get().runtime.output_dir)
+        _leave(Path(HydraConfig.get().runtime.output_dir).absolute(), Path.cwd())
     errors = Console(stderr=True, markup=False, emoji=False, highlight=False)
     errors.print(f"gia: {message}", soft_wrap=True)
     sys.exit(status)
+
+
+def _leave(folder: Path, here: Path) -> None:
+    """Remove a run's folder if nothing is in it yet, and what is then empty between it and here.
+
+    Raises:
+        OSError: At the first folder that is not empty.
+    """
+    folder.rmdir()
+    for parent in folder.parents:
+        if here not in parent.parents:
+            break
+        parent.rmdir()
 
 
 def _guarded(body: Callable[[DictConfig], None], config: str) -> Callable[[DictConfig], None]:

@@ -1,6 +1,5 @@
 """``gia COMMAND``: from a name to its command."""
 
-import os
 import sys
 
 from gia.cli import commands
@@ -62,9 +61,6 @@ def main() -> None:
     if name not in known:
         sys.exit(f"gia: no command {name!r}\n\n{HELP}")
     sys.argv = [f"gia {name}", *sys.argv[2:]]
-    if "JPY_PARENT_PID" in os.environ:
-        # A cell of a notebook says that it is a terminal, and keeps each state of a bar: lines.
-        os.environ.setdefault("TTY_COMPATIBLE", "0")
     known[name]()
 
 
