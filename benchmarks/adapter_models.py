@@ -54,17 +54,17 @@ def training(case: Case) -> Callable[[], float]:
     ids = tokens(case.model, case.text, case.batch, case.length)
     optimizer = torch.optim.AdamW(trained(model), lr=1e-4)
 
-    def loss_of_gia() -> Tensor:
-        target = ids[:, 1:].flatten()
-        place = torch.arange(ids.numel()).view(ids.shape)[:, :-1].flatten()
+    target = ids[:, 1:].flatten()
+    place = torch.arange(ids.numel()).view(ids.shape)[:, :-1].flatten()
+
+    def loss_of(model: nn.Module) -> Tensor:
+        if case.side != "gia_lora":
+            return model(input_ids=ids, labels=ids, use_cache=False).loss
         return losses_of_tokens(model.get_base_model(), {"input_ids": ids}, place, target).mean()
 
     def step() -> float:
         optimizer.zero_grad()
-        if case.side == "gia_lora":
-            loss = loss_of_gia()
-        else:
-            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        loss = loss_of(model)
         loss.backward()
         optimizer.step()
         return loss.item()

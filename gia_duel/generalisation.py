@@ -15,9 +15,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from gia_duel.results import Results, Row, Table
+from gia_duel.results import Results, Row
 from gia_duel.statistics import bootstrap, paired
-from gia_duel.text import difference_text, grid, number, sample_text
+from gia_duel.text import difference_text, grid, interval_text, sample_text
 
 BEST, LOSSES, LAYERS, ITEMS = "best", "losses", "layers", "test_items"
 SAMPLES = 2000  # of the bootstrap
@@ -107,15 +107,14 @@ def generalisation(results: Results, picture: str) -> list[str]:
         results (Results): All that there is of a plan.
         picture (str): Where :func:`trajectories` is, relative to the report.
     """
-    tables = _detailed(results)
-    if not tables or not results.plan.against:
+    known = _detailed(results)
+    if not known or not results.plan.against:
         return []
     reference = results.plan.against[0]
     parts = ["## Beyond the training", EXPLAINED.format(reference=reference, samples=SAMPLES)]
-    for table in tables:
-        runs = {name: _runs(row) for name, row in table.rows.items()}
-        parts += [f"### {table.dataset.name}, against {reference}", _compared(runs, reference)]
-        parts += _learned(runs)
+    for name, variants in known.items():
+        parts += [f"### {name}, against {reference}", _compared(variants, reference)]
+        parts += _learned(variants)
     drawn = "Validation loss against training loss, a panel for each data set"
     return [*parts, f"![{drawn}]({picture})"]
 
@@ -123,28 +122,25 @@ def generalisation(results: Results, picture: str) -> list[str]:
 def trajectories(results: Results) -> Figure | None:
     """Validation against training loss as both fall, means over replicates; None where nothing is
     known of it."""
-    tables = _detailed(results)
-    if not tables:
+    known, plan = _detailed(results), results.plan
+    if not known:
         return None
-    figure = Figure(figsize=(5.2 * len(tables), 5), layout="constrained")
-    panels = figure.subplots(1, len(tables), squeeze=False).flatten()
+    figure = Figure(figsize=(5.2 * len(known), 5), layout="constrained")
+    panels = figure.subplots(1, len(known), squeeze=False).flatten()
     palette = colormaps["tab20"].colors
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(plan.variants)}
     handles = {}
-    for axes, table in zip(panels, tables, strict=True):
+    for axes, (dataset, variants) in zip(panels, known.items(), strict=True):
         drawn = []
-        for i, name in enumerate(results.plan.variants):
-            row = table.rows.get(name)
-            runs = {} if row is None else _runs(row)
-            if not runs:
-                continue
+        for name, runs in variants.items():
             length = min(len(run.train) for run in runs.values())
             train = np.mean([run.train[:length] for run in runs.values()], axis=0)
             val = np.mean([run.val[:length] for run in runs.values()], axis=0)
-            ours = row.family == results.plan.duel[0]
+            ours = plan.variants[name].family == plan.duel[0]
             (handles[name],) = axes.plot(
-                train, val, "-" if ours else "--", color=palette[i % len(palette)], linewidth=1.4
+                train, val, "-" if ours else "--", color=colours[name], linewidth=1.4
             )
-            axes.plot(train[-1], val[-1], "o", color=palette[i % len(palette)], markersize=4)
+            axes.plot(train[-1], val[-1], "o", color=colours[name], markersize=4)
             drawn.append((train.min(), val.min()))
         trained, validated = np.array(drawn).T
         span = max(np.ptp(validated), 0.02)
@@ -152,7 +148,7 @@ def trajectories(results: Results) -> Figure | None:
         axes.set_xlim(trained.min() - span / 4, top)
         axes.set_ylim(validated.min() - span / 4, top)
         axes.axline((top, top), slope=1, color="grey", linewidth=0.8, zorder=0)
-        axes.set_title(table.dataset.name)
+        axes.set_title(dataset)
         axes.set_xlabel("training loss (nats per symbol)")
         axes.set_ylabel("validation loss (nats per symbol)")
     figure.legend(
@@ -164,8 +160,6 @@ def trajectories(results: Results) -> Figure | None:
 def _compared(variants: Mapping[str, Runs], reference: str) -> str:
     rows = []
     for name, runs in variants.items():
-        if not runs:
-            continue
         rows.append([
             name,
             str(len(runs)),
@@ -193,12 +187,11 @@ def _beside(runs: Runs, others: Runs) -> list[str]:
     ]
     tests = [{r: of[r].test for r in common} for of in (runs, others)]
     low, high = bootstrap(_test_parts(pairs), SAMPLES)
-    interval = (number(end, (high - low) / 4, signed=True) for end in (low, high))
     return [
         _mean(gaps, signed=True),
         _mean([one.lowest / other.lowest for one, other in pairs]),
         difference_text(paired(*tests, "lower")),
-        " to ".join(interval),
+        interval_text(low, high, (high - low) / 4),
     ]
 
 
@@ -229,11 +222,15 @@ def _learned(variants: Mapping[str, Runs]) -> list[str]:
     return ["What layers have learned, the mean of their heads:", grid(heads, rows, left=(0, 1))]
 
 
-def _detailed(results: Results) -> list[Table]:
-    """The data sets of which there are details."""
-    return [
-        table for table in results.tables.values() if any(_runs(row) for row in table.rows.values())
-    ]
+def _detailed(results: Results) -> dict[str, dict[str, Runs]]:
+    """By data set and variant, the runs that have details; those without any are left out."""
+    found = {}
+    for dataset, table in results.tables.items():
+        variants = {name: _runs(row) for name, row in table.rows.items()}
+        variants = {name: runs for name, runs in variants.items() if runs}
+        if variants:
+            found[dataset] = variants
+    return found
 
 
 def _runs(row: Row) -> Runs:

@@ -42,9 +42,14 @@ def difference_text(difference: Difference) -> str:
     mean = number(difference.mean, difference.error, signed=True)
     if math.isnan(difference.error):
         return mean
-    ends = (number(end, difference.error, signed=True) for end in (difference.low, difference.high))
+    interval = interval_text(difference.low, difference.high, difference.error)
     bold = "**" if difference.clear in ("win", "loss") else ""
-    return f"{bold}{mean}{bold} ({' to '.join(ends)})"
+    return f"{bold}{mean}{bold} ({interval})"
+
+
+def interval_text(low: float, high: float, error: float) -> str:
+    """The ends of an interval of differences, with the digits that an error leaves."""
+    return " to ".join(number(end, error, signed=True) for end in (low, high))
 
 
 def spread_text(row: Row) -> str:

@@ -3,7 +3,8 @@
 from gia.tasks.calibration import Intervals, Temperature
 from gia.tasks.classification import Classification, ClassificationMetrics
 from gia.tasks.explain import Explainer
-from gia.tasks.language_modeling import LanguageMetrics, LanguageModeling
+from gia.tasks.language_metrics import LanguageMetrics
+from gia.tasks.language_modeling import LanguageModeling
 from gia.tasks.masked import Masked, MaskedMetrics
 from gia.tasks.metrics import Metrics, PredictionMetrics
 from gia.tasks.prediction import Prediction

@@ -11,11 +11,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import scatter
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from gia.analysis.ngrams import commonest_class
 from gia.analysis.summary import model_name, print_costs, write_summary
@@ -24,62 +21,11 @@ from gia.data.prompts import CHAT, prompt_text
 from gia.data.schema import IGNORED
 from gia.nn import GraphTransformer, generate
 from gia.tasks.baselines import Baselines, base_baseline, ngram_baselines
-from gia.tasks.metrics import Metrics
+from gia.tasks.language_metrics import LanguageMetrics, losses_of
 from gia.tasks.report import FinishedRun, costs, of_test, picture_attention, picture_curves
 from gia.tasks.supervised import Supervised
 
 PICTURED_LENGTH = 40  # the test sequence in the pictures is at most this long, to be readable
-
-
-class LanguageMetrics(Metrics):
-    """Loss, perplexity and bits per symbol, and accuracy on class tokens where there are any.
-
-    Every scored symbol counts the same, whichever batch it is in.
-
-    Args:
-        vocab_size (int): Symbols V.
-
-    Shapes:
-        - **logits:** ``[N, V]``
-        - **data.y:** the symbol that follows each node, ``[N]``; -100 where it is not scored
-        - **data.label_mask:** true where that symbol is a class token, ``[N]``, optional
-    """
-
-    def __init__(self, vocab_size: int):
-        super().__init__()
-        self.loss = MeanMetric()
-        self.accuracy = MulticlassAccuracy(vocab_size, average="micro")
-
-    @property
-    def update_called(self) -> bool:
-        return self.loss.update_called
-
-    def update(self, logits: Tensor, data: Data) -> None:
-        self._add(_losses_of(logits, data.y))
-        mask = getattr(data, "label_mask", None)
-        if mask is not None and mask.any():
-            self.accuracy.update(logits[mask], data.y[mask])
-
-    def measure(self, model: nn.Module, data: Data) -> None:
-        """Add what a model says of a batch, without logits where it can do so."""
-        mask = getattr(data, "label_mask", None)
-        if mask is not None and mask.any():
-            self.update(model(data), data)
-        else:
-            self._add(_losses(model, data))
-
-    def _add(self, losses: Tensor) -> None:
-        if len(losses):
-            self.loss.update(losses)
-
-    def compute(self) -> dict[str, Tensor]:
-        loss = self.loss.compute()
-        results = {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
-        if self.accuracy.update_called:
-            results["class_accuracy"] = self.accuracy.compute()
-        self.loss.reset()
-        self.accuracy.reset()
-        return results
 
 
 class LanguageModeling(Supervised):
@@ -107,7 +53,7 @@ class LanguageModeling(Supervised):
         return "a language model"
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        losses = _losses(self.model, batch)
+        losses = losses_of(self.model, batch)
         return losses.mean(), len(losses)
 
     def measure(self, metrics: LanguageMetrics, batch: Batch) -> None:
@@ -128,7 +74,7 @@ class LanguageModeling(Supervised):
         for batch in batches:
             batch = batch.to(self.device)
             with trainer.precision_plugin.forward_context() if trainer else nullcontext():
-                losses = _losses(self.model, batch)
+                losses = losses_of(self.model, batch)
             owner = batch.batch[batch.y != IGNORED]
             nats = scatter(losses.double(), owner, dim_size=batch.num_graphs)
             symbols = owner.bincount(minlength=batch.num_graphs)
@@ -242,21 +188,6 @@ class LanguageModeling(Supervised):
             )
         print_costs(summary, console, self.NODE_NAME)
         return summary
-
-
-def _losses(model: nn.Module, data: Data) -> Tensor:
-    """The cross-entropy of each symbol that is scored, ``[M]``, without logits if the model can."""
-    if hasattr(model, "losses"):
-        return model.losses(data, data.y)
-    return _losses_of(model(data), data.y)
-
-
-def _losses_of(logits: Tensor, y: Tensor) -> Tensor:
-    """The same of logits ``[N, V]`` and symbols ``[N]``; no copy where all of them are scored."""
-    scored = y != IGNORED
-    if not scored.all():
-        logits, y = logits[scored], y[scored]
-    return cross_entropy(logits.float(), y, reduction="none")
 
 
 def _example(graphs: list[Data]) -> Data:
