@@ -21,8 +21,9 @@ SMALL = {
     "tie_word_embeddings": True,
 }
 SIDES = ("lora", "sparse_gin", "graph_lora")
-# LoRA as ``gia train`` trains it, and as PEFT does: with the model's own loss.
-STEPS = ("gia_lora", *SIDES)
+# With the model's own loss, and as ``gia train`` trains them.
+IN_GIA = "gia_"
+STEPS = (*SIDES, *(IN_GIA + side for side in SIDES))
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def training(case: Case) -> Callable[[], float]:
     place = torch.arange(ids.numel()).view(ids.shape)[:, :-1].flatten()
 
     def loss_of(model: nn.Module) -> Tensor:
-        if case.side != "gia_lora":
+        if not case.side.startswith(IN_GIA):
             return model(input_ids=ids, labels=ids, use_cache=False).loss
-        return losses_of_tokens(model.get_base_model(), {"input_ids": ids}, place, target).mean()
+        decoder = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return losses_of_tokens(decoder, {"input_ids": ids}, place, target).mean()
 
     def step() -> float:
         optimizer.zero_grad()
@@ -74,14 +76,14 @@ def training(case: Case) -> Callable[[], float]:
 
 def adapted(case: Case) -> nn.Module:
     """The model of a case, its adapter with it."""
-    model = base(case.model, case.length)
-    if case.side in ("lora", "gia_lora"):
+    model, side = base(case.model, case.length), case.side.removeprefix(IN_GIA)
+    if side == "lora":
         return with_lora(model, case.rank)
-    if case.side == "graph_lora":
+    if side == "graph_lora":
         gia.adapters.add(model, GraphLoRAConfig(r=case.rank))
         for parameter in gia.adapters.parameters(model):  # not at 0, so that all is computed
             torch.nn.init.normal_(parameter, std=0.02)
-    if case.side == "sparse_gin":
+    if side == "sparse_gin":
         wanted = count(with_lora(base(case.model, case.length), case.rank))
         channels = matching(model, wanted)
         gia.adapters.add(model, SparseGINConfig(channels=channels, scale=case.scale))

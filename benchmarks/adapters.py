@@ -1,9 +1,10 @@
 """Adapters: a training step and cached generation, against PEFT's LoRA and the model alone.
 
 LoRA is on all linear layers; the others have as many trainable parameters within 2 %. A step is
-forward, loss, backward and the optimizer's; all but gia_lora, which is LoRA as ``gia train`` trains
-it, take the model's own loss. Memory is the peak of a step beyond the model. What is
-generated is greedy, with the model's own generate and its cache.
+forward, loss, backward and the optimizer's. The loss is the model's own, and once more that of
+``gia train``, which makes no logits: ``gia_...``. All are compared with PEFT's LoRA and the model's
+own loss. Memory is the peak of a step beyond the model. What is generated is greedy, with the
+model's own generate and its cache.
 """
 
 import sys
@@ -21,7 +22,7 @@ from report import Report, bars_figure
 
 TOLERANCE = 0.02
 # Of the names of ratios.
-PREFIX = {"sparse_gin": ""} | {side: f"{side}_" for side in ("graph_lora", "lora", "gia_lora")}
+PREFIX = {side: "" if side == "sparse_gin" else f"{side}_" for side in STEPS}
 # Where they lie beside the checkout; attention of random weights has other edges than a model's.
 MODEL, TEXT = "../shared/models/stories15M", "../shared/data/text/tinyshakespeare.txt"
 

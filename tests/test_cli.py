@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -336,16 +335,21 @@ def test_a_terminal_has_bars_and_a_cell_of_a_notebook_lines(tmp_path):
     peptides_fasta(tmp_path)
     small = [one for one in FAST if "progress_bar" not in one]
     arguments = ["data=fasta", "data.path=peptides.fasta", *small]
-    for program in ([*GIA, "train"], TRAIN):
-        run = functools.partial(at_a_terminal, program, *arguments, cwd=tmp_path, TERM="xterm")
-        name = Path(program[1]).stem
-        assert "it/s" in run(f"run_dir={name}_one")
-        found = run(f"run_dir={name}_two", JPY_PARENT_PID="1")
-        assert "it/s" not in found
-        assert "trained for" in found
+    run = functools.partial(at_a_terminal, cwd=tmp_path, TERM="xterm")
+    assert "it/s" in run([*GIA, "train"], *arguments, "run_dir=one")
+    found = run(TRAIN, *arguments, "run_dir=two", JPY_PARENT_PID="1")
+    assert "it/s" not in found
+    assert "trained for" in found
 
 
-@pytest.mark.parametrize("run_dir", [None, "deep/er/run", "../beside/run"])
+@pytest.mark.parametrize(
+    "run_dir",
+    [
+        "deep/er/run",
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param("../beside/run", marks=pytest.mark.slow),
+    ],
+)
 def test_an_empty_folder_outlives_a_command_that_fails_in_it(tmp_path, run_dir):
     folder = tmp_path / "empty"
     folder.mkdir()

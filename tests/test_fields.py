@@ -12,6 +12,8 @@ from runs import gia
 from runs import read_table as read
 from runs import write_table as write
 
+pytestmark = pytest.mark.slow
+
 PAGES = ROOT / "docs" / "fields"
 FAST = [
     *("model.width=16", "model.heads=2", "model.depth=2"),

@@ -74,8 +74,12 @@ class ObservedAttention:
         mask = self.mask[:, :, rows, : self.key.size(2)]
         return mask if mask.dtype == torch.bool else mask > UNSEEN
 
-    def weights(self, rows: slice, allowed: OptTensor) -> tuple[Tensor, OptTensor]:
+    def weights(self, rows: slice, allowed: OptTensor = None) -> tuple[Tensor, OptTensor]:
         """Attention weights of a block, and how its scores follow their uncapped ones.
+
+        Args:
+            rows (slice): The queries q of the block.
+            allowed (Tensor, optional): What :meth:`allowed` says of them, where it is known.
 
         Returns:
             tuple: ``[B, H, q, K]`` in single precision at least, 0 where nothing is seen; and
@@ -92,13 +96,22 @@ class ObservedAttention:
         if self.softcap is not None:
             capped = (score / self.softcap).tanh_()
             slope, score = 1 - capped.square(), capped.mul(self.softcap)
-        if self.mask is not None and self.mask.dtype != torch.bool:
+        if self.mask is None:
+            _hide_later(score)
+            return score.softmax(-1), slope
+        if self.mask.dtype != torch.bool:
             score = score + self.mask[:, :, rows, :keys]
-        if allowed is not None:
-            score = score.masked_fill_(~allowed, -torch.inf)
-        weight = score.softmax(-1)
-        # A row that sees nothing, such as padding's: only a mask makes such rows.
-        return weight if self.mask is None else weight.nan_to_num_(), slope
+        score.masked_fill_(~(self.allowed(rows) if allowed is None else allowed), -torch.inf)
+        # Only a mask makes rows that see nothing, such as those of padding.
+        return score.softmax(-1).nan_to_num_(), slope
+
+
+def _hide_later(score: Tensor) -> None:
+    """Take away what queries, of which the last keys are the own ones, may not see."""
+    queries, keys = score.shape[-2:]
+    if queries > 1:
+        later = torch.ones(queries, queries, dtype=torch.bool, device=score.device).triu_(1)
+        score[..., keys - queries :].masked_fill_(later, -torch.inf)
 
 
 @dataclass(frozen=True)
@@ -172,7 +185,7 @@ def dense(
     whole = None
     with torch.no_grad():
         for rows in observed.blocks():
-            weight, _ = observed.weights(rows, observed.allowed(rows))
+            weight, _ = observed.weights(rows)
             part = weigh(weight, rows)
             if part.shape[2:] == observed.shape[2:]:
                 whole = part
@@ -200,7 +213,7 @@ def _pull_back_dense(
     observed = replace(observed, query=query, key=key)
     grad_query, grad_key = (torch.zeros_like(x, dtype=grad.dtype) for x in tensors)
     for rows in observed.blocks():
-        weight, slope = observed.weights(rows, observed.allowed(rows))
+        weight, slope = observed.weights(rows)
         with torch.enable_grad():
             attention = weight.detach().requires_grad_()
             part = weigh(attention, rows)
@@ -222,12 +235,10 @@ def all_pairs(
     """Of all pairs: attention, 0 for that of a token to itself without ``self_loops``; what is
     allowed (None: all), and the distance if asked for."""
     rows = slice(0, observed.query.size(2))
-    if observed.mask is None and observed.query.size(2) == 1:  # a token sees all before it
-        allowed = None
-        weight, _ = observed.weights(rows, allowed)
-    else:
-        allowed = observed.allowed(rows)
-        weight, _ = observed.weights(rows, allowed)
+    one = observed.mask is None and observed.query.size(2) == 1  # a token sees all before it
+    allowed = None if one else observed.allowed(rows)
+    weight, _ = observed.weights(rows, allowed)
+    if allowed is not None:
         allowed = allowed.any(1, keepdim=True)
     if not self_loops:
         weight.diagonal(observed.start, 2, 3).zero_()
@@ -252,7 +263,7 @@ def _pull_back(
     for rows, (of_edges, sequence, target, source) in zip(observed.blocks(), parts, strict=True):
         if sequence.numel() == 0:
             continue
-        weight, slope = observed.weights(rows, observed.allowed(rows))
+        weight, slope = observed.weights(rows)
         queries, keys = weight.shape[2:]
         row = (sequence.unsqueeze(1) * heads + head) * queries + (target - rows.start).unsqueeze(1)
         score = softmax_gradient(weight, row * keys + source.unsqueeze(1), of_edges)

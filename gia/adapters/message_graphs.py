@@ -80,10 +80,13 @@ def _attention(config: GraphLoRAConfig, observed: ObservedAttention, position: T
     """All pairs, ``[B, 1 or H, Q, K]``."""
 
     def weigh(attention: Tensor, rows: slice) -> Tensor:
-        drop = observed.distance(rows) == 0
+        weight = _combined(config, attention)
         if config.sinks:
-            drop = drop | (position[:, : drop.size(-1)] < config.sinks).unsqueeze(1)
-        weight = _combined(config, attention).masked_fill(drop.unsqueeze(1), 0)
+            drop = position[:, : weight.size(-1)] < config.sinks
+            weight = weight.masked_fill(drop.unsqueeze(1).unsqueeze(1), 0)
+        elif weight is attention:
+            weight = weight.clone()
+        weight.diagonal(observed.start + rows.start, -2, -1).zero_()
         return weight / divisor(weight.sum(-1, keepdim=True))
 
     return dense(observed, weigh, config.edge_gradients)
@@ -93,7 +96,7 @@ def _of_one_token(config: GraphLoRAConfig, observed: ObservedAttention, seen: in
     """All pairs, or all earlier tokens evenly, for a new token that sees all before it: the same,
     made of few operations."""
     if config.edges == "attention":
-        weight = _combined(config, observed.weights(slice(0, 1), None)[0])
+        weight = _combined(config, observed.weights(slice(0, 1))[0])
     else:
         sequences, _, _, keys = observed.shape
         dtype = torch.promote_types(observed.query.dtype, torch.float32)

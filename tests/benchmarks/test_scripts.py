@@ -30,6 +30,8 @@ from gia.training import resolve_model
 
 del sys.modules["sparse"]  # by this name scipy looks for a package
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--threads", "1", "--seconds", "0", "--repeats", "3"]
 SMALL_MODEL = [*SMALL, "--width", "32", "--heads", "2", "--depth", "1", "--hidden", "96"]
 SMALL_LAYERS = [
@@ -258,7 +260,7 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
     generated = {name for name in names if name.startswith("generate")}
     ours = names - generated
     names |= {f"graph_lora_{name}" for name in names} | {f"lora_{name}" for name in generated}
-    names |= {f"gia_lora_{name}" for name in ours}
+    names |= {f"gia_{side}_{name}" for side in adapter_models.SIDES for name in ours}
     assert set(ratios) == names | {"memory_of_a_token_longest_over_second"}
     assert ratios["peak_memory_over_lora"] == 1.1
     assert ratios["generate_over_base"] == min(ratios[f"generate_over_base_B{b}"] for b in (1, 2))
@@ -270,7 +272,6 @@ def test_adapters_names_its_ratios(tmp_path, monkeypatch):
     assert all(abs(other - lora) <= 0.02 * lora for other in others)
 
 
-@pytest.mark.slow
 def test_ops_names_its_ratios(tmp_path, monkeypatch):
     def epoch(case):
         mlp, x = gia.nn.SwiGLU(4, 8), torch.randn(case.batches, 4)
@@ -372,7 +373,6 @@ def test_both_sides_generate_as_many_tokens():
     assert torch.equal(theirs[:, :5], prompts)
 
 
-@pytest.mark.slow
 def test_all_writes_one_page_and_tells_what_failed(tmp_path, monkeypatch, capfd):
     scripts = {
         "attention": [*SMALL_LAYERS, "--no-memory"],
@@ -418,7 +418,6 @@ def test_targets_are_met_at_their_bound():
     assert rows["`generate_token_over_hf`"] == ("at most 1.0", "not measured")
 
 
-@pytest.mark.slow
 def test_precision_compares_loss_curves(tmp_path):
     arguments = ["--epochs", "2", "--seeds", "0", "1", "--set", "debug=fast"]
     ratios, section = run(precision, tmp_path, *arguments)

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 from runs import SMALL, peptides_fasta
 
@@ -36,6 +37,7 @@ def stopped(folder, *arguments):
     return line
 
 
+@pytest.mark.slow
 def test_the_printed_line_resumes(tmp_path):
     peptides_fasta(tmp_path).rename(tmp_path / "my (1) [odd], it's.fasta")
     (tmp_path / "own conf").mkdir()

@@ -35,6 +35,7 @@ def drawn(folder):
     return [list(row.values())[1:4] + list(row.values())[6:] for row in trials(folder)]
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_settings_that_train(data, tmp_path):
     said = searched(
         tmp_path, *TINY, data, SEALED, "trials=4", "run_dir=s x", "model.depth=choice(1,2)",

@@ -20,7 +20,11 @@ def weights(run):
     return {key: value.clone() for key, value in run.task.state_dict().items()}
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["no workers", "2 workers"])
+@pytest.fixture(
+    scope="module",
+    params=[0, pytest.param(2, marks=pytest.mark.slow)],
+    ids=["no workers", "2 workers"],
+)
 def uninterrupted(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     fasta = peptides_fasta(folder)
