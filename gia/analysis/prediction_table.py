@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,9 @@ def check_columns(columns: Sequence[str], new: Sequence[str]) -> None:
 def extend_table(
     out: Path,
     columns: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
     new: Sequence[str],
-    cells: Mapping[int, Sequence[str]],
-    reasons: Mapping[int, str],
+    said: Collection[Sequence[str] | str],
 ) -> dict[str, int]:
     """Write a table again with more columns behind its own.
 
@@ -63,25 +62,23 @@ def extend_table(
         out (Path): The CSV to write.
         columns, rows: The table as it was read; a row by its columns.
         new (list of str): The new columns.
-        cells (dict): By the number of a row, counted from 0, its new cells.
-        reasons (dict): By the number of a row why it has none.
+        said (collection): The new cells of each row; of a row without them the reason, a text.
 
     Returns:
         How many rows were ``predicted`` and how many not (``problems``).
     """
-    lines, problems = [], 0
-    for number, row in enumerate(rows):
+    problems = sum(isinstance(cells, str) for cells in said)
+    nothing = [""] * len(new)
+
+    def line(row: Mapping[str, Any], cells: Sequence[str] | str) -> list[Any]:
         kept = [row[column] for column in columns]
-        if number in cells:
-            lines.append([*kept, *cells[number], ""])
-        else:
-            problems += 1
-            lines.append([*kept, *[""] * len(new), reasons.get(number, "left out")])
-    heads = [*columns, *new, PROBLEM]
-    if not problems:
-        heads, lines = heads[:-1], [line[:-1] for line in lines]
-    write_csv(out, heads, lines)
-    return {"predicted": len(cells), "problems": problems}
+        if isinstance(cells, str):
+            return [*kept, *nothing, cells]
+        return [*kept, *cells, ""] if problems else [*kept, *cells]
+
+    heads = [*columns, *new, PROBLEM] if problems else [*columns, *new]
+    write_csv(out, heads, map(line, rows, said))
+    return {"predicted": len(said) - problems, "problems": problems}
 
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:

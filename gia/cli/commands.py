@@ -1,5 +1,6 @@
 """The commands, each one function of its configuration."""
 
+import hashlib
 import math
 import os
 from pathlib import Path
@@ -112,8 +113,11 @@ def predict(cfg: DictConfig) -> None:
         folder = out.with_name(f"{out.stem}_explained")
         explain = Explainer(task, cfg.explain, folder, cfg.explain_rows)
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = trained_data(trained, cfg.data)
-    done = task.predict_part(data, part, out) if path is None else task.predict_table(data, out)
+    data = trained_data(trained, cfg.data, set_up=path is None)
+    if path is None:
+        done = task.predict_part(data, part, out)
+    else:
+        done = task.predict_table(data, out, key=_predicted_by(cfg))
     console.print(f"  {done['predicted']:,} predictions in {out}", soft_wrap=True)
     if done["problems"]:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")
@@ -125,8 +129,10 @@ def predict(cfg: DictConfig) -> None:
         )
     for note in task.calibration_notes(cfg.ckpt_path):
         console.print(f"  {note}", soft_wrap=True)
-    for note in filled_notes(list(map(vars, data.items.filled))):
+    for note in filled_notes(done.get("filled", [])):
         console.print(f"  {note}", soft_wrap=True)
+    if data.items is None:  # a large table, of which no part is left
+        data = next(data.parts(cfg.explain_rows))
     for note in explain(data, part) if explain else ():
         console.print(f"  {note}", soft_wrap=True)
 
@@ -180,6 +186,15 @@ def generate(cfg: DictConfig) -> None:
         with write_atomically(cfg.out) as file:
             file.write(text + "\n")
         console.print(f"{cfg.num_samples} sequences in {cfg.out}")
+
+
+def _predicted_by(cfg: DictConfig) -> str:
+    """Everything but the table that predictions depend on."""
+    from gia.data.cache import digest
+
+    weights = hashlib.sha256(Path(cfg.ckpt_path).read_bytes()).hexdigest()
+    asked = {name: value for name, value in cfg.data.items() if name != "path"}
+    return digest(weights, asked, cfg.confidence, cfg.dropout_samples)
 
 
 def _check_part(part: str, *parts: str) -> None:

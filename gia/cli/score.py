@@ -158,7 +158,8 @@ def _write_listed(
             row: [number_cell(value) if value == value else ""]
             for (row, _), value in zip(found, scores.tolist(), strict=True)
         }
-    done = extend_table(out, columns, rows, ["score"], cells, reasons)
+    said = [cells[row] if row in cells else reasons[row] for row in range(len(rows))]
+    done = extend_table(out, columns, rows, ["score"], said)
     console.print(f"  {done['predicted']:,} scores in {out}", soft_wrap=True)
     if done["problems"]:
         console.print(f"  {done['problems']:,} rows without one: the column problem says why")

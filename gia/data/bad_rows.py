@@ -13,6 +13,18 @@ from gia.data.targets import NO_NUMBER, Targets, classes_of_each
 NAMED = 5
 
 
+class NothingLeft(ValueError):
+    """No row became an item.
+
+    Attributes:
+        items: with the reason of each row.
+    """
+
+    def __init__(self, message: str, items: Items) -> None:
+        super().__init__(message)
+        self.items = items
+
+
 def sort_out(items: Items, targets: Targets, keep_all: bool = False) -> Items:
     """The items with the targets that were read; those without any are rejected.
 
@@ -90,8 +102,9 @@ def check_usable(items: Items, target_type: str, *, predicting: bool) -> None:
         learns_numbers = target_type == "regression" and not predicting
         hint = hint if learns_numbers and _look_like_classes(items.rejected) else ""
         what = "sequence" if target_type == "next_token" else "graph with a target"
-        raise ValueError(
-            f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}"
+        raise NothingLeft(
+            f"no {what} is left of {len(items.rejected)} rows: {listed(items.rejected)}{hint}",
+            items,
         )
     if predicting or target_type == "next_token" or not items.target_names:
         return

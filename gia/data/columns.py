@@ -5,7 +5,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path, PurePath
@@ -59,6 +59,7 @@ class Columns:
         notes: what should be said of how it was read.
         separator: between the cells, where the file is text.
         missing: whether a word stands for no value, see :func:`word_set`.
+        first: of some rows of a table, which of its rows is the first of them.
     """
 
     path: str | PathLike
@@ -66,6 +67,7 @@ class Columns:
     notes: list[str] = field(default_factory=list)
     separator: str | None = None
     missing: Callable[[str], bool] = field(default_factory=lambda: word_set(()))
+    first: int = 0
 
     @property
     def names(self) -> list[str]:
@@ -109,6 +111,11 @@ class Columns:
         value = meant[0] if len(meant) == 1 else f"[{','.join(meant)}]"
         return f"; did you mean {shlex.quote(f'data.{option}={value}')}?"
 
+    def part(self, rows: slice) -> "Columns":
+        """Some rows that follow each other, with the names that they have in the whole table."""
+        values = {name: cells[rows] for name, cells in self.values.items()}
+        return replace(self, values=values, first=rows.start)
+
     def rename(self, old: str, new: str) -> None:
         """Call a column otherwise, where there is one and the new name is free."""
         if old in self.values and new not in self.values:
@@ -150,7 +157,7 @@ class Columns:
 
     def labels(self, column: Any) -> list[str]:
         """The names of the rows out of a column, ``row_0`` and so on where it has none."""
-        return [cell or f"row_{i}" for i, cell in enumerate(self.cells(column))]
+        return [cell or f"row_{i}" for i, cell in enumerate(self.cells(column), self.first)]
 
     def plain(self) -> tuple[list[str], list[dict[str, str]]]:
         """Columns and rows as they were read and are written back to a CSV."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from os import PathLike
 from typing import Any
@@ -287,6 +287,22 @@ class DataModule(LightningDataModule):
         other = DataModule(dataset, **self._settings | apart)
         other._known, other._labelled = inputs, path is None
         return other
+
+    def parts(self, rows: int) -> Iterator[DataModule]:
+        """The same data in parts of at most so many rows of its table, each read by itself, for a
+        trained model; in one part where it is no larger, or cannot be read so.
+
+        Args:
+            rows: of each part but the last.
+        """
+        # Numbers of a table are read by what all cells of a column look like.
+        if not isinstance(self.dataset, Dataset) or {"columns", "file"} & {*self.features.kinds}:
+            yield self
+            return
+        for dataset in self.dataset.parts(rows):
+            other = DataModule(dataset, **self._settings)
+            other._known, other._labelled = self._known, self._labelled
+            yield other
 
     def inputs(self) -> dict[str, Any]:
         """What a model must know of the data, as plain values.

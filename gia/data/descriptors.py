@@ -9,11 +9,13 @@ import numpy as np
 
 from gia.data.chemistry import require_rdkit
 from gia.data.optional import require
+from gia.data.parallel import on_all_cores
 from gia.data.progress import progress
 from gia.data.tokenizer import AMINO_ACIDS
 
 # What grows with an exponential of the size, beyond single precision: its logarithm is taken.
 EXPONENTIAL = ("Ipc",)
+FEW = 2000  # molecules that one core describes as fast as others are started
 
 
 def rdkit_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
@@ -32,25 +34,33 @@ def rdkit_descriptors(smiles: Sequence[str]) -> tuple[list[str], np.ndarray]:
         ImportError: if rdkit is not installed.
         ValueError: if a text is no SMILES.
     """
-    chem = require_rdkit()
-    from rdkit.Chem.Descriptors import CalcMolDescriptors, descList
-    from rdkit.rdBase import BlockLogs
+    require_rdkit()
+    from rdkit.Chem.Descriptors import descList
 
     names = [name for name, _ in descList]
     values = np.zeros((len(smiles), len(names)))
-    with BlockLogs():
-        for row, text in progress(enumerate(smiles), len(smiles), "computing descriptors"):
-            molecule = chem.MolFromSmiles(text)
-            if molecule is None:
-                raise ValueError(
-                    f"data.features=rdkit_2d describes molecules, and {text[:40]!r} is no SMILES"
-                )
-            found = CalcMolDescriptors(molecule, missingVal=math.nan, silent=True)
-            values[row] = [found[name] for name in names]
+    found = on_all_cores(_describe, smiles, few=FEW)
+    for row, numbers in enumerate(progress(found, len(smiles), "computing descriptors")):
+        values[row] = numbers
     for name in EXPONENTIAL:
         if name in names:
             values[:, names.index(name)] = np.log1p(values[:, names.index(name)])
     return names, values
+
+
+def _describe(smiles: str) -> list[float]:
+    """The descriptors of a molecule, in rdkit's order."""
+    from rdkit.Chem import MolFromSmiles
+    from rdkit.Chem.Descriptors import CalcMolDescriptors
+    from rdkit.rdBase import BlockLogs
+
+    with BlockLogs():
+        molecule = MolFromSmiles(smiles)
+        if molecule is None:
+            raise ValueError(
+                f"data.features=rdkit_2d describes molecules, and {smiles[:40]!r} is no SMILES"
+            )
+        return list(CalcMolDescriptors(molecule, missingVal=math.nan, silent=True).values())
 
 
 def peptide_descriptors(sequences: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -263,27 +263,33 @@ class Prediction(Calibrated):
             result.std = torch.cat(stds) if stds else None
         return self.calibrated(result) if outputs and self.calibration is not None else result
 
-    def predict_table(self, data: Any, out: Path) -> dict[str, int]:
+    def predict_table(self, data: Any, out: Path, key: str | None = None) -> dict[str, Any]:
         """Write the whole table of a datamodule's source again, with predictions.
 
         Behind its columns stand those of :meth:`columns`, ``similarity_to_training`` if that is
         known, and, if a row could not be predicted, ``problem`` with the reason. A cell holds what
         is said of all nodes, where nodes have targets.
 
+        A large table is read and predicted in parts. What is said of them is kept in the folder
+        ``OUT.parts`` until all of it is, so that who is interrupted goes on.
+
         Args:
             data (DataModule): Of ``for_model``.
             out (Path): The CSV to write.
+            key (str, optional): Of everything but the table that the predictions depend on; None
+                keeps nothing.
 
         Returns:
-            How many rows were ``predicted`` and how many not (``problems``); and how many are
-            ``far`` from the training, if that is known.
+            How many rows were ``predicted`` and how many not (``problems``); how many are ``far``
+            from the training, if that is known; and the rows with a feature that is no number
+            (``filled``), if there are any.
 
         Raises:
             ValueError: If the table already has a column of these names.
         """
-        return tables.predict_table(self, data, out)
+        return tables.predict_table(self, data, out, key)
 
-    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
+    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, Any]:
         """Write the predictions of one part of the data, with names, rows and targets.
 
         Args:
@@ -292,7 +298,8 @@ class Prediction(Calibrated):
             out (Path): The CSV to write.
 
         Returns:
-            How many graphs or nodes were ``predicted``; none has ``problems``; ``far`` as above.
+            How many graphs or nodes were ``predicted``; none has ``problems``; ``far`` and
+            ``filled`` as above.
         """
         return tables.predict_part(self, data, part, out)
 

@@ -1,25 +1,69 @@
 """Predictions as tables: a user's own again, or one part of the data."""
 
 import math
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
 from gia.analysis.predictions import Predictions
+from gia.data import Items
+from gia.data.bad_rows import NothingLeft
 from gia.data.bounds import bound_text
+from gia.data.cache import digest
+from gia.data.progress import Clock
 from gia.data.training_set import FAR
+from gia.tasks.said import Said, SaidOfTable
 
 SIMILARITY = "similarity_to_training"  # the column
+LEFT_OUT = "left out"  # the reason where no other is known
+ROWS = 10_000  # of a table that are read at once
 
 
-def predict_table(task: Any, data: Any, out: Path) -> dict[str, int]:
+def predict_table(task: Any, data: Any, out: Path, key: str | None = None) -> dict[str, Any]:
     """See :meth:`gia.tasks.Prediction.predict_table`."""
+    parts = list(data.parts(ROWS))
+    several, empty, found = len(parts) > 1, None, 0
+    columns, _ = parts[0].dataset.table()
+    check_columns(columns, [*task.columns(), *([] if task.training_set is None else [SIMILARITY])])
+    number = len(data.dataset.columns) if several else len(columns)
+    said = SaidOfTable(out.with_name(f"{out.name}.parts") if several and key else None)
+    clock = Clock()
+    if several:
+        _tell(f"{number:,} rows, {ROWS:,} at a time; interrupted, the same command goes on")
+    while parts:
+        part = parts.pop(0)  # with it goes what is read of it
+        name = digest("predictions", key, part.dataset.columns.values) if several else ""
+        try:
+            if not said.add(partial(_say, task, part), name):
+                found = len(said)
+        except NothingLeft as error:
+            empty = empty or error
+            said.add(partial(_nothing, error.items), name)
+        except ValueError as error:
+            if not len(said):
+                raise
+            last = min(number, len(said) + ROWS) - 1
+            raise ValueError(f"of the rows {len(said):,} to {last:,}: {error}") from error
+        if several:
+            times = clock.times((len(said) - found) / max(1, number - found))
+            _tell(f"{len(said):,} of {number:,} rows; {times}")
+    if empty is not None and all(isinstance(cells, str) for cells in said):
+        said.forget()
+        raise empty
+    rows = (row for part in data.parts(ROWS) for row in part.dataset.table()[1])
+    done = extend_table(out, columns, rows, said.columns, said)
+    said.forget()
+    more = {"far": said.far, "filled": said.filled}
+    return done | {name: value for name, value in more.items() if value not in (None, [])}
+
+
+def _say(task: Any, data: Any) -> Said:
+    """What a task says of the rows of a datamodule."""
     data.setup()
-    columns, rows = data.dataset.table()
-    new = task.columns()
-    known = [] if task.training_set is None else [SIMILARITY]
-    check_columns(columns, [*new, *known])
-    found = task.predictions(data.loader("test"))
+    _, rows = data.dataset.table()
+    new, found = task.columns(), task.predictions(data.loader("test"))
     of_row: dict[int, list[list[str]]] = {}  # the cells of its graph, or of all its nodes
     for row, cells in zip(found.rows, task.cells(found), strict=True):
         of_row.setdefault(row, []).append(cells)
@@ -33,16 +77,31 @@ def predict_table(task: Any, data: Any, out: Path) -> dict[str, int]:
         for row, similarity in found.similarity.items():
             cells[row].append(_similarity_cell(similarity))
     reasons = {entry.row: entry.reason for entry in data.items.rejected}
-    return extend_table(out, columns, rows, new, cells, reasons) | _far(found)
+    said = [cells.get(row, reasons.get(row, LEFT_OUT)) for row in range(len(rows))]
+    first = getattr(getattr(data.dataset, "columns", None), "first", 0)
+    filled = [vars(entry) | {"row": first + entry.row} for entry in data.items.filled]
+    return Said(new, said, filled, _far(found).get("far"))
 
 
-def predict_part(task: Any, data: Any, part: str, out: Path) -> dict[str, int]:
+def _nothing(items: Items) -> Said:
+    """Why no row is something of which a task could say anything."""
+    reasons = {entry.row: entry.reason for entry in items.rejected}
+    return Said([], [reasons.get(row, LEFT_OUT) for row in range(items.num_rows)])
+
+
+def _tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def predict_part(task: Any, data: Any, part: str, out: Path) -> dict[str, Any]:
     """See :meth:`gia.tasks.Prediction.predict_part`."""
     data.setup()
     found = task.predictions(data.loader(part))
     compare_with_training(task, data, found)
     write_predictions(task, found, out)
-    return {"predicted": len(found.rows), "problems": 0} | _far(found)
+    filled = list(map(vars, data.items.filled))
+    done = {"predicted": len(found.rows), "problems": 0} | _far(found)
+    return done | ({"filled": filled} if filled else {})
 
 
 def write_predictions(task: Any, found: Predictions, out: Path) -> None:

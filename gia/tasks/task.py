@@ -158,7 +158,7 @@ class Task(LightningModule):
             "give the checkpoint of a regression or classification"
         )
 
-    def predict_table(self, data: Any, out: Path) -> dict[str, int]:
+    def predict_table(self, data: Any, out: Path, key: str | None = None) -> dict[str, Any]:
         """Write the table of a datamodule's source again, with predictions: see
         :meth:`gia.tasks.Prediction.predict_table`.
 
@@ -168,7 +168,7 @@ class Task(LightningModule):
         self.check_predicts()
         raise NotImplementedError
 
-    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, int]:
+    def predict_part(self, data: Any, part: str, out: Path) -> dict[str, Any]:
         """Write the predictions of one part of the data: see
         :meth:`gia.tasks.Prediction.predict_part`.
 

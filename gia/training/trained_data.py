@@ -16,7 +16,11 @@ FEATURES = ("features", "feature_columns")
 
 
 def trained_data(
-    config: DictConfig, other: DictConfig | None = None, *, whole: bool = False
+    config: DictConfig,
+    other: DictConfig | None = None,
+    *,
+    whole: bool = False,
+    set_up: bool = True,
 ) -> DataModule:
     """The data of a trained model, or other data that is read as the model knows it.
 
@@ -30,9 +34,10 @@ def trained_data(
             of which is then the test part; or ``split_file`` for its own data. Settings that are
             null are left out.
         whole (bool): Put everything into the test part.
+        set_up (bool): Read it. Other data may be left to be read later, in parts.
 
     Returns:
-        The datamodule, set up.
+        The datamodule.
 
     Raises:
         ValueError: If the data has what the model does not know, or its own data has changed since
@@ -46,7 +51,8 @@ def trained_data(
         given = {key: value for key, value in (other or {}).items() if value is not None}
     pl.seed_everything(config.get("seed", 0), workers=True, verbose=False)
     data = instantiate(config.data).for_model(known, whole=whole, **given)
-    data.setup()
+    if set_up:
+        data.setup()
     if not (whole or given or (other is not None and "_target_" in other)):
         _check_parts(config, data)
     return data

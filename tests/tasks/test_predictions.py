@@ -56,12 +56,15 @@ class Table:
     def __init__(self, graphs, columns=("id", "smiles"), rejected=True):
         self.graphs, self.columns = graphs, list(columns)
         lost = [Rejected(1, "b", "no molecule")] if rejected else []
-        self.items = SimpleNamespace(rejected=lost)
+        self.items = SimpleNamespace(rejected=lost, filled=[])
         rows = [dict.fromkeys(columns, f"cell {row}") for row in range(4 if rejected else 3)]
         self.dataset = SimpleNamespace(table=lambda: (self.columns, rows))
 
     def setup(self):
         pass
+
+    def parts(self, rows):
+        yield self
 
     def loader(self, part):
         return DataLoader(self.graphs, batch_size=2)

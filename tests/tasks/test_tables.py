@@ -20,8 +20,9 @@ def test_a_cell_of_nodes_of_which_nothing_is_said_is_empty(tmp_path):
         setup=lambda: None,
         loader=lambda part: [],
         dataset=SimpleNamespace(table=lambda: (["s"], [{"s": "AC"}])),
-        items=SimpleNamespace(rejected=[], kind="sequence"),
+        items=SimpleNamespace(rejected=[], filled=[], kind="sequence"),
     )
+    data.parts = lambda rows: iter([data])
     assert predict_table(task, data, tmp_path / "out.csv")["predicted"] == 1
     with open(tmp_path / "out.csv", newline="") as file:
         assert list(csv.reader(file)) == [["s", "predicted_y", "lower_y"], ["AC", "1 2", ""]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -86,6 +86,11 @@ class Dataset(torch_geometric.data.Dataset):
             f"{type(self).__name__} reads no file that data.path={path} could stand for: give data "
             "of another kind, such as data=molecules or data=fasta"
         )
+
+    def parts(self, rows: int) -> Iterator[Dataset]:
+        """The same data in parts of so many rows of its table, each read by itself; in one part
+        where it is no larger, or cannot be read in parts."""
+        yield self
 
     @property
     def options(self) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Compositions(TableDataset):
         **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
+    in_parts = True
+
     def __init__(
         self,
         path: str | PathLike,

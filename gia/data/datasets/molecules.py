@@ -55,6 +55,8 @@ class Molecules(TableDataset):
         **options: of :class:`gia.data.datasets.TableDataset`.
     """
 
+    in_parts = True
+
     def __init__(
         self,
         path: str | PathLike,

@@ -198,6 +198,8 @@ class Sequences(TableDataset, SequenceDataset):
             :class:`gia.data.datasets.TableDataset`.
     """
 
+    in_parts = True
+
     def __init__(
         self,
         path: str | PathLike,

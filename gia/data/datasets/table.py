@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from typing import Any
@@ -30,6 +30,8 @@ class TableDataset(Dataset):
     """
 
     target_level = "graph"
+    # Whether an item is made of its own row alone, so that a large table is predicted in parts.
+    in_parts = False
 
     def __init__(
         self,
@@ -61,6 +63,13 @@ class TableDataset(Dataset):
         for name, other in self.aliases.items():
             columns.rename(str(other), str(name))
         return columns
+
+    def parts(self, rows: int) -> Iterator[Dataset]:
+        number = len(self.columns) if self.in_parts else 0
+        if number <= rows:
+            yield self
+        for first in range(0, number if number > rows else 0, rows):
+            yield self.but(columns=self.columns.part(slice(first, first + rows)))
 
     @property
     def source(self) -> Columns:
