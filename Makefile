@@ -35,10 +35,12 @@ train:  ## train a model: make train ARGS="experiment=..."
 	$(SETUP) train
 	$(RUN) train.py $(ARGS)
 
-test: install  ## run the tests, without the slow ones
+test:  ## run the tests, without the slow ones
+	$(SETUP) test
 	$(RUN) -m pytest $(WORKERS) $(ARGS)
 
-test-slow: install  ## run the slow tests
+test-slow:  ## run the slow tests
+	$(SETUP) test
 	$(RUN) -m pytest -m slow $(WORKERS) $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "no slow tests"; }
 
 lint:  ## check style and format
@@ -52,7 +54,7 @@ format:  ## fix style and format
 	$(VENV)/bin/ruff format .
 
 docs:  ## build the documentation as a site into build/site; warnings are errors
-	$(SETUP) install
+	$(SETUP) test
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
 	echo "open build/site/index.html"
 
@@ -61,7 +63,7 @@ bench:  ## run the benchmarks and write benchmarks/RESULTS.md (20 minutes)
 	$(RUN) benchmarks/all.py $(ARGS)
 
 results:  ## rerun the comparisons and write docs/results.md (hours; goes on where it was stopped)
-	$(SETUP) install
+	$(SETUP) test
 	$(RUN) -m gia.cli duel plan=graphs $(ARGS)
 
 clean:  ## remove build products and caches, but not the environment and not runs/

@@ -126,11 +126,28 @@ def test_training_set_up_is_torch_then_gia_and_builds_nothing(env, capsys):
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [("train", "train"), ("install", "train"), ("install", "lint")]
+    ("first", "then"),
+    [
+        ("train", "train"),
+        ("test", "test"),
+        ("install", "test"),
+        ("test", "train"),
+        ("test", "lint"),
+    ],
 )
 def test_unchanged_set_up_calls_nothing(env, first, then):
     assert env.run(first)
     assert env.run(then) == []
+
+
+def test_tests_wait_for_nothing_to_be_built(env, capsys):
+    calls = env.run("test")
+    assert calls[1].endswith("-e .[bio,boosting,chem,dev,llm,materials,search]")
+    assert wheels_built(calls) == []
+    assert "`make install` builds them" in capsys.readouterr().out
+    calls = env.run("install")
+    assert sorted(wheels_built(calls)) == ["torch-scatter", "torch-sparse"]
+    assert not any(" -e " in call for call in calls)
 
 
 def test_install_after_train_adds_the_tools_and_the_libraries(env):
@@ -204,7 +221,7 @@ def test_library_installed_by_hand_is_kept(env):
     assert env.libraries() == ["torch-scatter", "torch-sparse"]
 
 
-@pytest.mark.parametrize("target", ["train", "install"])
+@pytest.mark.parametrize("target", ["train", "test", "install"])
 def test_a_new_clone_reuses_built_wheels(env, install, tmp_path, target):
     env.run("install")
     other = Env(install, tmp_path / "clone/env")

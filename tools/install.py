@@ -2,7 +2,8 @@
 
 lint     the environment and ruff
 train    torch, then gia; torch-scatter and torch-sparse only if wheels of them are at hand
-install  torch, then gia with the tools for development; torch-scatter and torch-sparse are built
+test     the same, with the tools for development
+install  the same again; torch-scatter and torch-sparse are built
 
 Needs nothing but Python. What was done is noted in the environment and not done again.
 """
@@ -29,8 +30,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {
     "train": ["bio", "chem"],
-    "install": ["bio", "boosting", "chem", "dev", "llm", "materials", "search"],
+    "test": ["bio", "boosting", "chem", "dev", "llm", "materials", "search"],
 }
+EXTRAS["install"] = EXTRAS["test"]
 # One operation of each library: a wheel made for another torch fails here.
 CHECKS = {
     "torch-scatter": "import torch, torch_scatter as lib; "
@@ -242,8 +244,8 @@ def install_sparse(venv, torch, wheels, may_build, retry):
     take(cache)
     names = " and ".join(missing())
     if not may_build and names:
-        say(f"going on without {names}: training in fused form does not need them; "
-            "`make install` would build them, about 14 minutes on two cores")  # fmt: skip
+        say(f"going on without {names}: only tests and comparisons that name them are left out; "
+            "`make install` builds them, about 14 minutes on two cores")  # fmt: skip
     if not may_build or not names:
         return
     todo = [lib for lib in missing() if retry or known.get(lib, [None])[0] != torch]
