@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from gia.cli.argument_files import with_files
 from gia.cli.errors import HYDRAS, of_composition, of_job, raised_by_hydra, wants_traceback
 from gia.cli.resume import resume_command
 from gia.cli.texts import as_spelled, settle
+
+_line: list[str] = []  # see started_as
 
 
 def command(config: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -41,6 +43,22 @@ def command(config: str) -> Callable[[Callable[[DictConfig], None]], Callable[[]
         return entry
 
     return decorate
+
+
+def started_as(line: list[str]) -> None:
+    """Note the whole command line, of which Hydra and messages know a part."""
+    _line[:] = line
+
+
+@contextlib.contextmanager
+def whole_line() -> Iterator[None]:
+    """Let the whole command line be seen, by which Lightning starts a training's processes."""
+    before = sys.argv
+    sys.argv = list(_line or before)
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def run_app(app: Callable[[], None], config: str) -> None:

@@ -10,7 +10,7 @@ from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
-from gia.cli.command import command
+from gia.cli.command import command, whole_line
 from gia.cli.items import check_apart
 
 # Names of columns, classes and folders are printed as they are: [nM] is no style, :x: no picture.
@@ -23,12 +23,17 @@ def train(cfg: DictConfig) -> None:
     from gia.analysis import describe_data
     from gia.nn import count_parameters
     from gia.training import run_of
+    from gia.training.processes import check_folder, is_first_process
 
     with open_dict(cfg):  # where Hydra put this job, alone or in a multirun
         folder = HydraConfig.get().runtime.output_dir
         moved = get_original_cwd() != os.getcwd()  # by hydra.job.chdir=true
         cfg.run_dir = folder if moved else os.path.relpath(folder)
+    check_folder(cfg)
     run = run_of(cfg)
+    if not is_first_process():  # what is said and written is so once
+        run.fit()
+        return
     describe_data(run.datamodule.summary(), console)
     console.print(
         f"  model: {count_parameters(run.task.model):,} parameters; run folder {run.folder}",
@@ -36,7 +41,8 @@ def train(cfg: DictConfig) -> None:
     )
     for note in run.notes:
         console.print(f"  {note}", soft_wrap=True)
-    metrics = run.fit()
+    with whole_line():
+        metrics = run.fit()
     run.task.report(run, metrics, console)
     console.print(f"everything is in {run.folder}", style="bold", soft_wrap=True)
 
@@ -59,7 +65,8 @@ def evaluate(cfg: DictConfig) -> None:
     task.confidence = confidence
     data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
-    trainer = pl.Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(devices=1, **off)
     part = "test" if cfg.part == "all" else cfg.part
     (metrics,) = trainer.test(task, data.loader(part), verbose=False)
     if math.isnan(metrics["test/loss"]):

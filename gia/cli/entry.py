@@ -5,6 +5,7 @@ import sys
 from gia.cli import commands
 from gia.cli.agreement import agreement
 from gia.cli.check import check
+from gia.cli.command import started_as
 from gia.cli.info import info
 from gia.cli.inspect import inspect
 from gia.cli.matbench import matbench
@@ -60,6 +61,7 @@ def main() -> None:
         return
     if name not in known:
         sys.exit(f"gia: no command {name!r}\n\n{HELP}")
+    started_as(sys.argv)
     sys.argv = [f"gia {name}", *sys.argv[2:]]
     known[name]()
 

@@ -378,11 +378,12 @@ class DataModule(LightningDataModule):
 
     def test_dataloader(self) -> SequenceLoader:
         """Test batches."""
-        return self.loader("test")
+        return self._loader(self.test_data)
 
     def loader(self, part: str) -> SequenceLoader:
-        """Batches of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order."""
-        return self._loader(self.part(part))
+        """All batches of one part, ``"train"``, ``"val"`` or ``"test"``, in a fixed order; every
+        process has them all."""
+        return self.batcher.loader(self.part(part))
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands in its epoch, kept in checkpoints.

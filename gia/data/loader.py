@@ -15,7 +15,8 @@ class SequenceLoader(DataLoader):
     """PyG's ``DataLoader`` over a :class:`BatchSampler`, with a position to save and load.
 
     It has the ``state_dict`` and ``load_state_dict`` by which Lightning recognises a loader that
-    can resume. Its batches carry the list ``num_nodes_per_graph``.
+    can resume. Its batches carry the list ``num_nodes_per_graph``; one that counts for nothing,
+    since another process has it too, is ``repeated``.
 
     Args:
         dataset: the graphs.
@@ -40,6 +41,8 @@ class SequenceLoader(DataLoader):
         self._batches = sampler.start = self._batches if resumes else 0
         self.generator.manual_seed(mixed_seed(sampler.seed, sampler.epoch))
         for batch in super().__iter__():
+            if sampler.repeats(self._batches):
+                batch.repeated = True
             self._batches += 1  # counted when handed over, not when a worker prefetched it
             # Noted while ptr is still on the host, so that no layer has to ask a GPU for it.
             batch.num_nodes_per_graph = batch.ptr.diff().tolist()

@@ -20,7 +20,8 @@ class BatchSampler(Sampler[list[int]]):
         shuffle: draw anew each epoch, from the seed and the epoch.
         seed: of the draws.
         rank: which of ``world_size`` processes this is; each takes every ``world_size``-th batch.
-            A few batches are repeated where they do not share out evenly.
+            Where they do not share out evenly, the last processes get a batch again that counts
+            for nothing, see :meth:`repeats`.
         world_size: number of processes.
 
     Attributes:
@@ -45,19 +46,31 @@ class BatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self._number() // self.world_size)
+        return -(-self._shared_number() // self.world_size)
+
+    def repeats(self, place: int) -> bool:
+        """Whether a batch of this process, counted from 0, is another process's as well."""
+        return place * self.world_size + self.rank >= self._shared_number()
 
     def __iter__(self) -> Iterator[list[int]]:
         # A generator: the epoch is read when the first batch is asked for, not before.
-        batches = self._batches()
+        batches = _at_least(self._shared_number(), self._batches())
         total = len(self) * self.world_size
         own = [batches[i % len(batches)] for i in range(self.rank, total, self.world_size)]
         start, self.start = self.start, 0
         for batch in own[start:]:
             yield batch.tolist()
 
+    def _shared_number(self) -> int:
+        """How many batches the processes share: each has one, if there are as many graphs."""
+        return max(self._number(), min(self.world_size, self._graphs()))
+
+    def _graphs(self) -> int:
+        """How many graphs an epoch has."""
+        raise NotImplementedError
+
     def _number(self) -> int:
-        """How many batches there are in all processes together."""
+        """How many batches the graphs make."""
         raise NotImplementedError
 
     def _batches(self) -> list[np.ndarray]:
@@ -108,6 +121,9 @@ class TokenBatchSampler(BatchSampler):
         padded = sum(int(batch.max()) * len(batch) for batch in batches)
         return 1 - sum(int(batch.sum()) for batch in batches) / padded if padded else 0.0
 
+    def _graphs(self) -> int:
+        return len(self.lengths)
+
     def _number(self) -> int:
         return len(self._cuts)
 
@@ -154,6 +170,9 @@ class GraphBatchSampler(BatchSampler):
             raise ValueError(f"data.batch_size must be at least 1, got {batch_size}")
         self.num_graphs, self.batch_size, self.chances = num_graphs, batch_size, chances
 
+    def _graphs(self) -> int:
+        return self.num_graphs
+
     def _number(self) -> int:
         return -(-self.num_graphs // self.batch_size)
 
@@ -168,6 +187,15 @@ class GraphBatchSampler(BatchSampler):
         elif self.shuffle:
             order = self._draw().permutation(self.num_graphs)
         return np.array_split(order, self._number()) if len(order) else []
+
+
+def _at_least(number: int, batches: list[np.ndarray]) -> list[np.ndarray]:
+    """So many batches of the same graphs, the largest of them cut in two where there are fewer."""
+    batches = list(batches)
+    while 0 < len(batches) < number:
+        largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+        batches[largest : largest + 1] = np.array_split(batches[largest], 2)
+    return batches
 
 
 def _length_classes(lengths: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from gia.data.schema import IGNORED
-from gia.tasks.metrics import Metrics
+from gia.tasks.metrics import Metrics, on_any_process
 
 
 class LanguageMetrics(Metrics):
@@ -55,7 +55,7 @@ class LanguageMetrics(Metrics):
     def compute(self) -> dict[str, Tensor]:
         loss = self.loss.compute()
         results = {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
-        if self.accuracy.update_called:
+        if on_any_process(self.accuracy.update_called, loss.device):
             results["class_accuracy"] = self.accuracy.compute()
         self.loss.reset()
         self.accuracy.reset()

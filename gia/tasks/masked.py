@@ -11,7 +11,7 @@ from torch_geometric.data import Batch
 from torch_geometric.nn.pool.select.topk import topk
 from torchmetrics import MeanMetric
 
-from gia.tasks.metrics import Metrics
+from gia.tasks.metrics import Metrics, summed
 from gia.tasks.supervised import Supervised
 
 HIDEABLE = ("token", "features")  # the parts of an encoder that say what a node is
@@ -48,12 +48,18 @@ class MaskedMetrics(Metrics):
         results = {
             "loss": self.loss.compute(),
             "accuracy": self.accuracy.compute(),
-            "commonest": self.counts.max() / self.counts.sum(),
+            "commonest": _commonest(self.counts),
         }
         self.loss.reset()
         self.accuracy.reset()
         self.counts.zero_()
         return results
+
+
+def _commonest(counts: Tensor) -> Tensor:
+    """The share of the commonest category, over all processes that train together."""
+    counts = summed(counts)
+    return counts.max() / counts.sum()
 
 
 class Masked(Supervised):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torchmetrics import CatMetric, Metric
 
 # What is kept of a part of the data until its metrics are computed.
@@ -33,6 +33,20 @@ class Metrics(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """The metrics so far, ``loss`` among them; then starts again."""
         raise NotImplementedError
+
+
+def on_any_process(said: bool, device: torch.device) -> bool:
+    """Whether it is said on any of the processes that train together, which then agree on it."""
+    return bool(summed(torch.tensor(float(said), device=device)))
+
+
+def summed(number: Tensor) -> Tensor:
+    """The sum over the processes that train together; the same where there is one."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return number
+    total = number.clone()
+    distributed.all_reduce(total)
+    return total
 
 
 class PredictionMetrics(Metrics):

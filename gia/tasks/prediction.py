@@ -19,6 +19,7 @@ from gia.analysis.prediction_table import number_cell
 from gia.analysis.predictions import Predictions
 from gia.analysis.summary import write_summary
 from gia.analysis.track_figures import Track
+from gia.data.bounds import is_bounded
 from gia.nn import DropoutSamples, LanguageModel, Several
 from gia.tasks import tables
 from gia.tasks.calibrated import Calibrated
@@ -115,6 +116,9 @@ class Prediction(Calibrated):
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         return self.loss_of(self.output(batch), batch), len(batch.y)
+
+    def scored(self, batch: Batch, weight: int) -> Tensor:
+        return (~batch.y.isnan() | is_bounded(batch)).sum()
 
     def loss_of(self, output: Tensor, data: Data) -> Tensor:
         """The loss of an output ``[R, T, ...]``, however it was come by."""
@@ -376,8 +380,8 @@ class Prediction(Calibrated):
             What ``summary.json`` holds.
         """
         data = run.datamodule
-        batches = run.trainer.num_test_batches[0]  # a few in a run to see if everything works
-        limit = None if batches == float("inf") else int(batches)
+        few = run.trainer.limit_test_batches != 1.0  # in a run to see if everything works
+        limit = int(run.trainer.num_test_batches[0]) if few else None
         found = self.predictions(data.loader("test"), trainer=run.trainer, limit=limit)
         tables.compare_with_training(self, data, found)
         tables.write_predictions(self, found, run.folder / "predictions.csv")

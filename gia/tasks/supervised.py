@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch_geometric.data import Batch
 
-from gia.tasks.metrics import Metrics
+from gia.tasks.metrics import Metrics, on_any_process
 from gia.tasks.task import Task
 
 
@@ -16,6 +18,10 @@ class Supervised(Task):
     Validation runs over two loaders, the validation split and as much of the training split, both
     in eval mode, so that ``generalisation_gap`` (validation minus training loss) compares like with
     like. The training loss logged at each step has dropout on and is no part of it.
+
+    A step of the optimiser may be of several batches, of several processes
+    (``trainer.devices``) or one after the other (``trainer.accumulate_grad_batches``): its gradient
+    is then that of the mean over all their targets, however these are dealt out.
 
     A new task gives :meth:`loss`, :meth:`measure` and the metrics.
 
@@ -31,6 +37,7 @@ class Supervised(Task):
     def __init__(self, model: nn.Module, *, metrics: Callable[[str], Metrics], **kwargs: Any):
         super().__init__(model, **kwargs)
         self.make_metrics = metrics
+        self._scored: Tensor | float = 0.0  # targets so far of a step of several batches
         for split in (*self.SPLITS, "test"):
             self.add_module(f"{split}_metrics", metrics(split))
 
@@ -42,20 +49,61 @@ class Supervised(Task):
         """Add a batch to the metrics."""
         raise NotImplementedError
 
+    def scored(self, batch: Batch, weight: int) -> Tensor | float:
+        """Over how many targets the loss of a batch is the mean.
+
+        Args:
+            batch (Batch): The batch.
+            weight (int): What :meth:`loss` says of it.
+        """
+        return weight
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, weight = self.loss(batch)
         # Lightning cannot tell how much a PyG batch holds.
         self.log("train/loss", loss, prog_bar=True, batch_size=weight)
-        return loss
+        if self._batches_of_a_step == 1:
+            return loss
+        number = 0.0 if "repeated" in batch else self.scored(batch, weight)
+        self._scored = self._scored + number
+        return loss * number
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        if self._batches_of_a_step == 1:
+            return
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        total = torch.as_tensor(self._scored, dtype=dtype, device=self.device)
+        total = self.trainer.strategy.reduce(total, reduce_op="sum").clamp(min=1)
+        # Lightning has divided by the number of batches, and so have its processes.
+        scale = self._batches_of_a_step / total
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(scale)
+        self._scored = 0.0
+
+    @property
+    def _batches_of_a_step(self) -> int:
+        if self._trainer is None:  # a step by hand
+            return 1
+        return self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def on_validation_epoch_start(self) -> None:
+        # Running statistics are those of a process's own batches: all are to measure one model.
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self.trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.measure(self._metrics(self.SPLITS[dataloader_idx]), batch)
+        if "repeated" not in batch:
+            self.measure(self._metrics(self.SPLITS[dataloader_idx]), batch)
 
     def on_validation_epoch_end(self) -> None:
         losses = {}
         for split in self.SPLITS:
             metrics = self._metrics(split)
-            if metrics.update_called:
+            if on_any_process(metrics.update_called, self.device):
                 results = metrics.compute()
                 losses[split] = results["loss"]
                 self._log(split, results)
@@ -63,10 +111,11 @@ class Supervised(Task):
             self.log("generalisation_gap", losses["val"] - losses["train_eval"])
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.measure(self._metrics("test"), batch)
+        if "repeated" not in batch:
+            self.measure(self._metrics("test"), batch)
 
     def on_test_epoch_end(self) -> None:
-        if self._metrics("test").update_called:
+        if on_any_process(self._metrics("test").update_called, self.device):
             self._log("test", self._metrics("test").compute())
 
     def _metrics(self, split: str) -> Metrics:

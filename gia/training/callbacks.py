@@ -208,7 +208,7 @@ class Throughput(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         elapsed = time.perf_counter() - self._start
-        self._tokens += batch.num_nodes
+        self._tokens += batch.num_nodes * trainer.world_size  # others have about as many
         self._elapsed += elapsed
         self.seconds += elapsed
         self.tokens_per_second = self._tokens / self._elapsed

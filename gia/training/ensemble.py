@@ -16,6 +16,7 @@ from gia.training.checkpoint import read_checkpoint
 from gia.training.fitted import FittedRun
 from gia.training.joined import check_alike, join
 from gia.training.load import load_trained
+from gia.training.processes import check_alone
 from gia.training.run import Interrupted, Run, trusted_by
 from gia.training.trained_data import trained_data
 
@@ -61,6 +62,8 @@ class EnsembleRun(Run):
             datamodule = trained_data(trained)
         else:
             task, datamodule = first.task, first.datamodule
+        if first is not None:
+            check_alone(first.trainer, "ensemble= trains its members one after the other,")
         if not isinstance(task, Prediction) or isinstance(first, FittedRun):
             raise ValueError("ensemble= is of models that predict targets and are trained by steps")
         settings = task.hparams["settings"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gia.training.blend import fit_at_once, is_kept
+from gia.training.processes import check_alone
 from gia.training.run import Run
 
 
@@ -19,6 +20,7 @@ class FittedRun(Run):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        check_alone(self.trainer, self.AT_ONCE)
         if not self._kept:
             self.notes.append(
                 "this model is kept in no checkpoint for gia predict: what it says of the test "

@@ -20,6 +20,7 @@ def quiet() -> None:
         ".*dirpath has changed.*",  # a resumed run has a folder of its own
         ".*in eval mode at the start of training.*",  # what is frozen is meant to be
         ".*is smaller than the logging interval.*",
+        ".*sync_dist=True.*",  # metrics are of all processes already
         ".*could not find the monitored key.*",  # a run without validation says so itself
         ".*SWA is currently only supported every epoch.*",  # and changes the schedule to that
     ):

@@ -31,6 +31,7 @@ from gia.training.checkpoint import (
 )
 from gia.training.explosion import explosion_of
 from gia.training.init_from import Start, check_start, resume, take
+from gia.training.processes import is_first_process, part_ways, processes
 from gia.training.trusted import as_modules, targets_of
 
 # Switches of Lightning's Trainer, and the callbacks that it would refuse beside them.
@@ -81,8 +82,8 @@ class Run:
         """
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         # Before the data is read, so that a wrong path is told at once.
-        folder = Path(cfg.run_dir)
-        if (folder / "config.yaml").exists():
+        folder, first = Path(cfg.run_dir), is_first_process()
+        if first and (folder / "config.yaml").exists():
             raise ValueError(f"run_dir {folder} already holds a run: choose another")
         check_start(cfg)
         source = _source(cfg)
@@ -94,7 +95,8 @@ class Run:
         if cfg.get("steps"):
             # Not as the trainer's max_steps, with which Lightning resumes one epoch too late after
             # the end of an epoch.
-            cfg.trainer.max_epochs = _whole_epochs(cfg, len(datamodule.train_dataloader()))
+            batches = math.ceil(len(datamodule.train_dataloader()) / processes(cfg))
+            cfg.trainer.max_epochs = _whole_epochs(cfg, batches)
         config = OmegaConf.to_container(cfg, resolve=True)
         config |= {"model": model_cfg, "split_fingerprint": datamodule.fingerprint()}
         task, notes = _task(cfg, config, source)
@@ -111,8 +113,9 @@ class Run:
                 "as it is; leave it false"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-        datamodule.write_splits(folder / "splits.csv")
+        if first:
+            OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+            datamodule.write_splits(folder / "splits.csv")
         notes += _notes(cfg)
         return cls(folder, datamodule, task, trainer, cfg.ckpt_path, notes, blend=blend)
 
@@ -142,7 +145,8 @@ class Run:
             self.tested_step = checkpoint["global_step"]
 
     def fit(self) -> dict[str, float]:
-        """As :meth:`train`, then calibrate on the validation part, and test.
+        """As :meth:`train`, then calibrate on the validation part, and test. Of several processes
+        the first one alone has anything to do after it.
 
         Returns:
             The test metrics.
@@ -161,6 +165,7 @@ class Run:
         if tested is not None and self.trainer.is_global_zero:
             keep(self.task, tested)
         metrics = self.trainer.test(self.task, self.datamodule, verbose=False)
+        part_ways(self.trainer)
         if not metrics:
             raise ValueError("trainer.limit_test_batches=0 leaves nothing to test")
         return metrics[0]
