@@ -26,7 +26,7 @@ from gia_duel.runner import PLACES, Checked, Result
 
 # What a run is called, and what only watches it: the results are the same whatever these say.
 IDLE = ("name", "run_dir", "ckpt_path", "inputs", "logger", "hydra")
-IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps")
+IDLE_CALLBACKS = ("progress_bar", "throughput", "last", "last_steps", "finite")
 SPLIT = "data.split="  # begins the setting that a data set may have
 # Steps are few and small here: a checkpoint each epoch would take longer than the epoch.
 QUIET = (

@@ -13,6 +13,7 @@ from gia.training.callbacks import (
 from gia.training.checkpoint import AtomicCheckpointIO, check_architecture, load_checkpoint
 from gia.training.chemprop import ChempropRun
 from gia.training.ensemble import EnsembleRun, run_of
+from gia.training.finite import FiniteSteps
 from gia.training.fitted import FittedRun
 from gia.training.initialize import InitializeAdapter
 from gia.training.joined import join
@@ -32,6 +33,7 @@ __all__ = [
     "BestCheckpoint",
     "ChempropRun",
     "EnsembleRun",
+    "FiniteSteps",
     "FittedRun",
     "History",
     "InitializeAdapter",

@@ -38,3 +38,54 @@ def test_the_best_model_of_before_is_tested(tmp_path):
     with pytest.warns(UserWarning, match=r"val/loss is nan in epoch 1.*best model of before"):
         metrics = run.fit()
     assert math.isfinite(metrics["test/loss"])
+
+
+class SpoilGradients(Callback):
+    """Makes a gradient infinite in some steps."""
+
+    def __init__(self, *steps: int):
+        self.steps = steps
+
+    def on_train_start(self, trainer, pl_module):
+        parameter = next(pl_module.model.blocks.parameters())
+        parameter.register_hook(
+            lambda grad: grad * math.inf if trainer.global_step in self.steps else grad
+        )
+
+
+def finite(checkpoint):
+    state = torch.load(checkpoint, weights_only=True)["state_dict"].values()
+    return all(value.isfinite().all() for value in state if value.is_floating_point())
+
+
+def test_a_step_without_finite_gradients_ends_the_training(tmp_path):
+    settings = ["trainer.max_epochs=3", "data.tokens_per_batch=1024"]
+    run = Run.from_config(small_run(tmp_path, peptides_fasta(tmp_path), *settings))
+    run.trainer.callbacks.append(SpoilGradients(9))
+    told = r"gradients of step 10 are not finite .*: training ends here; its batch is in .*"
+    with pytest.warns(UserWarning, match=f"{told}lost_batch.pt: .* and .* more; give a lower"):
+        metrics = run.fit()
+    assert math.isfinite(metrics["test/loss"])
+    assert run.trainer.global_step == 10
+    assert finite(run.folder / "checkpoints" / "last.ckpt")
+    batch = torch.load(run.folder / "lost_batch.pt", weights_only=True)
+    assert len(batch["name"]) == len(batch["row"]) == int(batch["batch"].max()) + 1
+    assert [path.name for path in run.folder.glob("*.pt")] == ["lost_batch.pt"]
+
+
+def test_some_steps_may_be_left_out(tmp_path):
+    settings = ["trainer.max_epochs=3", "callbacks.finite.skip=2", "data.tokens_per_batch=1024"]
+    run = Run.from_config(small_run(tmp_path, peptides_fasta(tmp_path), *settings))
+    run.trainer.callbacks.append(SpoilGradients(2, 5))
+    with pytest.warns(UserWarning, match="step 3 are not finite .*: it is left out"):
+        run.fit()
+    assert run.trainer.current_epoch == 3
+    assert finite(run.folder / "checkpoints" / "last.ckpt")
+    file = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert file["callbacks"]["FiniteSteps"] == {"skipped": 2}
+
+
+def test_what_is_left_out_cannot_be_less_than_nothing(tmp_path):
+    config = small_run(tmp_path, peptides_fasta(tmp_path), "callbacks.finite.skip=-1")
+    with pytest.raises(Exception, match=r"callbacks.finite.skip must be at least 0, got -1"):
+        Run.from_config(config)
