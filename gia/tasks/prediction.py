@@ -380,8 +380,8 @@ class Prediction(Calibrated):
             What ``summary.json`` holds.
         """
         data = run.datamodule
-        few = run.trainer.limit_test_batches != 1.0  # in a run to see if everything works
-        limit = int(run.trainer.num_test_batches[0]) if few else None
+        batches = run.trainer.num_test_batches[0]  # a few in a run to see if everything works
+        limit = None if batches == float("inf") else int(batches) * run.trainer.world_size
         found = self.predictions(data.loader("test"), trainer=run.trainer, limit=limit)
         tables.compare_with_training(self, data, found)
         tables.write_predictions(self, found, run.folder / "predictions.csv")

@@ -257,6 +257,8 @@ def _task(
         scheduler=instantiate(cfg.scheduler),
         settings=config,
     )
+    if str(cfg.trainer.precision).startswith("64"):
+        task.double()  # as Lightning does, but before it reads a checkpoint's numbers
     if start is not None:
         task.start_from(start.taken, start.frozen, start.init_lr)
     if cfg.model.get("compile"):
