@@ -300,6 +300,9 @@ class DataModule(LightningDataModule):
             yield self
             return
         for dataset in self.dataset.parts(rows):
+            if dataset is self.dataset:  # the whole
+                yield self
+                return
             other = DataModule(dataset, **self._settings)
             other._known, other._labelled = self._known, self._labelled
             yield other

@@ -40,8 +40,10 @@ class SequenceLoader(DataLoader):
         self._epoch, self._resuming = sampler.epoch, False
         self._batches = sampler.start = self._batches if resumes else 0
         self.generator.manual_seed(mixed_seed(sampler.seed, sampler.epoch))
+        # Lightning puts something around a sampler to predict by, which has its attributes alone.
+        repeats = getattr(sampler, "repeats", None)
         for batch in super().__iter__():
-            if sampler.repeats(self._batches):
+            if repeats is not None and repeats(self._batches):
                 batch.repeated = True
             self._batches += 1  # counted when handed over, not when a worker prefetched it
             # Noted while ptr is still on the host, so that no layer has to ask a GPU for it.
