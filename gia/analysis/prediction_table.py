@@ -77,7 +77,7 @@ def extend_table(
         return [*kept, *cells, ""] if problems else [*kept, *cells]
 
     heads = [*columns, *new, PROBLEM] if problems else [*columns, *new]
-    write_csv(out, heads, map(line, rows, said))
+    write_csv(out, heads, (line(row, cells) for row, cells in zip(rows, said, strict=True)))
     return {"predicted": len(said) - problems, "problems": problems}
 
 

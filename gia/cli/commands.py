@@ -1,9 +1,12 @@
 """The commands, each one function of its configuration."""
 
+import contextlib
 import hashlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_original_cwd
@@ -138,8 +141,8 @@ def predict(cfg: DictConfig) -> None:
         console.print(f"  {note}", soft_wrap=True)
     for note in filled_notes(done.get("filled", [])):
         console.print(f"  {note}", soft_wrap=True)
-    if data.items is None:  # a large table, of which no part is left
-        data = next(data.parts(cfg.explain_rows))
+    if data.items is None and explain:  # a large table, of which no part is left
+        data = _first_readable(data.parts(cfg.explain_rows))
     for note in explain(data, part) if explain else ():
         console.print(f"  {note}", soft_wrap=True)
 
@@ -195,13 +198,25 @@ def generate(cfg: DictConfig) -> None:
         console.print(f"{cfg.num_samples} sequences in {cfg.out}")
 
 
+def _first_readable(parts: Iterator[Any]) -> Any:
+    """The first part of a table that has anything to be predicted."""
+    for part in parts:
+        with contextlib.suppress(ValueError):
+            part.setup()
+            return part
+    raise ValueError("no row can be explained")
+
+
 def _predicted_by(cfg: DictConfig) -> str:
     """Everything but the table that predictions depend on."""
     from gia.data.cache import digest
 
-    weights = hashlib.sha256(Path(cfg.ckpt_path).read_bytes()).hexdigest()
+    weights = hashlib.sha256()
+    with open(cfg.ckpt_path, "rb") as file:
+        while part := file.read(2**20):
+            weights.update(part)
     asked = {name: value for name, value in cfg.data.items() if name != "path"}
-    return digest(weights, asked, cfg.confidence, cfg.dropout_samples)
+    return digest(weights.hexdigest(), asked, cfg.confidence, cfg.dropout_samples)
 
 
 def _check_part(part: str, *parts: str) -> None:

@@ -365,6 +365,7 @@ class DataModule(LightningDataModule):
         # Lightning itself turns shuffling off only in samplers of its own kind.
         overfits = self.trainer is not None and self.trainer.overfit_batches > 0
         train, chances = self.train_data, None
+        self._check_shares()
         if self.balanced and not overfits:
             chances = balancing_weights(train, class_counts(train, self.items))
         self._train_loader = self._loader(train, shuffle=not overfits, chances=chances)
@@ -429,6 +430,17 @@ class DataModule(LightningDataModule):
         self._configured = self.dataset.but(**common, steps=steps, wanted=wanted)
         items = self._configured.items
         return replace(items, graphs=View(items.graphs, Prepare(always))) if always else items
+
+    def _check_shares(self) -> None:
+        """See, before a training, that each process has an item of each part."""
+        number = 1 if self.trainer is None else self.trainer.world_size
+        for part in ("train", "val", "test"):
+            found = len(self.split.members(part))
+            if found < number:
+                raise ValueError(
+                    f"the {part} part has {found} items for {number} processes: give fewer "
+                    "trainer.devices, or more data"
+                )
 
     def _loader(self, graphs: Sequence[Data], **options: Any) -> SequenceLoader:
         ranks = {}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gia.data.files import write_atomically
+
+OWN = re.compile(r"[0-9a-f]{32}\.json|\.[0-9a-f]{32}\.json\..*")  # whole, or half-written
 
 
 @dataclass
@@ -74,9 +77,14 @@ class SaidOfTable(Collection):
         return new
 
     def forget(self) -> None:
-        """Remove the files."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the files, and those of before under other keys; nothing else is touched."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for file in self.folder.iterdir():
+            if OWN.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something of somebody else's is left
+            self.folder.rmdir()
 
     def __iter__(self) -> Iterator[Sequence[str] | str]:
         for part in self._parts:

@@ -89,7 +89,7 @@ class Supervised(Task):
         return self.trainer.world_size * self.trainer.accumulate_grad_batches
 
     def on_validation_epoch_start(self) -> None:
-        # Running statistics are those of a process's own batches: all are to measure one model.
+        # Running statistics differ by the last batch of each process: all measure one model.
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 if buffer.is_floating_point():

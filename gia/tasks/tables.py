@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gia import __version__
 from gia.analysis.prediction_table import check_columns, extend_table, number_cell, write_csv
 from gia.analysis.predictions import Predictions
-from gia.data import Items
 from gia.data.bad_rows import NothingLeft
 from gia.data.bounds import bound_text
 from gia.data.cache import digest
@@ -24,7 +24,7 @@ ROWS = 10_000  # of a table that are read at once
 def predict_table(task: Any, data: Any, out: Path, key: str | None = None) -> dict[str, Any]:
     """See :meth:`gia.tasks.Prediction.predict_table`."""
     parts = list(data.parts(ROWS))
-    several, empty, found = len(parts) > 1, None, 0
+    several, found = len(parts) > 1, 0
     columns, _ = parts[0].dataset.table()
     check_columns(columns, [*task.columns(), *([] if task.training_set is None else [SIMILARITY])])
     number = len(data.dataset.columns) if several else len(columns)
@@ -34,24 +34,21 @@ def predict_table(task: Any, data: Any, out: Path, key: str | None = None) -> di
         _tell(f"{number:,} rows, {ROWS:,} at a time; interrupted, the same command goes on")
     while parts:
         part = parts.pop(0)  # with it goes what is read of it
-        name = digest("predictions", key, part.dataset.columns.values) if several else ""
+        name = _key(key, part) if several else ""
         try:
             if not said.add(partial(_say, task, part), name):
                 found = len(said)
-        except NothingLeft as error:
-            empty = empty or error
-            said.add(partial(_nothing, error.items), name)
-        except ValueError as error:
-            if not len(said):
+        except ValueError as error:  # of no row of it, or of all of them
+            if not several:
                 raise
-            last = min(number, len(said) + ROWS) - 1
-            raise ValueError(f"of the rows {len(said):,} to {last:,}: {error}") from error
+            said.add(partial(_nothing, part, error), name)
         if several:
             times = clock.times((len(said) - found) / max(1, number - found))
             _tell(f"{len(said):,} of {number:,} rows; {times}")
-    if empty is not None and all(isinstance(cells, str) for cells in said):
+    if all(isinstance(cells, str) for cells in said):
+        reason = next(iter(said))
         said.forget()
-        raise empty
+        raise ValueError(f"none of {number:,} rows can be predicted; the first: {reason}")
     rows = (row for part in data.parts(ROWS) for row in part.dataset.table()[1])
     done = extend_table(out, columns, rows, said.columns, said)
     said.forget()
@@ -83,10 +80,18 @@ def _say(task: Any, data: Any) -> Said:
     return Said(new, said, filled, _far(found).get("far"))
 
 
-def _nothing(items: Items) -> Said:
-    """Why no row is something of which a task could say anything."""
-    reasons = {entry.row: entry.reason for entry in items.rejected}
-    return Said([], [reasons.get(row, LEFT_OUT) for row in range(items.num_rows)])
+def _nothing(data: Any, error: ValueError) -> Said:
+    """Why nothing can be said of a datamodule's rows: of each, or of all of them together."""
+    reasons = {}
+    if isinstance(error, NothingLeft):
+        reasons = {entry.row: entry.reason for entry in error.items.rejected}
+    return Said([], [reasons.get(row, str(error)) for row in range(len(data.dataset.columns))])
+
+
+def _key(key: str | None, data: Any) -> str:
+    """What is said of a part of a table depends on this."""
+    columns = data.dataset.columns
+    return digest("predictions", __version__, key, columns.first, columns.values)
 
 
 def _tell(text: str) -> None:

@@ -4,6 +4,7 @@ import os
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
@@ -35,15 +36,23 @@ def asks_for_several(cfg: DictConfig) -> bool:
 
 
 def check_folder(cfg: DictConfig) -> None:
-    """See that processes which another program has started agree on the run's folder.
+    """See that several processes agree on the run's folder.
 
-    Those that Lightning starts are told it. Others would each name one by their own clock.
+    Those that Lightning starts are told it. Those of another program would each name one by their
+    own clock, and those of a job of several would start all of them.
 
     Raises:
-        ValueError: If it is not given.
+        ValueError: If the folder is not given, or the run is one of several jobs.
     """
-    number = max(int(os.environ.get(name, 1)) for name in LAUNCHED)
-    if number == 1 or not asks_for_several(cfg):
+    if not asks_for_several(cfg):
+        return
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ValueError(
+            "-m runs its jobs one after the other on one process: give trainer.devices=1, or start "
+            "each job by itself"
+        )
+    number = max(int(os.environ.get(name) or 1) for name in LAUNCHED)
+    if number == 1:
         return
     given = [*HydraConfig.get().overrides.task, *HydraConfig.get().overrides.hydra]
     if not {override.lstrip("+").partition("=")[0] for override in given} & {*FOLDERS}:

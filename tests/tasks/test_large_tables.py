@@ -7,7 +7,6 @@ from runs import read_table as read
 from runs import write_table as write
 
 from gia.data import Compounds
-from gia.data.bad_rows import NothingLeft
 from gia.tasks import tables
 from gia.training import load_trained, trained_data
 
@@ -85,7 +84,7 @@ def test_it_goes_on_where_it_was_interrupted(folder, task, tmp_path, monkeypatch
     rows = read(folder / "new.csv")
     rows[0]["id"] = "other"
     write(tmp_path / "new.csv", list(rows[0]), [row.values() for row in rows])
-    (tmp_path / "out.csv.parts" / ".half.json").write_text("{")
+    (tmp_path / "out.csv.parts" / f".{32 * '0'}.json.half").write_text("{")
 
     def counted(task, data):
         said.append(data.dataset.columns.first)
@@ -126,13 +125,25 @@ def test_another_model_uses_nothing_of_it(folder, task, tmp_path, monkeypatch):
 def test_a_table_without_anything_is_refused(folder, task, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "ROWS", 3)
     write(tmp_path / "new.csv", ["SMILES"], [["C1CC"]] * 8)
-    with pytest.raises(NothingLeft, match="no graph with a target is left of 3 rows"):
+    with pytest.raises(ValueError, match="none of 8 rows can be predicted; the first: rdkit"):
         predict(task, tmp_path / "new.csv", tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
-def test_what_is_wrong_with_later_rows_is_said_of_them(folder, task, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "ROWS", 4)
+def test_what_is_wrong_with_a_part_is_said_of_its_rows(folder, task, tmp_path, monkeypatch):
     write(tmp_path / "new.csv", ["SMILES"], [["CCO"]] * 5 + [["CCO>>CC=O"]] * 8)
-    with pytest.raises(ValueError, match=r"of the rows 8 to 11: .* are reactions"):
-        predict(task, tmp_path / "new.csv", tmp_path / "out.csv")
+    whole = predict(task, tmp_path / "new.csv", tmp_path / "whole.csv")
+    monkeypatch.setattr(tables, "ROWS", 4)
+    assert predict(task, tmp_path / "new.csv", tmp_path / "out.csv") == whole
+    assert whole == {"predicted": 5, "problems": 8} | {k: whole[k] for k in ("far",) if k in whole}
+    assert all("reaction" in row["problem"] for row in read(tmp_path / "out.csv")[5:])
+
+
+def test_equal_parts_are_told_apart_and_others_files_are_left(folder, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS", 3)
+    write(tmp_path / "new.csv", ["SMILES"], [["CCO"], ["[Na+].[Cl-]"], ["CCN"]] * 3)
+    (tmp_path / "out.csv.parts").mkdir()
+    (tmp_path / "out.csv.parts" / "mine.txt").write_text("mine")
+    done = predict(task, tmp_path / "new.csv", tmp_path / "out.csv")
+    assert [entry["row"] for entry in done["filled"]] == [1, 4, 7]
+    assert [path.name for path in (tmp_path / "out.csv.parts").iterdir()] == ["mine.txt"]

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from pytorch_lightning import Callback
-from runs import peptides_fasta, small_run
+from runs import compose_config, peptides_fasta, small_run, write_table
 
+from gia.data import Compounds
 from gia.training import Run
 
 
@@ -62,7 +63,7 @@ def test_a_step_without_finite_gradients_ends_the_training(tmp_path):
     settings = ["trainer.max_epochs=3", "data.tokens_per_batch=1024"]
     run = Run.from_config(small_run(tmp_path, peptides_fasta(tmp_path), *settings))
     run.trainer.callbacks.append(SpoilGradients(9))
-    told = r"gradients of step 10 are not finite .*: training ends here; its batch is in .*"
+    told = r"gradients of step 10 are not finite.*: training ends here; its batch is in .*"
     with pytest.warns(UserWarning, match=f"{told}lost_batch.pt: .* and .* more; give a lower"):
         metrics = run.fit()
     assert math.isfinite(metrics["test/loss"])
@@ -77,7 +78,7 @@ def test_some_steps_may_be_left_out(tmp_path):
     settings = ["trainer.max_epochs=3", "callbacks.finite.skip=2", "data.tokens_per_batch=1024"]
     run = Run.from_config(small_run(tmp_path, peptides_fasta(tmp_path), *settings))
     run.trainer.callbacks.append(SpoilGradients(2, 5))
-    with pytest.warns(UserWarning, match="step 3 are not finite .*: it is left out"):
+    with pytest.warns(UserWarning, match="step 3 are not finite, its loss is: it is left out"):
         run.fit()
     assert run.trainer.current_epoch == 3
     assert finite(run.folder / "checkpoints" / "last.ckpt")
@@ -89,3 +90,33 @@ def test_what_is_left_out_cannot_be_less_than_nothing(tmp_path):
     config = small_run(tmp_path, peptides_fasta(tmp_path), "callbacks.finite.skip=-1")
     with pytest.raises(Exception, match=r"callbacks.finite.skip must be at least 0, got -1"):
         Run.from_config(config)
+
+
+def test_what_batch_norm_has_seen_of_a_lost_step_is_forgotten(tmp_path):
+    _, rows = Compounds("melting_point").table()
+    write_table(tmp_path / "m.csv", ["cas", "SMILES", "a"], [row.values() for row in rows[::150]])
+    config = compose_config(
+        *("data=molecules", f"data.path={tmp_path / 'm.csv'}", "data.smiles_column=SMILES"),
+        *("data.target_column=a", "data.features=null", "data.batch_size=16"),
+        *("model.width=16", "model.heads=2", "model.depth=1", "trainer.max_epochs=2"),
+        *("callbacks.progress_bar=null", "logger.tensorboard=null", "callbacks.finite.skip=5"),
+    )
+    config.run_dir, config.name = str(tmp_path / "run"), "run"
+    run = Run.from_config(config)
+
+    class Infinite(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            self.handle = pl_module.model.encoder.register_forward_hook(
+                lambda module, given, made: made * (math.inf if trainer.global_step == 1 else 1)
+            )
+
+        def on_train_batch_end(self, *args):
+            self.handle.remove()
+
+    run.trainer.callbacks.append(Infinite())
+    with pytest.warns(UserWarning, match="step 2 are not finite, its loss is not, either"):
+        metrics = run.fit()
+    assert math.isfinite(metrics["test/loss"])
+    names = [name for name, _ in run.task.model.named_buffers() if "running" in name]
+    assert names
+    assert finite(run.folder / "checkpoints" / "last.ckpt")

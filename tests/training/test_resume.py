@@ -96,3 +96,19 @@ def test_checkpoints_hold_tensors_and_plain_values_only(uninterrupted):
     folder, *_ = uninterrupted
     for path in checkpoints(folder):
         assert "state_dict" in torch.load(path, weights_only=True)
+
+
+def test_numbers_of_double_precision_are_read_as_they_are(tmp_path):
+    fasta, settings = peptides_fasta(tmp_path), ["trainer.precision=64-true", "scheduler=constant"]
+
+    def trained(name, *more):
+        config = small_run(tmp_path / name, fasta, *settings, *more)
+        run = Run.from_config(config)
+        run.trainer.fit(run.task, run.datamodule, ckpt_path=run.ckpt_path, weights_only=True)
+        return run
+
+    whole = trained("whole", "trainer.max_epochs=2")
+    half = trained("half", "trainer.max_epochs=1")
+    last = half.folder / "checkpoints" / "last.ckpt"
+    again = trained("again", "trainer.max_epochs=2", f"ckpt_path={last}")
+    assert all(torch.equal(weights(whole)[key], value) for key, value in weights(again).items())
