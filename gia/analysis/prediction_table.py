@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def extend_table(
     columns: Sequence[str],
     rows: Iterable[Mapping[str, Any]],
     new: Sequence[str],
-    said: Collection[Sequence[str] | str],
+    said: Iterable[Sequence[str] | str],
 ) -> dict[str, int]:
     """Write a table again with more columns behind its own.
 
@@ -62,12 +63,14 @@ def extend_table(
         out (Path): The CSV to write.
         columns, rows: The table as it was read; a row by its columns.
         new (list of str): The new columns.
-        said (collection): The new cells of each row; of a row without them the reason, a text.
+        said (iterable): The new cells of each row; of a row without them the reason, a text. It is
+            gone through twice.
 
     Returns:
         How many rows were ``predicted`` and how many not (``problems``).
     """
-    problems = sum(isinstance(cells, str) for cells in said)
+    kinds = Counter(isinstance(cells, str) for cells in said)
+    problems = kinds[True]
     nothing = [""] * len(new)
 
     def line(row: Mapping[str, Any], cells: Sequence[str] | str) -> list[Any]:
@@ -78,7 +81,7 @@ def extend_table(
 
     heads = [*columns, *new, PROBLEM] if problems else [*columns, *new]
     write_csv(out, heads, (line(row, cells) for row, cells in zip(rows, said, strict=True)))
-    return {"predicted": len(said) - problems, "problems": problems}
+    return {"predicted": kinds[False], "problems": problems}
 
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:

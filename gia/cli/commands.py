@@ -61,6 +61,7 @@ def evaluate(cfg: DictConfig) -> None:
     from gia.tasks.calibration import check_confidence
     from gia.tasks.report import print_reliability
     from gia.training import load_trained, trained_data
+    from gia.training.quiet import SILENT
 
     _check_part(cfg.part, "train", "val", "test", "all")
     confidence = check_confidence(cfg.confidence)
@@ -68,8 +69,7 @@ def evaluate(cfg: DictConfig) -> None:
     task.confidence = confidence
     data = trained_data(trained, cfg.data, whole=cfg.part == "all")
     describe_data(data.summary(), console)
-    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(devices=1, **off)
+    trainer = pl.Trainer(devices=1, **SILENT)
     part = "test" if cfg.part == "all" else cfg.part
     (metrics,) = trainer.test(task, data.loader(part), verbose=False)
     if math.isnan(metrics["test/loss"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Said:
     far: int | None = None
 
 
-class SaidOfTable(Collection):
+class SaidOfTable:
     """What is said of all rows, which can be gone through without holding it.
 
     Args:
@@ -94,6 +94,3 @@ class SaidOfTable(Collection):
 
     def __len__(self) -> int:
         return self._rows
-
-    def __contains__(self, cells: Any) -> bool:
-        return any(one == cells for one in self)

@@ -27,7 +27,7 @@ def predict_table(task: Any, data: Any, out: Path, key: str | None = None) -> di
     several, found = len(parts) > 1, 0
     columns, _ = parts[0].dataset.table()
     check_columns(columns, [*task.columns(), *([] if task.training_set is None else [SIMILARITY])])
-    number = len(data.dataset.columns) if several else len(columns)
+    number = len(data.dataset.columns) if several else 0
     said = SaidOfTable(out.with_name(f"{out.name}.parts") if several and key else None)
     clock = Clock()
     if several:
@@ -48,7 +48,7 @@ def predict_table(task: Any, data: Any, out: Path, key: str | None = None) -> di
     if all(isinstance(cells, str) for cells in said):
         reason = next(iter(said))
         said.forget()
-        raise ValueError(f"none of {number:,} rows can be predicted; the first: {reason}")
+        raise ValueError(f"none of {len(said):,} rows can be predicted; the first: {reason}")
     rows = (row for part in data.parts(ROWS) for row in part.dataset.table()[1])
     done = extend_table(out, columns, rows, said.columns, said)
     said.forget()

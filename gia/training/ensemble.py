@@ -17,6 +17,7 @@ from gia.training.fitted import FittedRun
 from gia.training.joined import check_alike, join
 from gia.training.load import load_trained
 from gia.training.processes import check_alone
+from gia.training.quiet import SILENT
 from gia.training.run import Interrupted, Run, trusted_by
 from gia.training.trained_data import trained_data
 
@@ -235,10 +236,5 @@ def _trainer(cfg: DictConfig) -> pl.Trainer:
     """What tests the ensemble, as the members were tested."""
     limits = ("limit_val_batches", "limit_test_batches")
     same = ("accelerator", "devices", "precision", "default_root_dir", *limits)
-    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    return pl.Trainer(
-        **{key: cfg.trainer[key] for key in same},
-        **off,
-        enable_model_summary=False,
-        callbacks=[Throughput()],
-    )
+    chosen = {key: cfg.trainer[key] for key in same}
+    return pl.Trainer(**chosen, **SILENT, callbacks=[Throughput()])

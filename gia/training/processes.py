@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
+from gia.training.quiet import SILENT
+
 # What of the trainer says how many processes there are.
 PLACES = ("accelerator", "devices", "num_nodes", "strategy")
-OFF = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
 # How launchers say it to each process: torchrun, SLURM.
 LAUNCHED = ("WORLD_SIZE", "SLURM_NTASKS")
 FOLDERS = ("run_dir", "hydra.run.dir")
@@ -27,7 +28,7 @@ def processes(cfg: DictConfig) -> int:
     if not asks_for_several(cfg):
         return 1
     places = {name: cfg.trainer[name] for name in PLACES if name in cfg.trainer}
-    return pl.Trainer(**places, **OFF, enable_model_summary=False).world_size
+    return pl.Trainer(**places, **SILENT).world_size
 
 
 def asks_for_several(cfg: DictConfig) -> bool:

@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+# Settings of a Trainer that trains nothing: it keeps nothing and shows nothing.
+SILENT = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
 
 _pythons = warnings.formatwarning
 
